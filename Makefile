@@ -1,0 +1,42 @@
+# make demo | test | test-all | lint | bench | clean. Each makes its own environment first.
+# PYTHON=...  the interpreter to start from      MESHOP_VENV=...  where the environment lives
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := $(or $(MESHOP_VENV),.venv)
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.meshop-installed
+SOURCES := pyproject.toml setup.py constraints.txt $(wildcard cpp_ext/*)
+
+# Two cores are common; one thread a process keeps timings and results steady.
+PYTEST := OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) $(BIN)/python -m pytest
+
+.PHONY: demo test test-all lint bench install clean
+.DEFAULT_GOAL := test
+
+demo: $(STAMP)
+	$(BIN)/meshop predict geometries/airfoil.vtu
+
+test: $(STAMP)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: $(STAMP)
+	$(PYTEST) $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/pip install --quiet -c constraints.txt scikit-learn
+	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+install: $(STAMP)
+
+# torch first: the compiled library is built against the torch that will load it.
+$(STAMP): $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt torch numpy setuptools
+	$(BIN)/pip install --quiet -c constraints.txt --no-build-isolation -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info meshop/ops/*.so .pytest_cache .ruff_cache .mypy_cache .hypothesis

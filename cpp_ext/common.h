@@ -1,0 +1,45 @@
+// What every kernel file shares. Only the stable ABI: nothing from at::, c10:: or Python.
+#pragma once
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+#include <torch/headeronly/util/Exception.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace meshop {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+inline Tensor empty_of(const Tensor& like, std::vector<int64_t> sizes, ScalarType dtype) {
+  return torch::stable::new_empty(like, sizes, dtype);
+}
+
+inline const int64_t* indices(const Tensor& t) {
+  return static_cast<const int64_t*>(t.const_data_ptr());
+}
+
+inline int64_t* mutable_indices(const Tensor& t) {
+  return static_cast<int64_t*>(t.mutable_data_ptr());
+}
+
+inline void check_indices(const Tensor& t, const char* name, int64_t dim) {
+  STD_TORCH_CHECK(t.scalar_type() == ScalarType::Long && t.dim() == dim, name, " must be ", dim,
+                  "-D int64");
+}
+
+// The last wall: Python has friendlier words for the same faults.
+inline void check_rowptr(const int64_t* rowptr, int64_t rows, int64_t total, const char* name) {
+  STD_TORCH_CHECK(rows >= 0 && rowptr[0] == 0 && rowptr[rows] == total, name,
+                  " must run from 0 to ", total);
+  bool sorted = true;
+  for (int64_t i = 0; i < rows; ++i) sorted &= rowptr[i] <= rowptr[i + 1];
+  STD_TORCH_CHECK(sorted, name, " must not decrease");
+}
+
+}  // namespace meshop

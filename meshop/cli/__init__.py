@@ -1,0 +1,70 @@
+"""The command line: `meshop VERB FILE...`. Thin: each command parses, calls and prints.
+
+Exit codes: 0 success, 1 bad input, 2 usage or internal error, 130 Ctrl-C. Standard output carries
+results, standard error talk. Heavy imports wait until a command needs them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from .._version import __version__
+from ._doctor import doctor
+from ._info import info
+from ._models import models
+from ._predict import predict
+from ._train import train
+
+_EXAMPLES = """
+\b
+Examples
+  meshop predict airfoil.vtu                          conditions from the file's field data
+  meshop predict airfoil.vtu aoa_deg=4 reynolds=3e6   writes airfoil.pred.vtu and .png
+  meshop predict *.vtu -o results/ aoa_deg=4          many meshes, one model
+  meshop train cases/ --minutes 30 -o my-model        learn from solved cases
+  meshop info airfoil.vtu                             what a mesh file holds
+  meshop models show airfoil-rans                     fields, training range, errors
+  meshop doctor                                       is this installation in order?
+"""
+
+app = typer.Typer(
+    name="meshop",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXAMPLES,
+)
+for command in (predict, train, info):
+    app.command()(command)
+app.add_typer(models, name="models")
+app.command()(doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"meshop {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    """Simulation meshes in, trained predictions out: the same mesh back, with the flow on it."""
+
+
+def main() -> None:
+    """Entry point of the `meshop` command."""
+    try:
+        app()
+    except KeyboardInterrupt:  # before or after a command; within one, it has been dealt with
+        sys.exit(130)
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,178 @@
+"""meshop train CASES..."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import ConditionError
+from ._console import guarded, print_json, say, table, warn
+
+
+@guarded
+def train(
+    cases: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CASES...", help="Solved cases: mesh files, folders, quoted patterns."
+        ),
+    ],
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder of the run.")] = "run",
+    name: Annotated[str | None, typer.Option(help="Name of the model; the folder's.")] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Fields to learn: U,p,nut. Default: all common arrays.")
+    ] = None,
+    scalars: Annotated[
+        str | None, typer.Option(help="Field data to learn: Cl,Cd. Default: found by name.")
+    ] = None,
+    conditions: Annotated[
+        str | None,
+        typer.Option(help="Field data to learn from: aoa_deg,reynolds. Default: what varies."),
+    ] = None,
+    units: Annotated[str | None, typer.Option(help="For the record: aoa_deg=deg,U=m/s.")] = None,
+    model: Annotated[
+        str, typer.Option(help="Operator: wall-field, transolver, ...")
+    ] = "wall-field",
+    steps: Annotated[int, typer.Option(min=1, help="Training steps at most.")] = 20000,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes at most.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Cases a step.")] = 8,
+    points: Annotated[
+        int, typer.Option(min=0, help="Nodes sampled from each case; 0: all of them.")
+    ] = 768,
+    lr: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 2e-3,
+    validation: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="Share of cases held out.")
+    ] = 0.1,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Validations without gain before an early stop; 0: none.")
+    ] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where --out stopped.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    devices: Annotated[str, typer.Option(help="How many (or which) of them: 1, 4, auto.")] = "1",
+    strategy: Annotated[str, typer.Option(help="Lightning's: auto, ddp, ...")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="Lightning's: 32-true, bf16-mixed, 16-mixed.")
+    ] = "32-true",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that prepare the cases.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+) -> None:
+    """Train a model on solved cases. Fields, scalars and conditions are found in the files."""
+    from ..train import train as run
+
+    _talk(quiet or as_json)
+    with _progress(not quiet and not as_json) as progress:
+        result = run(
+            cases,
+            out,
+            name=name,
+            targets=_names(targets),
+            scalars=_names(scalars),
+            conditions=_names(conditions),
+            units=_pairs(units),
+            model=model,
+            steps=steps,
+            minutes=minutes,
+            batch=batch,
+            points=points or None,
+            lr=lr,
+            validation=validation,
+            patience=patience,
+            seed=seed,
+            resume=resume,
+            device=device,
+            devices=int(devices) if devices.isdigit() else devices,
+            strategy=strategy,
+            precision=precision,
+            workers=workers,
+            progress=progress,
+            quiet=quiet or as_json or not sys.stderr.isatty(),
+        )
+    if as_json:
+        card = {k: v for k, v in result.card.items() if k not in ("truth", "predicted")}
+        print_json({
+            "command": "train", "model": result.path, "hash": result.surrogate.hash,
+            "folder": result.folder, "card": card,
+        })  # fmt: skip
+        return
+    if quiet:
+        return
+    for text in card_tables(result.card):
+        print(f"{text}\n")
+    say(f"wrote {result.path}; the run's record is in {result.folder}")
+    say(f"use it: meshop predict MESH -m {result.path}")
+
+
+def card_tables(card: dict[str, Any]) -> Iterator[str]:
+    """The error card as text, one table for each family of held-out cases."""
+    models = {"surrogate": "this model", "nearest": "nearest case", "least_squares": "fit"}
+    for family, entry in card.get("families", {}).items():
+        rows = [[f"{family}: {entry['cases']} cases held out", *models.values()]]
+        for quantity in entry.get("surrogate", {}):
+            row = [quantity]
+            for model in models:
+                value = entry.get(model, {}).get(quantity, {}).get("mean")
+                if value is None:
+                    row.append("-")
+                else:  # fields have relative errors, scalars absolute ones
+                    row.append(f"{100 * value:.2f} %" if " " in quantity else f"{value:.5f}")
+            rows.append(row)
+        yield table(rows)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _pairs(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    pairs = {}
+    for part in _names(text) or []:
+        name, equals, unit = part.partition("=")
+        if not equals or not name:
+            raise ConditionError(f"--units {part!r}", "expected NAME=UNIT", "--units aoa_deg=deg")
+        pairs[name] = unit
+    return pairs
+
+
+def _talk(silent: bool) -> None:
+    """meshop's log on standard error: what was found in the cases."""
+    log = logging.getLogger("meshop")
+    if not any(isinstance(handler, _Lines) for handler in log.handlers):
+        log.addHandler(_Lines())
+    log.setLevel(logging.WARNING if silent else logging.INFO)
+    # Which accelerators Lightning finds, and its tips, are no news of this run.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        (warn if record.levelno >= logging.WARNING else say)(record.getMessage())
+
+
+@contextmanager
+def _progress(wanted: bool) -> Iterator[Any]:
+    """Called with (done, total) while cases are prepared; a bar if standard error is a terminal."""
+    if not wanted or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("preparing cases"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def step(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if done >= total:
+                bar.stop()  # the trainer's own bar comes next
+
+        yield step

@@ -1,0 +1,91 @@
+"""A mesh and its conditions into a `MeshGraph`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import ConditionError
+from ..mesh import Mesh
+from ..ops import cell_edges
+from ._features import (
+    node_features,
+    potential_lift,
+    potential_prior,
+    token_features,
+    token_weights,
+)
+from ._geometry import Geometry, geometry
+from ._graph import MeshGraph
+from ._spec import GraphSpec
+
+
+def build_graph(mesh: Mesh, conditions: Mapping[str, float], spec: GraphSpec) -> MeshGraph:
+    """MeshGraph of a mesh under given conditions, nodes in the order of its cells or points.
+
+    Raises MeshError (dimension, no wall) and ConditionError (one is missing).
+    """
+    geo = geometry(mesh, spec)
+    missing = [name for name in spec.conditions if name not in conditions]
+    if missing:
+        raise ConditionError(f"missing conditions: {', '.join(missing)}", "", f"{missing[0]}=...")
+    tokens = token_features(geo, conditions, spec)
+    weight = token_weights(geo)
+    chosen = _systematic(weight, spec.max_tokens)
+    share = weight[chosen] / weight[chosen].sum() if len(chosen) == len(weight) else None
+    graph = MeshGraph(
+        pos=torch.as_tensor(geo.pos).float(),
+        x=node_features(geo, conditions, spec).values,
+        weight=torch.as_tensor(geo.weight).float(),
+        prior=potential_prior(geo, conditions, spec),
+        lift=potential_lift(geo, conditions, spec),
+        decay=torch.as_tensor(1 / (1 + geo.dist / spec.length)).float(),
+        cond=torch.tensor([[float(conditions[name]) for name in spec.conditions]]),
+        wall_x=tokens.values[chosen],
+        wall_weight=(
+            share.float() if share is not None else torch.full((len(chosen),), 1 / len(chosen))
+        ),
+        wall_batch=torch.zeros(len(chosen), dtype=torch.long),
+        wall_dist=torch.as_tensor(geo.dist).float(),
+        wall_dir=torch.as_tensor(_toward(geo)).float(),
+        kind=torch.as_tensor(geo.kind),
+    )
+    if spec.edges:
+        edges, rowptr = _edges(mesh, spec.location, len(geo.pos))
+        rel = torch.as_tensor(geo.pos)[edges[0]] - torch.as_tensor(geo.pos)[edges[1]]
+        graph.edge_index, graph.rowptr = edges, rowptr
+        graph.edge_attr = torch.cat([rel, rel.norm(dim=1, keepdim=True)], dim=1).float()
+    return graph
+
+
+def _toward(geo: Geometry) -> np.ndarray:
+    return (geo.nearest - geo.pos) / np.maximum(geo.dist, 1e-300)[:, None]
+
+
+def _edges(mesh: Mesh, location: str, n_nodes: int) -> tuple[Tensor, Tensor]:
+    """(2, E) directed edges sorted by receiver (row 1), and their CSR row pointer."""
+    if location == "cell":
+        pairs = torch.as_tensor(mesh.facet_neighbours())
+    else:
+        pairs = cell_edges(
+            torch.as_tensor(mesh.cell_types),
+            torch.as_tensor(mesh.cell_offsets),
+            torch.as_tensor(mesh.cell_nodes),
+        )
+    both = torch.cat([pairs, pairs.flip(1)])
+    order = torch.argsort(both[:, 1] * n_nodes + both[:, 0])
+    edges = both[order].t().contiguous()
+    count = torch.bincount(edges[1], minlength=n_nodes)
+    return edges, torch.cat([count.new_zeros(1), count.cumsum(0)])
+
+
+def _systematic(weight: Tensor, cap: int) -> Tensor:
+    """Ids of at most `cap` items, one in each equal share of the total weight."""
+    if len(weight) <= cap:
+        return torch.arange(len(weight))
+    run = weight.cumsum(0)
+    marks = (torch.arange(cap, dtype=run.dtype) + 0.5) / cap * run[-1]
+    return torch.searchsorted(run, marks).clamp_max(len(weight) - 1)

@@ -1,0 +1,99 @@
+"""What all formats share: faults become MeshFileError, files are read whole, written whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import MeshError, MeshFileError
+
+
+class Fault(Exception):
+    """A fault inside a file: where, reason, hint. `guarded` adds the path and the format."""
+
+    def __init__(self, where: str, reason: str, hint: str = "") -> None:
+        super().__init__(where, reason, hint)
+        self.where, self.reason, self.hint = where, reason, hint
+
+
+@contextlib.contextmanager
+def guarded(path: str | os.PathLike, format: str) -> Iterator[None]:
+    """Let only MeshFileError out of a reader or writer."""
+    try:
+        yield
+    except MeshFileError:
+        raise
+    except Fault as error:
+        raise MeshFileError(path, format, error.where, error.reason, error.hint) from None
+    except MeshError as error:
+        raise MeshFileError(path, format, error.what, error.why, error.hint) from None
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise MeshFileError(path, format, "opening the file", reason) from None
+    except MemoryError:
+        raise MeshFileError(
+            path, format, "memory", "the mesh does not fit into this machine's memory"
+        ) from None
+
+
+def require_file(path: Path) -> None:
+    """Raise MeshFileError unless `path` is a file with something in it."""
+    try:
+        if path.is_dir():
+            reason, hint = "this is a folder, not a mesh file", "name a file inside it"
+        elif not path.exists():
+            reason, hint = "no such file", "check the spelling, or give the full path"
+        elif not path.is_file():
+            reason, hint = "this is a device or a pipe, not a file", "save it to a file first"
+        elif path.stat().st_size == 0:
+            reason, hint = "the file is empty (0 bytes)", "write or download it again"
+        else:
+            return
+    except (OSError, ValueError) as error:  # no permission, a name too long, a NUL inside
+        reason, hint = getattr(error, "strerror", None) or str(error), ""
+    raise MeshFileError(path, "", "opening the file", reason, hint)
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """The file's content, or its first `limit` bytes."""
+    require_file(path)
+    with open(path, "rb") as file:
+        return file.read() if limit is None else file.read(limit)
+
+
+@contextlib.contextmanager
+def new_name(path: str | os.PathLike) -> Iterator[Path]:
+    """A free name beside `path`, same suffix; renamed to `path` only if the block succeeds.
+
+    Whatever fails, an existing `path` stays as it was and the new file is removed.
+    """
+    try:
+        target = Path(os.path.realpath(path))  # a link stays a link to the new content
+    except ValueError as error:  # a NUL in the name
+        raise Fault("opening the file", str(error)) from None
+    if target.is_dir():
+        raise Fault("opening the file", "this is a folder", f"name a file in it: {target}/out.vtu")
+    if not target.parent.is_dir():
+        raise Fault("opening the file", "its folder does not exist", f"mkdir -p {target.parent}")
+    beside = target.with_name(f".{target.stem[:80]}.{secrets.token_hex(4)}{target.suffix}")
+    try:
+        yield beside
+        if target.exists():
+            os.chmod(beside, target.stat().st_mode & 0o7777)
+        os.replace(beside, target)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A binary file that appears at `path` complete, or not at all."""
+    with new_name(path) as beside, open(beside, "xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,112 @@
+"""Centres and measures of any cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._blocks import Block, chunks
+from ._cells import CONVEX_POINT_SET, POLYHEDRON, TRIANGLE_STRIP
+from ._faces import parse_faces
+
+if TYPE_CHECKING:
+    from ._mesh import Mesh
+
+
+def cell_centers(mesh: Mesh) -> np.ndarray:
+    """(M, 3) mean of each cell's corner nodes."""
+    centers = np.zeros((mesh.n_cells, 3))
+    for block in chunks(mesh):
+        if block.nodes.shape[1]:
+            centers[block.cells] = _mean(mesh.points, block.corners)
+    return centers
+
+
+def signed_measures(mesh: Mesh) -> np.ndarray:
+    """(M,) length, area, volume. Signed for volumes, and for areas of a planar mesh."""
+    out = np.zeros(mesh.n_cells)
+    planar = mesh.is_planar
+    for block in chunks(mesh):
+        dim, points = block.row.dim, mesh.points
+        if dim == 0:
+            out[block.cells] = block.nodes.shape[1]
+        elif dim == 1:
+            path = points[block.corners]
+            out[block.cells] = np.linalg.norm(np.diff(path, axis=1), axis=2).sum(axis=1)
+        elif block.row.code == TRIANGLE_STRIP:
+            strip = points[block.nodes]
+            a, b = strip[:, 1:-1] - strip[:, :-2], strip[:, 2:] - strip[:, :-2]
+            out[block.cells] = 0.5 * np.linalg.norm(np.cross(a, b), axis=2).sum(axis=1)
+        elif dim == 2:
+            area = area_vectors(points, block.corners)
+            out[block.cells] = area[:, 2] if planar else np.linalg.norm(area, axis=1)
+        elif block.row.code == CONVEX_POINT_SET:
+            out[block.cells] = [_hull_volume(points[ids]) for ids in block.nodes]
+        elif block.row.code != POLYHEDRON:
+            out[block.cells] = _volumes(points, block)
+    if mesh.faces is not None and mesh.face_offsets is not None and len(mesh.faces):
+        _add_polyhedra(mesh, mesh.faces, mesh.face_offsets, out)
+    return out
+
+
+def area_vectors(points: np.ndarray, loops: np.ndarray) -> np.ndarray:
+    """(m, 3) area vectors of polygons (m, k): exact for plane ones, convex or not."""
+    first = points[loops[:, 0]]
+    total = np.zeros((len(loops), 3))
+    # Relative to the first corner: areas of 1e-10 far from the origin keep their digits.
+    before = points[loops[:, 1]] - first
+    for i in range(2, loops.shape[1]):
+        after = points[loops[:, i]] - first
+        total += np.cross(before, after)
+        before = after
+    return 0.5 * total
+
+
+def _mean(points: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    total = points[ids[:, 0]].copy()
+    for i in range(1, ids.shape[1]):
+        total += points[ids[:, i]]
+    return total / ids.shape[1]
+
+
+def _volumes(points: np.ndarray, block: Block) -> np.ndarray:
+    """Divergence theorem over faces, each fanned from the mean of its corners."""
+    corner = points[block.corners]
+    corner = corner - corner[:, :1]
+    volume = np.zeros(len(corner))
+    for face in block.row.facets:
+        ring = [corner[:, i] for i in face]
+        if len(ring) == 4:
+            area = np.cross(ring[2] - ring[0], ring[3] - ring[1])
+        else:
+            area = np.cross(ring[1] - ring[0], ring[2] - ring[0])
+            for i in range(3, len(ring)):
+                area += np.cross(ring[i - 1] - ring[0], ring[i] - ring[0])
+        # The fan's volumes share one apex, so only the face's area vector (doubled) counts.
+        volume += np.einsum("ij,ij->i", sum(ring[1:], ring[0]) / len(ring), area)
+    return volume / 6.0
+
+
+def _add_polyhedra(
+    mesh: Mesh, faces: np.ndarray, face_offsets: np.ndarray, out: np.ndarray
+) -> None:
+    """Pyramids from each cell's centre over its faces: needs no orientation of the faces."""
+    listed = parse_faces(faces, face_offsets)
+    apex = cell_centers(mesh)
+    for size in np.unique(listed.size):
+        mine = np.flatnonzero(listed.size == size)
+        ring = mesh.points[faces[listed.start[mine][:, None] + np.arange(size)]]
+        ring = ring - apex[listed.cell[mine]][:, None]
+        middle = ring.mean(axis=1)
+        fan = np.einsum("ij,ikj->i", middle, np.cross(ring, np.roll(ring, -1, axis=1)))
+        np.add.at(out, listed.cell[mine], np.abs(fan) / 6.0)
+
+
+def _hull_volume(points: np.ndarray) -> float:
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        return float(ConvexHull(points).volume) if len(points) > 3 else 0.0
+    except QhullError:  # all points in one plane
+        return 0.0

@@ -1,0 +1,15 @@
+"""Plain multilayer perceptron."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import nn
+
+
+def mlp(*widths: int) -> nn.Sequential:
+    """Linear layers of the given widths with SiLU between them."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.SiLU()]
+    return nn.Sequential(*layers[:-1])

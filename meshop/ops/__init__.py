@@ -1,0 +1,23 @@
+"""Tensors in, tensors out: neighbours, segment reductions and mesh connectivity.
+
+Each op is a compiled kernel where the library is built and plain torch (`reference`) elsewhere,
+with the same results; ``ops.compiled`` says which. All are known to autograd and ``torch.compile``.
+"""
+
+from ._library import MeshopWarning, compiled
+from .cells import cell_edges
+from .neighbors import Neighbors, RadiusNeighbors, knn, radius
+from .reference import rows_of
+from .segments import segment_reduce
+
+__all__ = [
+    "MeshopWarning",
+    "Neighbors",
+    "RadiusNeighbors",
+    "cell_edges",
+    "compiled",
+    "knn",
+    "radius",
+    "rows_of",
+    "segment_reduce",
+]

@@ -1,0 +1,58 @@
+"""The words of the errors that ops raise: what, found against expected."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def index_tensor(value: Any, name: str, device: torch.device) -> Tensor:
+    """``value`` as a 1-D int64 tensor; int32 is welcome."""
+    if not isinstance(value, Tensor) or value.dtype not in (torch.int32, torch.int64):
+        found = value.dtype if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"{name}: expected an int32 or int64 tensor, found {found}")
+    if value.dim() != 1:
+        raise ValueError(f"{name}: expected 1 dimension, found shape {tuple(value.shape)}")
+    same_device(value, name, device)
+    return value.to(torch.int64)
+
+
+def same_device(value: Tensor, name: str, device: torch.device) -> None:
+    if value.device != device:
+        raise ValueError(f"{name}: expected device {device}, found {value.device}")
+
+
+def rowptr_values(rowptr: Tensor, total: int, name: str, of: str) -> None:
+    """Says what is wrong with the values of a CSR pointer, if anything."""
+    if rowptr.numel() == 0:
+        raise ValueError(f"{name}: expected at least one entry (0), found none")
+    first, last = int(rowptr[0]), int(rowptr[-1])
+    if first != 0:
+        raise ValueError(f"{name}[0]: expected 0, found {first}")
+    if last != total:
+        raise IndexError(f"{name}[-1]: expected {total}, the number of {of}, found {last}")
+    falls = (rowptr[1:] < rowptr[:-1]).nonzero()
+    if len(falls):
+        i = int(falls[0])
+        raise ValueError(
+            f"{name}: expected values that never decrease, found {int(rowptr[i])} "
+            f"before {int(rowptr[i + 1])} at entry {i}"
+        )
+
+
+def explained(call: Callable[[], Any], explain: Callable[[], None]) -> Any:
+    """Runs ``call``; where it fails, ``explain`` looks at the values and raises in plain words.
+
+    Kernels check every value themselves; looking again only after a failure costs nothing before.
+    """
+    if torch.compiler.is_compiling():
+        return call()
+    try:
+        return call()
+    except RuntimeError as error:
+        try:
+            explain()
+        except (ValueError, IndexError) as clear:
+            raise clear from None
+        raise error

@@ -1,0 +1,76 @@
+"""Loads the compiled kernels, or puts the plain-torch reference in their place.
+
+Either way ``torch.ops.meshop.*`` exists with the same schemas, so fakes, autograd and
+``torch.compile`` do not know the difference.
+"""
+
+import os
+import warnings
+from pathlib import Path
+
+import torch
+
+from . import reference
+
+# As in cpp_ext/schema.cpp; tests/ops/test_library.py compares the two.
+SCHEMAS = {
+    "knn": "(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, int k, "
+    "float max_distance, bool exclude_self) -> (Tensor dist2, Tensor rowptr, Tensor index)",
+    "radius": "(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, Tensor r, "
+    "int max_neighbors, bool exclude_self) "
+    "-> (Tensor dist2, Tensor rowptr, Tensor index, Tensor dropped)",
+    "dist2_backward": "(Tensor grad, Tensor points, Tensor? queries, Tensor rowptr, Tensor index) "
+    "-> (Tensor grad_points, Tensor grad_queries)",
+    "segment_reduce": "(Tensor values, Tensor rowptr, str reduce) -> (Tensor out, Tensor arg)",
+    "segment_reduce_backward": "(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
+    "str reduce) -> Tensor",
+    "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor",
+}
+
+
+class MeshopWarning(UserWarning):
+    """Something works, but not as well as it could."""
+
+
+def _load(path: Path) -> str:
+    """Loads one library; returns why it could not be, or nothing."""
+    if not path.exists():
+        return "is not built"
+    try:
+        torch.ops.load_library(path)
+    except (OSError, RuntimeError) as error:
+        return f"does not load ({str(error).splitlines()[0]})"
+    return ""
+
+
+def _connect() -> bool:
+    choice = os.environ.get("MESHOP_LIBRARY", "")  # 0: the reference; else the library's path
+    home = Path(choice) if choice not in ("", "0") else Path(__file__).with_name("_C.so")
+    fault = "is switched off" if choice == "0" else _load(home)
+    registry = torch.library.Library("meshop", "FRAGMENT")
+    for name, schema in SCHEMAS.items():
+        if fault:
+            registry.define(name + schema)
+        # For every device that has no kernel of its own.
+        registry.impl(name, getattr(reference, name), "CompositeExplicitAutograd")
+    _connect.keep = registry  # type: ignore[attr-defined]  # unregisters when collected
+    if fault and choice != "0":
+        warnings.warn(
+            f"the compiled library {home.name} {fault}: meshop runs its slower plain-torch "
+            "reference. To build it, install a C++17 compiler (on Debian: apt install g++) and "
+            "repeat the installation",
+            MeshopWarning,
+            stacklevel=2,
+        )
+    gpu = home.with_name("_CUDA.so")
+    if not fault and gpu.exists() and torch.version.cuda:
+        gpu_fault = _load(gpu)
+        if gpu_fault:
+            warnings.warn(
+                f"{gpu.name} {gpu_fault}: the GPU runs plain torch", MeshopWarning, stacklevel=2
+            )
+    return not fault
+
+
+#: Whether the compiled CPU kernels are in use.
+compiled = _connect()

@@ -1,0 +1,250 @@
+"""Exact nearest neighbours and radius search over ragged batches of points."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import _library  # noqa: F401  (registers torch.ops.meshop)
+from ._checks import explained, index_tensor, rowptr_values, same_device
+from .reference import rows_of
+
+
+class Neighbors(NamedTuple):
+    """Neighbours of each query as CSR: row i owns entries ``rowptr[i]:rowptr[i + 1]``.
+
+    Within a row they stand by ascending distance, ties by index.
+    """
+
+    rowptr: Tensor  # (Q + 1,) int64
+    index: Tensor  # type: ignore[assignment]  # (E,) int64, into points
+    dist2: Tensor  # (E,) squared distances, differentiable
+
+    @property
+    def receivers(self) -> Tensor:
+        """(E,) the query of each entry."""
+        return rows_of(self.rowptr, self.index.shape[0])
+
+
+class RadiusNeighbors(NamedTuple):
+    """As Neighbors, and how many points within reach the cap left out."""
+
+    rowptr: Tensor  # (Q + 1,) int64
+    index: Tensor  # type: ignore[assignment]  # (E,) int64
+    dist2: Tensor  # (E,)
+    dropped: Tensor  # (Q,) int64
+
+    @property
+    def receivers(self) -> Tensor:
+        """(E,) the query of each entry."""
+        return rows_of(self.rowptr, self.index.shape[0])
+
+
+def knn(
+    points: Tensor,
+    k: int,
+    queries: Tensor | None = None,
+    ptr: Tensor | None = None,
+    query_ptr: Tensor | None = None,
+    exclude_self: bool = False,
+    max_distance: float | None = None,
+) -> Neighbors:
+    """The ``k`` nearest points of each query: complete, exact, deterministic, any dimension.
+
+    points (N, D) float32 or float64; queries (Q, D), or None for the points themselves. ``ptr``
+    (B + 1,) splits points into clouds that do not see each other, ``query_ptr`` the queries
+    alike. ``exclude_self`` leaves out the query itself, not its duplicates. A cloud of fewer than k
+    points, or ``max_distance`` (inclusive), gives shorter rows. ``dist2`` is differentiable, twice.
+
+    Raises ValueError or IndexError for wrong shapes, dtypes, pointers and non-finite coordinates.
+    """
+    ptr, query_ptr = _arguments(points, queries, ptr, query_ptr, exclude_self)
+    if isinstance(k, bool) or not isinstance(k, int | torch.SymInt) or k < 1:
+        raise ValueError(f"k: expected an integer >= 1, found {k!r}")
+    reach = math.inf if max_distance is None else float(max_distance)
+    if not reach >= 0:
+        raise ValueError(f"max_distance: expected a number >= 0, found {max_distance!r}")
+    dist2, rowptr, index = explained(
+        lambda: torch.ops.meshop.knn(points, queries, ptr, query_ptr, k, reach, exclude_self),
+        lambda: _explain(points, queries, ptr, query_ptr),
+    )
+    return Neighbors(rowptr, index, dist2)
+
+
+def radius(
+    points: Tensor,
+    r: float | Tensor,
+    queries: Tensor | None = None,
+    ptr: Tensor | None = None,
+    query_ptr: Tensor | None = None,
+    exclude_self: bool = False,
+    max_neighbors: int | None = None,
+) -> RadiusNeighbors:
+    """All points within ``r`` (inclusive) of each query; a cap keeps the nearest.
+
+    ``r`` is a number, or a tensor with one radius for each query. Where ``max_neighbors`` cuts a
+    row short, ``dropped`` (Q,) says by how many. Otherwise as `knn`.
+    """
+    ptr, query_ptr = _arguments(points, queries, ptr, query_ptr, exclude_self)
+    rows = (points if queries is None else queries).shape[0]
+    if isinstance(r, Tensor):
+        same_device(r, "r", points.device)
+        if r.numel() != 1 and tuple(r.shape) != (rows,):
+            raise ValueError(f"r: expected one radius or shape ({rows},), found {tuple(r.shape)}")
+        reach = r.detach().reshape(-1).to(points.dtype)
+    elif not float(r) >= 0:
+        raise ValueError(f"r: expected a number >= 0, found {r!r}")
+    else:
+        reach = points.new_full((1,), float(r))
+    if max_neighbors is not None and max_neighbors < 0:
+        raise ValueError(f"max_neighbors: expected an integer >= 0, found {max_neighbors}")
+    cap = -1 if max_neighbors is None else max_neighbors
+
+    def explain() -> None:
+        _explain(points, queries, ptr, query_ptr)
+        if not bool((reach >= 0).all()):
+            raise ValueError(f"r: expected radii >= 0, found {float(reach.min())}")
+
+    dist2, rowptr, index, dropped = explained(
+        lambda: torch.ops.meshop.radius(points, queries, ptr, query_ptr, reach, cap, exclude_self),
+        explain,
+    )
+    return RadiusNeighbors(rowptr, index, dist2, dropped)
+
+
+def _arguments(
+    points: Tensor,
+    queries: Tensor | None,
+    ptr: Tensor | None,
+    query_ptr: Tensor | None,
+    exclude_self: bool,
+) -> tuple[Tensor | None, Tensor | None]:
+    if points.dim() != 2 or points.shape[1] < 1:
+        raise ValueError(f"points: expected shape (N, D), found {tuple(points.shape)}")
+    if points.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"points: expected float32 or float64, found {points.dtype}")
+    if queries is not None:
+        if queries.dim() != 2 or queries.shape[1] != points.shape[1]:
+            raise ValueError(
+                f"queries: expected shape (Q, {points.shape[1]}), found {tuple(queries.shape)}"
+            )
+        if queries.dtype != points.dtype:
+            raise ValueError(f"queries: expected {points.dtype}, found {queries.dtype}")
+        same_device(queries, "queries", points.device)
+        if exclude_self:
+            raise ValueError("exclude_self: expected the points to be the queries, found queries")
+        if (ptr is None) != (query_ptr is None):
+            raise ValueError("ptr and query_ptr: expected both or neither, found one")
+    elif query_ptr is not None:
+        raise ValueError("query_ptr: expected queries with it, found none")
+    if ptr is not None:
+        ptr = index_tensor(ptr, "ptr", points.device)
+    if query_ptr is not None:
+        query_ptr = index_tensor(query_ptr, "query_ptr", points.device)
+        if ptr is not None and ptr.shape != query_ptr.shape:
+            raise ValueError(
+                f"query_ptr: expected {ptr.numel()} entries as in ptr, found {query_ptr.numel()}"
+            )
+    return ptr, query_ptr
+
+
+def _explain(
+    points: Tensor, queries: Tensor | None, ptr: Tensor | None, query_ptr: Tensor | None
+) -> None:
+    for name, value in (("points", points), ("queries", queries)):
+        if value is not None and not bool(value.isfinite().all()):
+            row = int((~value.isfinite()).any(1).nonzero()[0])
+            raise ValueError(
+                f"{name}: expected finite coordinates, found {value[row].tolist()} in row {row}"
+            )
+    if ptr is not None:
+        rowptr_values(ptr, points.shape[0], "ptr", "points")
+    if query_ptr is not None and queries is not None:
+        rowptr_values(query_ptr, queries.shape[0], "query_ptr", "queries")
+
+
+# What the compiler and autograd need to know. The ops return dist2 first: opcheck adds up outputs
+# in order and cannot add a float to an integer.
+
+
+@torch.library.register_fake("meshop::knn")
+def _(points, queries, ptr, query_ptr, k, max_distance, exclude_self):
+    rows = (points if queries is None else queries).shape[0]
+    if ptr is None and max_distance == math.inf:
+        entries = rows * torch.sym_min(k, points.shape[0] - int(exclude_self))
+        entries = torch.sym_max(entries, 0)
+    else:
+        entries = torch.library.get_ctx().new_dynamic_size(min=0)
+    index = points.new_empty(entries, dtype=torch.int64)
+    return points.new_empty(entries), index.new_empty(rows + 1), index
+
+
+@torch.library.register_fake("meshop::radius")
+def _(points, queries, ptr, query_ptr, r, max_neighbors, exclude_self):
+    rows = (points if queries is None else queries).shape[0]
+    entries = torch.library.get_ctx().new_dynamic_size(min=0)
+    index = points.new_empty(entries, dtype=torch.int64)
+    return points.new_empty(entries), index.new_empty(rows + 1), index, index.new_empty(rows)
+
+
+@torch.library.register_fake("meshop::dist2_backward")
+def _(grad, points, queries, rowptr, index):
+    rows = 0 if queries is None else queries.shape[0]
+    return torch.empty_like(points), points.new_empty(rows, points.shape[1])
+
+
+def _remember(ctx, inputs, output):
+    points, queries = inputs[:2]
+    ctx.save_for_backward(points, queries, *output[1:3])
+
+
+def _backward_knn(ctx, grad, _rowptr, _index):
+    to_points, to_queries = _slopes(ctx, grad)
+    return (
+        to_points,
+        to_queries,
+        None,  # ptr
+        None,  # query_ptr
+        None,  # k
+        None,  # max_distance
+        None,  # exclude_self
+    )
+
+
+def _backward_radius(ctx, grad, _rowptr, _index, _dropped):
+    return _backward_knn(ctx, grad, _rowptr, _index)  # r and the cap choose, they do not shift
+
+
+def _slopes(ctx, grad):
+    points, queries, rowptr, index = ctx.saved_tensors
+    to_points, to_queries = torch.ops.meshop.dist2_backward(grad, points, queries, rowptr, index)
+    return to_points, None if queries is None else to_queries
+
+
+def _remember_slopes(ctx, inputs, output):
+    ctx.save_for_backward(*inputs)
+
+
+def _backward_slopes(ctx, a, b):
+    """dist2_backward is linear in grad and in the positions, so it is its own second half."""
+    grad, points, queries, rowptr, index = ctx.saved_tensors
+    b = None if queries is None else b
+    row = rows_of(rowptr, index.shape[0])
+    q, bq = (points, a) if queries is None else (queries, b)
+    to_grad = 2 * ((q[row] - points[index]) * (bq[row] - a[index])).sum(1)
+    to_points, to_queries = torch.ops.meshop.dist2_backward(grad, a, b, rowptr, index)
+    return (
+        to_grad,
+        to_points,
+        None if queries is None else to_queries,
+        None,  # rowptr
+        None,  # index
+    )
+
+
+torch.library.register_autograd("meshop::knn", _backward_knn, setup_context=_remember)
+torch.library.register_autograd("meshop::radius", _backward_radius, setup_context=_remember)
+torch.library.register_autograd(
+    "meshop::dist2_backward", _backward_slopes, setup_context=_remember_slopes
+)

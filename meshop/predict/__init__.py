@@ -1,0 +1,25 @@
+"""Prediction: conditions in, the same mesh with fields, scalars and their checks out."""
+
+from ._coefficients import find_chord, integrate_pressure
+from ._conditions import check_names
+from ._info import info
+from ._paths import default_output, picture_path, plan_outputs
+from ._predict import DEFAULT_MODEL, evaluate, find_device, load, predict, write
+from ._prediction import Prediction
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "Prediction",
+    "check_names",
+    "default_output",
+    "evaluate",
+    "find_chord",
+    "find_device",
+    "info",
+    "integrate_pressure",
+    "load",
+    "picture_path",
+    "plan_outputs",
+    "predict",
+    "write",
+]

@@ -1,0 +1,18 @@
+"""What is saved and loaded: operator, schema, normaliser, error card, provenance."""
+
+from ._normaliser import Normaliser, Sizes
+from ._schema import Condition, Field, Scalar, Schema
+from ._surrogate import Evaluation, Surrogate, available, wall_shape
+
+__all__ = [
+    "Condition",
+    "Evaluation",
+    "Field",
+    "Normaliser",
+    "Scalar",
+    "Schema",
+    "Sizes",
+    "Surrogate",
+    "available",
+    "wall_shape",
+]

@@ -1,0 +1,303 @@
+"""Surrogate: an operator with all that is needed to use it on a user's mesh, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.resources
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from ..errors import SurrogateError
+from ..graph import GraphSpec, MeshGraph, build_graph, geometry
+from ..mesh import Mesh
+from ..models import Operator, build_operator
+from ._normaliser import Normaliser, Sizes
+from ._schema import Schema
+
+FORMAT, VERSION = "meshop-surrogate", 1
+MAX_HEADER = 16 << 20
+
+
+@dataclass
+class Evaluation:
+    """fields: name -> (N, components) float32 in the order of the mesh's cells or points; scalars;
+    warnings; in_range: no warning; seconds: time by step; graph: what the operator saw."""
+
+    fields: dict[str, np.ndarray]
+    scalars: dict[str, float]
+    warnings: list[str]
+    in_range: bool
+    seconds: dict[str, float]
+    graph: MeshGraph
+
+
+class Surrogate:
+    """A trained operator with its schema, graph spec, normaliser, error card and provenance.
+
+    card: errors on cases held out, beside the null models. meta: versions, data, seeds, budget.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        spec: GraphSpec,
+        operator_name: str,
+        operator_config: dict[str, Any],
+        *,
+        sizes: Sizes,
+        card: dict[str, Any] | None = None,
+        meta: dict[str, Any] | None = None,
+        name: str = "unnamed",
+    ) -> None:
+        self.schema, self.spec, self.name, self.sizes = schema, spec, name, sizes
+        self.operator_name, self.operator_config = operator_name, dict(operator_config)
+        self.card, self.meta = dict(card or {}), dict(meta or {})
+        self.operator: Operator = build_operator(
+            operator_name,
+            {
+                "n_features": sizes.features,
+                "n_tokens": sizes.tokens,
+                "n_cond": sizes.cond,
+                "n_out": sizes.out,
+                "n_scalars": sizes.scalars,
+                **operator_config,
+            },
+        )
+        self.normaliser = Normaliser(sizes)
+        self.hash = ""
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(p.numel() for p in self.operator.parameters())
+
+    # -- use ------------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def evaluate(
+        self,
+        mesh: Mesh,
+        conditions: Mapping[str, Any],
+        device: str = "cpu",
+        tile: int | None = None,
+    ) -> Evaluation:
+        """Fields and scalars on a mesh. tile: nodes at a time (operators that work pointwise).
+
+        Raises ConditionError, MeshError (no wall, wrong dimension) and SurrogateError.
+        """
+        values, warnings = self.schema.check_conditions(conditions)
+        seconds = {}
+        start = time.perf_counter()
+        graph = build_graph(mesh, values, self.spec)
+        warnings += self._wall_warnings(mesh)
+        seconds["graph"] = time.perf_counter() - start
+        start = time.perf_counter()
+        fields, scalars = self.run(graph, device, tile)
+        seconds["operator"] = time.perf_counter() - start
+        if not torch.isfinite(fields).all():
+            raise SurrogateError(
+                f"model {self.name!r} gave values that are not finite on this mesh",
+                "its inputs lie too far from the training cases",
+                f"compare with the training range: `meshop models show {self.name}`",
+            )
+        return Evaluation(
+            fields=self._split(fields.numpy()),
+            scalars={s.name: float(v) for s, v in zip(self.schema.scalars, scalars, strict=True)},
+            warnings=warnings,
+            in_range=not warnings,
+            seconds=seconds,
+            graph=graph,
+        )
+
+    def run(
+        self, graph: MeshGraph, device: str = "cpu", tile: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Physical fields (N, C) and scalars (S,) of one graph, on the CPU."""
+        operator = self.operator.to(device).eval()
+        normaliser = self.normaliser.to(device)
+        ready = normaliser.inputs(graph.to(device))
+        parts = [ready]
+        if tile is not None and operator.pointwise and len(graph.x) > tile:
+            parts = []
+            for at in range(0, len(graph.x), tile):
+                part = ready.__copy__()
+                part.x = ready.x[at : at + tile]
+                parts.append(part)
+        outputs = [operator.outputs(part) for part in parts]
+        out = torch.cat([fields for fields, _ in outputs])
+        fields = normaliser.fields(ready, out)
+        scalars = normaliser.scalars(ready, outputs[0][1])
+        return fields.float().cpu(), scalars[0].float().cpu()
+
+    def _split(self, out: np.ndarray) -> dict[str, np.ndarray]:
+        fields, at = {}, 0
+        for field in self.schema.fields:
+            values = np.empty((len(out), field.components), dtype=np.float32)
+            for i, constant in enumerate(field.constant):
+                if constant is None:
+                    values[:, i] = out[:, at]
+                    at += 1
+                else:
+                    values[:, i] = constant
+            fields[field.name] = values if field.components > 1 else values[:, 0]
+        return fields
+
+    def _wall_warnings(self, mesh: Mesh) -> list[str]:
+        extent, thickness = wall_shape(mesh, self.spec)
+        found = []
+        for what, value, (low, high) in (
+            ("the wall's extent", extent, self.schema.extent),
+            ("the wall's thickness over its extent", thickness, self.schema.thickness),
+        ):
+            slack = 0.02 * (high - low) + 1e-3 * abs(high)
+            if not low - slack <= value <= high + slack:
+                found.append(f"{what}, {value:.4g}, is outside the training range "
+                             f"{low:.4g} to {high:.4g}")  # fmt: skip
+        return found
+
+    def predict(self, mesh: Any, **options: Any) -> Any:
+        """`meshop.predict` with this surrogate; same options and result."""
+        # predict lies above surrogate, so it is found by name when called.
+        return importlib.import_module("meshop.predict").predict(mesh, model=self, **options)
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def _tensors(self) -> dict[str, Tensor]:
+        state = {f"operator.{k}": v for k, v in self.operator.state_dict().items()}
+        state |= {f"normaliser.{k}": v for k, v in self.normaliser.state_dict().items()}
+        return {k: v.detach().cpu().contiguous() for k, v in state.items()}
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "name": self.name,
+            "schema": self.schema.model_dump(mode="json"),
+            "spec": self.spec.model_dump(mode="json"),
+            "operator": {"name": self.operator_name, "config": self.operator_config},
+            "sizes": self.sizes.__dict__,
+            "card": self.card,
+            "meta": self.meta,
+        }
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write one .safetensors file (written beside, then replaced) and set `hash`."""
+        path = Path(path)
+        header, tensors = self._header(), self._tensors()
+        self.hash = _digest(header, tensors)
+        text = json.dumps(header | {"hash": self.hash}, sort_keys=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            beside.write_bytes(to_bytes(tensors, metadata={"meshop": text}))
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path_or_name: str | os.PathLike) -> Surrogate:
+        """Load a surrogate by file or by the name of an installed one. Nothing is unpickled.
+
+        Raises SurrogateError where the file is missing, malformed or altered.
+        """
+        path = _resolve(path_or_name)
+        hint = "train it again (`meshop train`), or copy the file anew"
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                header = json.loads(metadata.get("meshop", "null"))
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, ValueError) as error:
+            raise SurrogateError(f"{path} is no readable surrogate", str(error), hint) from error
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise SurrogateError(
+                f"{path} is no meshop surrogate", "its header has no meshop section", hint
+            )
+        if header.get("version") != VERSION:
+            raise SurrogateError(
+                f"{path} has surrogate version {header.get('version')}",
+                f"this meshop reads version {VERSION}",
+                "pip install -U meshop",
+            )
+        stated = header.pop("hash", None)
+        if stated != _digest(header, tensors):
+            raise SurrogateError(f"{path} was altered", "its hash does not match its content", hint)
+        try:
+            found = cls(
+                Schema.model_validate(header["schema"]),
+                GraphSpec.model_validate(header["spec"]),
+                header["operator"]["name"],
+                header["operator"]["config"],
+                sizes=Sizes(**header["sizes"]),
+                card=header["card"],
+                meta=header["meta"],
+                name=header["name"],
+            )
+            for prefix, module in (("operator", found.operator), ("normaliser", found.normaliser)):
+                start = len(prefix) + 1
+                module.load_state_dict(
+                    {k[start:]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
+                )
+        except (KeyError, TypeError, ValueError, RuntimeError, ValidationError) as error:
+            raise SurrogateError(f"{path} does not fit its own header", str(error), hint) from error
+        found.hash = stated
+        return found
+
+
+def wall_shape(mesh: Mesh, spec: GraphSpec) -> tuple[float, float]:
+    """Largest side of the wall's bounding box, and its smallest side (in-plane) over that."""
+    geo = geometry(mesh, spec)
+    corners = mesh.points[geo.wall.nodes[geo.wall.nodes >= 0]]
+    sides = np.ptp(corners[:, : spec.dim], axis=0)
+    return float(sides.max()), float(sides.min() / max(sides.max(), 1e-300))
+
+
+def available() -> dict[str, Path]:
+    """Surrogates by name: files *.safetensors in $MESHOP_MODEL_PATH, the cache, and shipped."""
+    cache = os.environ.get("MESHOP_CACHE_DIR") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "meshop"
+    )
+    folders = [Path(p) for p in os.environ.get("MESHOP_MODEL_PATH", "").split(os.pathsep) if p]
+    folders.append(Path(cache, "models"))
+    folders.append(Path(str(importlib.resources.files(__package__))) / "library")
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
+            found.setdefault(path.stem, path)
+    return found
+
+
+def _resolve(path_or_name: str | os.PathLike) -> Path:
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    if path.is_dir() and (path / "surrogate.safetensors").is_file():
+        return path / "surrogate.safetensors"
+    known = available()
+    if str(path_or_name) in known:
+        return known[str(path_or_name)]
+    raise SurrogateError(
+        f"no model {os.fspath(path_or_name)!r}",
+        f"no such file, and the installed ones are: {', '.join(known) or 'none'}",
+        "`meshop models`",
+    )
+
+
+def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for key in sorted(tensors):
+        value = tensors[key]
+        digest.update(f"{key}{value.dtype}{tuple(value.shape)}".encode())
+        digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,239 @@
+"""From files to a learning problem: which arrays are targets, which scalars inputs or outputs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ..errors import ConditionError, MeshError
+from ..graph import GraphSpec, Location, find_boundary, wall_facets
+from ..io import read
+from ..mesh import Mesh
+
+DIRECTIONS = ("aoa_deg", "aoa", "alpha_deg", "alpha", "angle_of_attack", "incidence")
+SCALAR_NAME = re.compile(r"c_?[ldmxyz](_.*)?|(lift|drag|moment|torque|force)(_.*)?", re.IGNORECASE)
+NOT_PHYSICAL = re.compile(
+    r"iter|resid|time|cycle|seed|index|(^|_)id$|count|converged|version|_pred$|_integrated$|"
+    r"in_training_range",
+    re.IGNORECASE,
+)
+NOT_TARGET = re.compile(r"_(pred|error|std)$|normal|coord|^vtk|^(gmsh|su2|medit|cell_tags)", re.I)
+SUFFIXES = {".vtu", ".su2", ".msh", ".vtk", ".cgns", ".med", ".xdmf", ".inp", ".bdf", ".exo", ".e"}
+
+
+@dataclass
+class Case:
+    """One solved case: its file, conditions, scalars, family (file name less its number), and
+    group: cases with the same wall share it, so that a split never has one wall on both sides."""
+
+    path: Path
+    name: str
+    family: str
+    group: str
+    conditions: dict[str, float]
+    scalars: dict[str, float]
+
+
+@dataclass
+class Problem:
+    """What is learned: graph spec, targets with their number of components, scalars, cases."""
+
+    spec: GraphSpec
+    targets: dict[str, int]
+    scalars: list[str]
+    cases: list[Case]
+    extent: tuple[float, float]
+    thickness: tuple[float, float]
+    notes: list[str] = field(default_factory=list)
+
+
+def expand(paths: Iterable[str | Path]) -> list[Path]:
+    """Files from files, folders (their mesh files) and glob patterns; sorted, each once."""
+    found: list[Path] = []
+    for item in paths:
+        path = Path(item)
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            found += [p for p in inside if ".pred" not in p.suffixes]
+        elif path.is_file():
+            found.append(path)
+        elif any(c in str(item) for c in "*?["):
+            root = Path(path.anchor) if path.is_absolute() else Path()
+            found += sorted(root.glob(str(path.relative_to(path.anchor))))
+        else:
+            raise ConditionError(f"no file or folder {str(item)!r}", "", "give solved cases")
+    return list(dict.fromkeys(found))
+
+
+def find_problem(
+    paths: Sequence[Path],
+    *,
+    targets: Sequence[str] | None = None,
+    scalars: Sequence[str] | None = None,
+    conditions: Sequence[str] | None = None,
+    edges: bool = False,
+) -> Problem:
+    """Read all cases once and decide what is learned from what.
+
+    Targets: the floating-point arrays that every case has, on cells if any, else on points.
+    Conditions and scalars: numbers in the field data of every case that vary; those named like
+    coefficients or forces are scalars. Names given by the user replace what was found. Raises
+    ConditionError where nothing fits or a named array is missing; file errors pass through.
+    """
+    if len(paths) < 4:
+        raise ConditionError(
+            f"{len(paths)} cases are too few to train on",
+            "at least 4 are needed: some to learn from, some to check",
+            "meshop train FOLDER_OF_SOLVED_CASES",
+        )
+    meshes = _Scan()
+    for path in paths:
+        try:
+            meshes.add(path, read(path))
+        except MeshError as error:
+            raise MeshError(f"{path}: {error.what}", error.why, error.hint) from error
+    return meshes.problem(targets, scalars, conditions, edges)
+
+
+class _Scan:
+    """What the cases have in common."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Path, dict[str, float], str]] = []
+        self.arrays: dict[str, dict[str, int]] = {}
+        self.numbers: set[str] | None = None
+        self.dims: set[int] = set()
+        self.external = True
+        self.walls: list[tuple[float, float]] = []
+
+    def add(self, path: Path, mesh: Mesh) -> None:
+        numbers = {
+            k: float(v.ravel()[0])
+            for k, v in mesh.field_data.items()
+            if v.size == 1 and v.dtype.kind in "fiu" and np.isfinite(v.ravel()[0])
+        }
+        self.numbers = set(numbers) if self.numbers is None else self.numbers & set(numbers)
+        for place, data in (("cell", mesh.cell_data), ("point", mesh.point_data)):
+            mine = {
+                name: int(np.prod(a.shape[1:], dtype=int))
+                for name, a in data.items()
+                if a.dtype.kind == "f" and not NOT_TARGET.search(name)
+            }
+            seen = self.arrays.setdefault(place, mine)
+            self.arrays[place] = {k: n for k, n in seen.items() if mine.get(k) == n}
+        self.dims.add(mesh.dim)
+        found = find_boundary(mesh)
+        self.external &= bool(found.far.any() and found.wall.any())
+        wall = wall_facets(mesh, found=found)
+        corners = mesh.points[wall.nodes[wall.nodes >= 0]]
+        sides = np.ptp(corners[:, : max(mesh.dim, 1)], axis=0)
+        self.walls.append((float(sides.max()), float(sides.min() / max(sides.max(), 1e-300))))
+        shape = np.sort(np.round((wall.centre - corners.min(0)) / sides.max(), 4), axis=0)
+        self.rows.append((path, numbers, hashlib.blake2b(shape.tobytes()).hexdigest()))
+
+    def problem(
+        self,
+        targets: Sequence[str] | None,
+        scalars: Sequence[str] | None,
+        conditions: Sequence[str] | None,
+        edges: bool,
+    ) -> Problem:
+        if len(self.dims) > 1 or not self.dims <= {2, 3}:
+            raise ConditionError(
+                f"the cases have cells of dimension {sorted(self.dims)}",
+                "one surrogate is trained on 2-D or on 3-D meshes, not on both",
+                "train one model for each",
+            )
+        location: Location = "cell" if self._pick("cell", targets) else "point"
+        chosen = self._pick(location, targets)
+        if (targets and (missing := [t for t in targets if t not in chosen])) or not chosen:
+            raise ConditionError(
+                f"no target {', '.join(missing)}" if chosen or targets else "no target array",
+                f"arrays that every case has: cells {sorted(self.arrays['cell'])}, "
+                f"points {sorted(self.arrays['point'])}",
+                "--targets NAME,NAME",
+            )
+        common = sorted(self.numbers or ())
+        varying = [n for n in common if np.ptp([row[1][n] for row in self.rows]) > 0]
+        for wanted in (*(scalars or ()), *(conditions or ())):
+            if wanted not in common:
+                raise ConditionError(
+                    f"no number {wanted!r} in every case's field data",
+                    f"found {', '.join(common) or 'none'}",
+                    "check the spelling",
+                )
+        physical = [n for n in varying if not NOT_PHYSICAL.search(n)]
+        given = set(conditions or ())
+        if scalars is None:
+            scalars = [n for n in physical if SCALAR_NAME.fullmatch(n) and n not in given]
+        if conditions is None:
+            conditions = [n for n in physical if n not in scalars and not SCALAR_NAME.fullmatch(n)]
+        direction = next((n for n in DIRECTIONS if n in conditions), None)
+        dim: Literal[2, 3] = 2 if self.dims == {2} else 3
+        potential = dim == 2 and self.external and direction is not None
+        extents = [w[0] for w in self.walls]
+        spec = GraphSpec(
+            location=location,
+            dim=dim,
+            conditions=tuple(conditions),
+            direction=direction,
+            external=self.external,
+            potential=potential,
+            length=float(np.median(extents)),
+            edges=edges,
+        )
+        cases = [
+            Case(
+                path,
+                path.stem,
+                re.sub(r"[\d_\-]+$", "", path.stem) or "cases",
+                group,
+                {n: numbers[n] for n in conditions},
+                {n: numbers[n] for n in scalars},
+            )
+            for path, numbers, group in self.rows
+        ]
+        ignored = sorted(set(common) - set(conditions) - set(scalars))
+        notes = [f"not used: {', '.join(ignored)}"] if ignored else []
+        thick = [w[1] for w in self.walls]
+        return Problem(
+            spec,
+            chosen,
+            list(scalars),
+            cases,
+            (min(extents), max(extents)),
+            (min(thick), max(thick)),
+            notes,
+        )
+
+    def _pick(self, location: str, targets: Sequence[str] | None) -> dict[str, int]:
+        have = self.arrays.get(location, {})
+        return dict(have) if targets is None else {t: have[t] for t in targets if t in have}
+
+
+def split(cases: Sequence[Case], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """Train and validation indices: whole groups (walls), the same fraction of each family."""
+    random = np.random.default_rng(seed)
+    held: list[int] = []
+    for family in sorted({c.family for c in cases}):
+        groups: dict[str, list[int]] = {}
+        for i, case in enumerate(cases):
+            if case.family == family:
+                groups.setdefault(case.group, []).append(i)
+        # One geometry throughout: the cases themselves are split.
+        sets = list(groups.values()) if len(groups) > 1 else [[i] for i in groups.popitem()[1]]
+        order = random.permutation(len(sets))
+        want = max(1, round(fraction * sum(map(len, sets)))) if fraction > 0 else 0
+        mine: list[int] = []
+        for j in order:
+            if len(mine) < want and len(mine) + len(sets[j]) < sum(map(len, sets)):
+                mine += sets[j]
+        held += mine
+    out = set(held)
+    return [i for i in range(len(cases)) if i not in out], sorted(held)

@@ -1,0 +1,83 @@
+"""Normaliser constants from the training cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..graph import MeshGraph
+from ..surrogate import Normaliser, Schema
+from ._sampling import Mirror, sample
+from ._store import StoredCase
+
+POINTS = 2000  # per case; enough for means and standard deviations
+PRIOR_R2 = 0.5  # the potential flow must explain this much of a channel to be its base
+
+
+def fit_normaliser(
+    normaliser: Normaliser, cases: Sequence[StoredCase], schema: Schema, mirror: Mirror | None
+) -> None:
+    """Set the buffers of a normaliser in place from the training cases (and mirror images)."""
+    random = np.random.default_rng(0)
+    graphs: list[MeshGraph] = []
+    for case in cases:
+        graphs.append(sample(case, POINTS, random))
+        if mirror is not None:
+            graphs.append(sample(case, POINTS, random, mirror))
+
+    def stack(name: str) -> Tensor:
+        return torch.cat([g[name] for g in graphs]).double()
+
+    for name, key in (("x", "x"), ("wall", "wall_x")):
+        values = stack(key)
+        _set(normaliser, f"{name}_mean", values.mean(0))
+        _set(normaliser, f"{name}_std", _positive(values.std(0)))
+    normaliser.cond_log.copy_(torch.tensor([c.log for c in schema.conditions], dtype=torch.bool))
+    normaliser.cond_mean.zero_()
+    normaliser.cond_std.fill_(1.0)
+    cond = normaliser.conditions(stack("cond").float()).double()
+    _set(normaliser, "cond_mean", cond.mean(0))
+    _set(normaliser, "cond_std", _positive(cond.std(0)))
+
+    prior, y = stack("prior"), stack("y")
+    mix = torch.zeros(prior.shape[1], y.shape[1], dtype=torch.float64)
+    for c in range(y.shape[1]):
+        target = y[:, c] - y[:, c].mean()
+        best = PRIOR_R2
+        for p in range(prior.shape[1]):
+            base = prior[:, p] - prior[:, p].mean()
+            energy = base.square().sum().clamp_min(1e-30)
+            slope = (base @ target) / energy
+            explained = slope.square() * energy / target.square().sum().clamp_min(1e-30)
+            if explained > best:
+                best = float(explained)
+                # A unit free stream and kinematic pressure need no factor.
+                mix[:, c] = 0
+                mix[p, c] = 1.0 if 0.75 < slope < 1.25 else slope
+    rest = y - prior @ mix
+    shift = rest.mean(0)
+    if mirror is not None:
+        shift = torch.where(mirror.y < 0, torch.zeros_like(shift), shift)
+    _set(normaliser, "prior_mix", mix)
+    _set(normaliser, "field_shift", shift)
+    envelope = normaliser.envelope(stack("decay").float()).double()
+    _set(normaliser, "field_scale", _positive(((rest - shift) / envelope).std(0)))
+
+    if schema.scalars:
+        scalars = stack("scalars")
+        inputs = normaliser.conditions(stack("cond").float()).double()
+        rows = torch.cat([torch.ones(len(inputs), 1), inputs, stack("lift")], dim=1)
+        base = torch.linalg.lstsq(rows, scalars, driver="gelsd").solution
+        _set(normaliser, "scalar_base", base)
+        _set(normaliser, "scalar_scale", _positive((scalars - rows @ base).std(0)))
+
+
+def _positive(std: Tensor) -> Tensor:
+    return torch.where(std > 1e-8, std, torch.ones_like(std))
+
+
+def _set(normaliser: Normaliser, name: str, value: Tensor) -> None:
+    getattr(normaliser, name).copy_(value.float())

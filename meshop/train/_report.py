@@ -1,0 +1,175 @@
+"""The validation table of a run: the surrogate beside the null models, per family of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from ..io import read
+from ..surrogate import Surrogate
+from ..viz import field_picture, scalar_scatter, training_curves
+from ._nulls import least_squares, nearest_case
+from ._sampling import sample
+from ._store import StoredCase
+
+NEAR = 1.0  # "near": within this many reference lengths of the wall
+
+
+def validate(
+    surrogate: Surrogate, train: Sequence[StoredCase], held: Sequence[StoredCase]
+) -> dict[str, Any]:
+    """Errors of the surrogate and the nulls on held-out cases: the error card.
+
+    Fields: relative L2 of the deviation from the far-field value, weighted by dual measure, over
+    the whole domain and over the part within one reference length of the wall. Scalars: absolute
+    error, and Spearman's rank correlation. Mean and median over cases, per family.
+    """
+    shapes = np.array([c.shape for c in train])
+    conditions = np.array([c.cond.numpy() for c in train]).reshape(len(train), -1)
+    lazy = _Lazy(train)
+    rows = []
+    predicted, guessed = [], []
+    for case in held:
+        graph = sample(case)
+        graph.wall_batch = torch.zeros(len(graph.wall_x), dtype=torch.long)
+        with torch.inference_mode():
+            fields, scalars = surrogate.run(graph)
+        near = nearest_case(conditions, shapes, lazy, case.cond.numpy(), case.shape, case.pos)
+        row: dict[str, Any] = {"name": case.case.name, "family": case.case.family}
+        row["surrogate"] = _field_errors(surrogate, case, fields.numpy())
+        row["nearest"] = _field_errors(surrogate, case, near.fields["y"] + case.reference)
+        truth = case.scalars.numpy()
+        names = [s.name for s in surrogate.schema.scalars]
+        if names:
+            fit = least_squares(
+                conditions,
+                shapes,
+                np.array([c.scalars.numpy() for c in train]),
+                case.cond.numpy()[None],
+                case.shape[None],
+            )[0]
+            row["surrogate"] |= dict(zip(names, np.abs(scalars.numpy() - truth), strict=True))
+            row["least_squares"] = dict(zip(names, np.abs(fit - truth), strict=True))
+            row["nearest"] |= dict(
+                zip(names, np.abs(train[near.case].scalars.numpy() - truth), strict=True)
+            )
+        predicted.append(scalars.numpy())
+        guessed.append(truth)
+        rows.append(row)
+    card: dict[str, Any] = {"cases": len(held), "train_cases": len(train), "families": {}}
+    for family in sorted({r["family"] for r in rows}):
+        mine = [i for i, r in enumerate(rows) if r["family"] == family]
+        table: dict[str, Any] = {"cases": len(mine)}
+        card["families"][family] = table
+        for model in ("surrogate", "nearest", "least_squares"):
+            keys = rows[mine[0]].get(model, {})
+            table[model] = {
+                key: {
+                    "mean": float(np.mean([rows[i][model][key] for i in mine])),
+                    "median": float(np.median([rows[i][model][key] for i in mine])),
+                }
+                for key in keys
+            }
+        for j, scalar in enumerate(surrogate.schema.scalars):
+            if len(mine) > 2:
+                rank = spearmanr([predicted[i][j] for i in mine], [guessed[i][j] for i in mine])
+                table["surrogate"][scalar.name]["spearman"] = float(rank.statistic)
+    card["per_case"] = [
+        {k: r[k] for k in ("name", "family")} | {k: float(v) for k, v in r["surrogate"].items()}
+        for r in rows
+    ]
+    card["truth"] = [[float(v) for v in g] for g in guessed]
+    card["predicted"] = [[float(v) for v in p] for p in predicted]
+    return card
+
+
+def table_text(card: dict[str, Any]) -> str:
+    """The card as a Markdown table."""
+    lines = ["| family | quantity | surrogate mean | median | nearest case | least squares |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    for family, table in card["families"].items():
+        for key, value in table["surrogate"].items():
+            null = table.get("nearest", {}).get(key, {}).get("mean")
+            fit = table.get("least_squares", {}).get(key, {}).get("mean")
+            percent = " " in key
+            cells = [_number(v, percent) for v in (value["mean"], value["median"], null, fit)]
+            lines.append(f"| {family} ({table['cases']}) | {key} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def pictures(
+    surrogate: Surrogate,
+    card: dict[str, Any],
+    history: dict[str, list[float]],
+    held: Sequence[StoredCase],
+    folder: Path,
+) -> None:
+    """Training curves, predicted against true scalars, and the median held-out case's fields."""
+    if history.get("step"):
+        training_curves(history, folder / "curves.png")
+    names = [s.name for s in surrogate.schema.scalars]
+    if names and len(card["truth"]):
+        scalar_scatter(card["truth"], card["predicted"], names, folder / "scalars.png")
+    if not held or surrogate.spec.dim != 2:
+        return
+    first = next(iter(card["per_case"][0].keys() - {"name", "family"}))
+    order = np.argsort([row[first] for row in card["per_case"]])
+    case = held[int(order[len(order) // 2])]
+    mesh = read(case.case.path)
+    found = surrogate.evaluate(mesh, case.case.conditions)
+    data = mesh.cell_data if surrogate.spec.location == "cell" else mesh.point_data
+    field_picture(
+        mesh,
+        found.fields,
+        folder / f"{case.case.name}.png",
+        truth={f.name: data[f.name] for f in surrogate.schema.fields},
+        title=f"{case.case.name} (held out)",
+    )
+
+
+class _Lazy(Sequence):
+    """Training cases as `nearest_case` wants them, read when asked for.
+
+    Fields go over as deviations from each case's far-field values, so that a difference in the
+    free stream's direction is not held against the null.
+    """
+
+    def __init__(self, cases: Sequence[StoredCase]) -> None:
+        self.cases = cases
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, i: Any) -> Any:
+        case = self.cases[i]
+        return {"centres": case.pos, "fields": {"y": case.y - case.reference}}
+
+
+def _field_errors(surrogate: Surrogate, case: StoredCase, fields: np.ndarray) -> dict[str, float]:
+    errors, at = {}, 0
+    for spec in surrogate.schema.fields:
+        part = slice(at, at + len(spec.active))
+        at = part.stop
+        miss = ((fields[:, part] - case.y[:, part]) ** 2).sum(1)
+        size = ((case.y[:, part] - case.reference[part]) ** 2).sum(1)
+        for label, mask in (
+            ("near", case.dist < NEAR * surrogate.spec.length),
+            ("whole", np.ones(len(miss), dtype=bool)),
+        ):
+            weight = case.weight * mask
+            energy = float((weight * size).sum())
+            errors[f"{spec.name} {label}"] = float(
+                np.sqrt((weight * miss).sum() / max(energy, 1e-30))
+            )
+    return errors
+
+
+def _number(value: float | None, percent: bool) -> str:
+    if value is None:
+        return ""
+    return f"{100 * value:.2f} %" if percent else f"{value:.5f}"

@@ -1,0 +1,131 @@
+"""Batches of subsampled cases, with mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from ..graph import MeshGraph
+from ._store import StoredCase
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Parities under y -> -y: node features (F,), tokens (T,), conditions (K,), prior (P,),
+    outputs (C,), scalars (S,), lift (1 or 0,)."""
+
+    x: Tensor
+    wall_x: Tensor
+    cond: Tensor
+    prior: Tensor
+    y: Tensor
+    scalars: Tensor
+    lift: Tensor
+
+
+class CaseSampler(IterableDataset):
+    """`steps` batches of `batch` cases with `points` nodes each, for one epoch; deterministic in
+    (seed, epoch, rank).
+
+    Nodes are drawn by `StoredCase.chance`: mostly by the training measure, partly uniformly, so
+    that the mean over a batch is an integral and not a count of cells. points None: all nodes, as
+    operators that are not pointwise need.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[StoredCase],
+        mirror: Mirror | None,
+        *,
+        batch: int,
+        points: int | None,
+        steps: int,
+        seed: int,
+    ) -> None:
+        self.cases, self.mirror, self.batch, self.points = cases, mirror, batch, points
+        self.steps, self.seed = steps, seed
+        self.epoch = self.rank = 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[MeshGraph]:
+        random = np.random.default_rng([self.seed, self.epoch, self.rank])
+        for _ in range(self.steps):
+            chosen = random.choice(
+                len(self.cases), size=self.batch, replace=self.batch > len(self.cases)
+            )
+            flips = random.random(self.batch) < (0.5 if self.mirror else 0.0)
+            yield collate(
+                [
+                    sample(
+                        self.cases[i],
+                        self.points,
+                        random,
+                        self.mirror if flip else None,
+                    )
+                    for i, flip in zip(chosen, flips, strict=True)
+                ]
+            )
+
+
+def sample(
+    case: StoredCase,
+    points: int | None = None,
+    random: np.random.Generator | None = None,
+    mirror: Mirror | None = None,
+) -> MeshGraph:
+    """A graph of `points` random nodes of a case (all of them where None).
+
+    Its weight is the training measure of each node over the chance of drawing it, normalised to
+    sum to one; share is each drawn node's share of the loss.
+    """
+    if points is None or points >= len(case.y):
+        ids: Any = slice(None)
+        weight = np.asarray(case.weight, dtype=np.float64)
+        share = np.diff(case.chance, prepend=0.0)
+    else:
+        assert random is not None
+        ids = np.searchsorted(case.chance, random.random(points) * case.chance[-1])
+        ids = np.sort(np.minimum(ids, len(case.y) - 1))  # sorted reads are kind to the disk
+        chance = case.chance[ids] - np.where(ids > 0, case.chance[ids - 1], 0.0)
+        weight = case.weight[ids] / chance
+        share = np.full(points, 1.0 / points)
+    graph = MeshGraph(
+        x=torch.from_numpy(np.array(case.x[ids])),
+        prior=torch.from_numpy(np.array(case.prior[ids])),
+        decay=torch.from_numpy(np.array(case.decay[ids])),
+        y=torch.from_numpy(np.array(case.y[ids])),
+        weight=torch.from_numpy(weight / weight.sum()).float(),
+        share=torch.from_numpy(np.asarray(share)).float(),
+        wall_x=case.wall_x,
+        wall_weight=case.wall_weight,
+        cond=case.cond[None],
+        lift=case.lift[None],
+        scalars=case.scalars[None],
+        energy=torch.from_numpy(case.energy).float()[None],
+    )
+    if mirror is not None:
+        for name in ("x", "prior", "y", "wall_x", "cond", "lift", "scalars"):
+            graph[name] = graph[name] * getattr(mirror, name)
+    return graph
+
+
+def collate(graphs: Sequence[MeshGraph]) -> MeshGraph:
+    """Concatenate graphs with no padding; batch and wall_batch tell them apart."""
+    out = MeshGraph()
+    for name in graphs[0].keys():  # noqa: SIM118 - a Data object, not a dict
+        out[name] = torch.cat([g[name] for g in graphs])
+    sizes = torch.tensor([len(g.x) for g in graphs])
+    walls = torch.tensor([len(g.wall_x) for g in graphs])
+    out.batch = torch.repeat_interleave(torch.arange(len(graphs)), sizes)
+    out.ptr = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+    out.wall_batch = torch.repeat_interleave(torch.arange(len(graphs)), walls)
+    out.wall_ptr = torch.cat([walls.new_zeros(1), walls.cumsum(0)])
+    return out

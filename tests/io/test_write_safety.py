@@ -1,0 +1,128 @@
+"""A failing write leaves the old file as it was, and nothing beside it."""
+
+import builtins
+import os
+import stat
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from vtu_cases import assert_same, sample
+
+from meshop.errors import MeshFileError
+from meshop.io import read
+from meshop.io._files import atomic_write
+
+OLD = b"the old content"
+
+
+@pytest.fixture
+def path(tmp_path):
+    target = tmp_path / "a.vtu"
+    target.write_bytes(OLD)
+    return target
+
+
+def assert_untouched(path):
+    assert path.read_bytes() == OLD
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+class FullDisk:
+    """A file that takes `room` bytes and then has no more space."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def write(self, data):
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(28, "No space left on device")
+        return self.file.write(data)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+@pytest.mark.parametrize("room", [0, 100, 3000, 6000])
+def test_full_disk(path, monkeypatch, room):
+    real = builtins.open
+    monkeypatch.setattr("builtins.open", lambda *a, **k: FullDisk(real(*a, **k), room))
+    with pytest.raises(MeshFileError, match="No space left"):
+        sample().save(path)
+    monkeypatch.undo()
+    assert_untouched(path)
+
+
+@pytest.mark.parametrize("name", ["replace", "fsync"])
+def test_failing_system_calls(path, monkeypatch, name):
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, name, fail)
+    with pytest.raises(MeshFileError, match="Input/output"):
+        sample().save(path)
+    monkeypatch.undo()
+    assert_untouched(path)
+
+
+def test_interrupted_by_the_user(path):
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert_untouched(path)
+
+
+def test_killed_while_writing(path):
+    code = (
+        "import os, signal, sys\nfrom meshop.io import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as file:\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
+    assert path.read_bytes() == OLD
+
+
+@pytest.mark.parametrize("suffix", [".vtu", ".su2", ".msh"])
+def test_a_mesh_that_was_broken_after_construction_is_not_written(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(OLD)
+    mesh = sample()
+    mesh.cell_nodes = mesh.cell_nodes + 100
+    with pytest.raises(MeshFileError, match="cell_nodes"):
+        mesh.save(path)
+    assert_untouched(path)
+
+
+def test_permissions_and_links_are_kept(path, tmp_path):
+    path.chmod(0o640)
+    link = tmp_path / "link.vtu"
+    link.symlink_to(path)
+    mesh = sample()
+    mesh.save(link)
+    assert link.is_symlink() and stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert_same(read(path), mesh)
+
+
+def test_two_writers_at_once_leave_one_whole_file(path):
+    meshes = [sample(12, seed=s) for s in range(4)]
+    threads = [threading.Thread(target=m.save, args=(path,)) for m in meshes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = read(path)
+    assert any(np.array_equal(found.points, m.points) for m in meshes)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
