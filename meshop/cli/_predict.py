@@ -242,4 +242,6 @@ def _entry(file: str, output: Path, picture: str | None, result: Prediction) -> 
 def _digits(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.4f}" if 0.01 <= abs(value) < 1000 or value == 0 else f"{value:.4g}"
+    if not 1e-4 <= abs(value) < 1000 and value != 0:
+        return f"{value:.3g}"
+    return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.5f}"

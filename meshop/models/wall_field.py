@@ -45,7 +45,7 @@ class WallField(Operator):
         self.blocks = nn.ModuleList(FiLMBlock(width) for _ in range(depth))
         self.modulate = mlp(latent, 128, 2 * width * depth)
         self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, n_out))
-        self.integral = WallIntegral(latent, n_scalars)
+        self.integral = WallIntegral(latent, n_scalars) if n_scalars else None
         # Blocks start unmodulated.
         for parameter in self.modulate[-1].parameters():
             nn.init.zeros_(parameter)
@@ -54,7 +54,9 @@ class WallField(Operator):
         """Fields (N, n_out) and scalars (B, n_scalars). Uses x, cond, wall_x, wall_weight."""
         cond = graph.cond
         hidden, latent = self.encoder(graph.wall_x, graph.wall_weight, graph.wall_batch, cond)
-        scalars = self.integral(hidden, graph.wall_weight, graph.wall_batch, latent)
+        scalars = latent.new_zeros(len(cond), 0)
+        if self.integral is not None:
+            scalars = self.integral(hidden, graph.wall_weight, graph.wall_batch, latent)
         batch = graph.batch if len(cond) > 1 else None
         local = cond[batch] if batch is not None else cond.expand(len(graph.x), -1)
         h = self.lift(torch.cat([graph.x, local], dim=1))

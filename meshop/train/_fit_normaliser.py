@@ -14,6 +14,8 @@ from ._sampling import Mirror, sample
 from ._store import StoredCase
 
 POINTS = 2000  # per case; enough for means and standard deviations
+ROUNDING = 1e-6  # features are of order one
+LEAST_SCALE = 1e-3  # of a channel's deviation: rounding must not be what is learned
 PRIOR_R2 = 0.5  # the potential flow must explain this much of a channel to be its base
 
 
@@ -34,13 +36,13 @@ def fit_normaliser(
     for name, key in (("x", "x"), ("wall", "wall_x")):
         values = stack(key)
         _set(normaliser, f"{name}_mean", values.mean(0))
-        _set(normaliser, f"{name}_std", _positive(values.std(0)))
+        _set(normaliser, f"{name}_std", _positive(values.std(0), ROUNDING))
     normaliser.cond_log.copy_(torch.tensor([c.log for c in schema.conditions], dtype=torch.bool))
     normaliser.cond_mean.zero_()
     normaliser.cond_std.fill_(1.0)
     cond = normaliser.conditions(stack("cond").float()).double()
     _set(normaliser, "cond_mean", cond.mean(0))
-    _set(normaliser, "cond_std", _positive(cond.std(0)))
+    _set(normaliser, "cond_std", _positive(cond.std(0), ROUNDING))
 
     prior, y = stack("prior"), stack("y")
     mix = torch.zeros(prior.shape[1], y.shape[1], dtype=torch.float64)
@@ -64,7 +66,8 @@ def fit_normaliser(
     _set(normaliser, "prior_mix", mix)
     _set(normaliser, "field_shift", shift)
     envelope = normaliser.envelope(stack("decay").float()).double()
-    _set(normaliser, "field_scale", _positive(((rest - shift) / envelope).std(0)))
+    scale = ((rest - shift) / envelope).std(0)
+    _set(normaliser, "field_scale", _positive(scale.maximum(LEAST_SCALE * y.std(0))))
 
     if schema.scalars:
         scalars = stack("scalars")
@@ -75,8 +78,9 @@ def fit_normaliser(
         _set(normaliser, "scalar_scale", _positive((scalars - rows @ base).std(0)))
 
 
-def _positive(std: Tensor) -> Tensor:
-    return torch.where(std > 1e-8, std, torch.ones_like(std))
+def _positive(std: Tensor, least: float = 0.0) -> Tensor:
+    """Deviations to divide by: 1 where nothing varies by more than `least`."""
+    return torch.where(std > least, std, torch.ones_like(std))
 
 
 def _set(normaliser: Normaliser, name: str, value: Tensor) -> None:

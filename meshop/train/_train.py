@@ -255,7 +255,7 @@ def _fit(
         )
     runner = pl.Trainer(
         max_steps=steps,
-        max_epochs=math.ceil(steps / len(sampler)),
+        max_epochs=math.ceil(steps / len(sampler)) + 1,  # max_steps ends it
         callbacks=callbacks,
         logger=TensorBoardLogger(folder, name=None, version="logs"),
         log_every_n_steps=min(20, len(sampler)),
@@ -265,6 +265,7 @@ def _fit(
         use_distributed_sampler=False,
         **trainer,
     )
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
     loader = DataLoader(sampler, batch_size=None)
     with warnings.catch_warnings():
         # Lightning warns of its own internals and of loaders that are fast enough as they are.

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,13 @@ import numpy as np
 import pytest
 
 import meshop
-import meshop.viz
 from meshop.errors import ConditionError, MeshError, MeshFileError
 from meshop.graph import GraphSpec, build_graph
 from meshop.io import read
 from meshop.mesh import Mesh
 from meshop.predict import Prediction, plan_outputs, predict, write
 from meshop.surrogate import Evaluation, Field, Schema
+from meshop.viz import _volume
 
 from .fake import FakeSurrogate, cylinder_flow, ring
 
@@ -312,7 +311,7 @@ def test_fields_on_points(tmp_path: Path) -> None:
 
 
 def test_a_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["meshop.viz._volume"], "_CHILD", "raise SystemExit(1)")
+    monkeypatch.setattr(_volume, "_CHILD", "raise SystemExit(1)")
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], float)
     mesh = Mesh.from_blocks(corners, [("tetra", [[0, 1, 2, 3], [1, 2, 3, 4]])])
     mesh.cell_data["T"] = np.zeros(2, np.float32)

@@ -1,0 +1,164 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meshop.errors import ConditionError, MeshError, SurrogateError
+from meshop.graph import GraphSpec, build_graph
+from meshop.surrogate import Condition, Field, Scalar, Schema, Sizes, Surrogate, available
+from tests.meshes import box, ring
+
+SPEC = GraphSpec(
+    conditions=("aoa_deg", "reynolds"), direction="aoa_deg", external=True, potential=True
+)
+SCHEMA = Schema(
+    location="cell",
+    dim=2,
+    fields=(
+        Field(name="U", components=3, constant=(None, None, 0.0)),
+        Field(name="p", components=1, constant=(None,)),
+    ),
+    scalars=(Scalar(name="Cl"), Scalar(name="Cd")),
+    conditions=(
+        Condition(name="aoa_deg", low=-4, high=12, units="deg"),
+        Condition(name="reynolds", low=1e6, high=6e6, log=True),
+    ),
+    extent=(0.9, 1.2),
+    thickness=(0.05, 0.4),
+)
+GIVEN = {"aoa_deg": 3, "reynolds": 2e6}
+
+
+def small(seed: int = 0) -> Surrogate:
+    torch.manual_seed(seed)
+    g = build_graph(ring(24, 5), GIVEN, SPEC)
+    sizes = Sizes(g.x.shape[1], g.wall_x.shape[1], 2, 3, 2, 3, 1)
+    found = Surrogate(
+        SCHEMA, SPEC, "wall-field", {"width": 16, "depth": 2, "latent": 8}, sizes=sizes,
+        card={"cases": 1}, meta={"seed": seed}, name="small",
+    )  # fmt: skip
+    found.normaliser.prior_mix[:, :3] = torch.eye(3)
+    return found
+
+
+def test_save_and_load_is_exact(tmp_path: Path):
+    first = small()
+    first.save(tmp_path / "m.safetensors")
+    second = Surrogate.load(tmp_path / "m.safetensors")
+    assert second.hash == first.hash and len(second.hash) == 64
+    assert second.schema == SCHEMA and second.spec == SPEC
+    assert (second.card, second.meta, second.name) == ({"cases": 1}, {"seed": 0}, "small")
+    mesh = ring(30, 6)
+    a, b = first.evaluate(mesh, GIVEN), second.evaluate(mesh, GIVEN)
+    for name, values in a.fields.items():
+        np.testing.assert_array_equal(values, b.fields[name])
+    assert a.scalars == b.scalars
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_constant_components_are_filled_in():
+    found = small().evaluate(ring(24, 5), GIVEN)
+    assert found.fields["U"].shape == (24 * 6, 3) and found.fields["p"].shape == (24 * 6,)
+    assert np.all(found.fields["U"][:, 2] == 0.0)
+
+
+def test_residual_of_the_potential_flow_vanishes_far_away():
+    mesh = ring(24, 8, radius=3000)
+    found = small().evaluate(mesh, GIVEN)
+    far = found.graph.kind.numpy() == 2
+    angle = np.radians(3)
+    np.testing.assert_allclose(found.fields["U"][far, 0], np.cos(angle), atol=5e-3)
+
+
+def test_tiled_equals_whole():
+    mesh = ring(40, 9)
+    whole, tiled = small().evaluate(mesh, GIVEN), small().evaluate(mesh, GIVEN, tile=37)
+    for name, values in whole.fields.items():
+        np.testing.assert_allclose(values, tiled.fields[name], rtol=1e-5, atol=1e-6)
+
+
+def test_conditions_are_checked():
+    mesh, found = ring(24, 5), small()
+    with pytest.raises(ConditionError, match="'reynolds' is missing"):
+        found.evaluate(mesh, {"aoa_deg": 1})
+    with pytest.raises(ConditionError) as error:
+        found.evaluate(mesh, {**GIVEN, "aoa": 1})
+    assert "try: aoa_deg=1" in str(error.value)
+    for bad in ("fast", float("nan"), -1e6):
+        with pytest.raises(ConditionError, match="reynolds"):
+            found.evaluate(mesh, {"aoa_deg": 1, "reynolds": bad})
+
+
+def test_out_of_range_warns_and_does_not_refuse():
+    mesh = ring(24, 5)
+    assert small().evaluate(mesh, GIVEN).in_range
+    outside = small().evaluate(mesh, {"aoa_deg": 20, "reynolds": 2e6})
+    assert not outside.in_range and "aoa_deg = 20" in outside.warnings[0]
+    large = mesh.copy()
+    large.points = 10 * mesh.points
+    assert "extent" in small().evaluate(large, GIVEN).warnings[0]
+
+
+def test_wrong_mesh_is_refused():
+    with pytest.raises(MeshError, match="3-D mesh"):
+        small().evaluate(box(2), GIVEN)
+
+
+def test_altered_and_foreign_files_are_refused(tmp_path: Path):
+    path = tmp_path / "m.safetensors"
+    small().save(path)
+    whole = bytearray(path.read_bytes())
+    whole[-5] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(SurrogateError, match="altered"):
+        Surrogate.load(path)
+    path.write_bytes(b"\x89PNG not a model")
+    with pytest.raises(SurrogateError, match="no readable surrogate"):
+        Surrogate.load(path)
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, path, metadata={"meshop": json.dumps({"format": "other"})})
+    with pytest.raises(SurrogateError, match="no meshop surrogate"):
+        Surrogate.load(path)
+    with pytest.raises(SurrogateError, match="installed ones are"):
+        Surrogate.load(tmp_path / "nothing")
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 4000), st.integers(0, 255))
+def test_any_flipped_byte_is_an_error_or_harmless(tmp_path_factory, at: int, value: int):
+    path = tmp_path_factory.mktemp("m") / "m.safetensors"
+    small().save(path)
+    data = bytearray(path.read_bytes())
+    same = data[at % len(data)] == value
+    data[at % len(data)] = value
+    path.write_bytes(data)
+    try:
+        Surrogate.load(path)
+    except SurrogateError:
+        assert not same
+
+
+def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "m.safetensors"
+    small().save(path)
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        small(1).save(path)
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_models_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    small().save(tmp_path / "mine.safetensors")
+    monkeypatch.setenv("MESHOP_MODEL_PATH", str(tmp_path))
+    assert available()["mine"] == tmp_path / "mine.safetensors"
+    assert Surrogate.load("mine").name == "small"
