@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from ..graph import MeshGraph
 from ..models import Operator
 from ..surrogate import Normaliser, Schema
 
+log = logging.getLogger("meshop")
 SCALAR_SHARE = 0.3  # of the loss, against the fields' relative errors
 ENERGY_FLOOR = 0.05  # of the mean energy: a case at rest must not dominate a relative loss
 
@@ -100,6 +102,9 @@ class Fit(pl.LightningModule):
         if self.trainer.sanity_checking:
             return
         self.history.setdefault("step", []).append(float(self.global_step))
+        score = self.trainer.callback_metrics.get("val/score")
+        if score is not None:
+            log.info("step %d of %d, validation %.4f", self.global_step, self.steps, float(score))
         for key, value in self.trainer.callback_metrics.items():
             if key.startswith("val/") or key == "loss":
                 self.history.setdefault(key, []).append(float(value))

@@ -31,7 +31,7 @@ from ._nulls import contour_heights, wall_moments
 
 # Of the sampled nodes; the rest follow the measure. A boundary layer has many nodes and hardly any
 # area; nodes at the wall carry the pressure that forces are integrated from.
-UNIFORM_SHARE, WALL_SHARE = 0.3, 0.1
+UNIFORM_SHARE, WALL_SHARE = 0.25, 0.05
 
 
 @dataclass
@@ -61,12 +61,14 @@ class StoredCase:
 
 
 def near_measure(geo: Geometry, length: float) -> np.ndarray:
-    """Dual measures damped away from the wall: w / (1 + (d / L)^2)^2.
+    """Dual measures damped away from the wall: w / (1 + (d / L)^2)^(3/2).
 
-    A far field holds most of the area and none of the interest. Used where a wall lies inside a
-    far field; without one the measure is that of the domain.
+    A far field holds most of the area and little of the interest, but is part of the answer: in
+    the plane, half of this measure lies within about one length of the wall, and each doubling of
+    the distance beyond halves the rest. Used where a wall lies inside a far field; without one the
+    measure is that of the domain.
     """
-    return geo.weight / (1 + (geo.dist / length) ** 2) ** 2
+    return geo.weight / (1 + (geo.dist / length) ** 2) ** 1.5
 
 
 def active_components(problem: Problem, cases: Sequence[Case]) -> dict[str, list[float | None]]:

@@ -93,7 +93,6 @@ def train(
     Raises ConditionError, MeshError, MeshFileError on cases that cannot be used.
     """
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(seed, workers=True, verbose=False)
     if model not in registry():
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
@@ -102,6 +101,7 @@ def train(
     problem = find_problem(
         paths, targets=targets, scalars=scalars, conditions=conditions, edges=kind.edges
     )
+    folder.mkdir(parents=True, exist_ok=True)
     for note in problem.notes:
         log.info("%s", note)
     train_ids, held_ids = split(problem.cases, validation, seed)
