@@ -94,6 +94,8 @@ def train(
             progress=progress,
             quiet=quiet or as_json or not sys.stderr.isatty(),
         )
+    if not result.card:  # one of several processes, not the one that reports
+        return
     if as_json:
         card = {k: v for k, v in result.card.items() if k not in ("truth", "predicted")}
         print_json({

@@ -19,7 +19,7 @@ from ._features import (
     token_weights,
 )
 from ._geometry import FlowBasis, Geometry, dual_weights, geometry
-from ._graph import MeshGraph, node_batch
+from ._graph import MeshGraph
 from ._potential import PotentialFlow, wall_loops
 from ._spec import GraphSpec, Location
 
@@ -40,7 +40,6 @@ __all__ = [
     "free_stream",
     "geometry",
     "nearest_on_facets",
-    "node_batch",
     "node_features",
     "potential_lift",
     "potential_prior",

@@ -55,7 +55,7 @@ class _Columns:
             (self.odd if i == 1 else self.even)(vectors[:, i])
 
     def stack(self) -> Features:
-        values = torch.stack([c.double() for c in self.columns], dim=1).float()
+        values = torch.stack([c.float() for c in self.columns], dim=1)
         return Features(values, torch.tensor(self.parity))
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch_geometric.data import Data
 
 
@@ -28,9 +26,3 @@ class MeshGraph(Data):
         if key == "wall_batch":
             return 1
         return super().__inc__(key, value, *args, **kwargs)
-
-
-def node_batch(graph: Data) -> Tensor:
-    """(N,) graph number of each node; zeros for a single graph."""
-    batch = getattr(graph, "batch", None)
-    return graph.x.new_zeros(graph.x.shape[0], dtype=torch.long) if batch is None else batch

@@ -28,7 +28,7 @@ from ._normaliser import Normaliser, Sizes
 from ._schema import Schema
 
 FORMAT, VERSION = "meshop-surrogate", 1
-MAX_HEADER = 16 << 20
+TILE = 1 << 16  # nodes at a time: bounds the activations' memory, and stays in the caches
 
 
 @dataclass
@@ -93,7 +93,8 @@ class Surrogate:
         device: str = "cpu",
         tile: int | None = None,
     ) -> Evaluation:
-        """Fields and scalars on a mesh. tile: nodes at a time (operators that work pointwise).
+        """Fields and scalars on a mesh. tile: nodes at a time, `TILE` by default (operators that
+        work pointwise; the result is the same).
 
         Raises ConditionError, MeshError (no wall, wrong dimension) and SurrogateError.
         """
@@ -129,7 +130,8 @@ class Surrogate:
         normaliser = self.normaliser.to(device)
         ready = normaliser.inputs(graph.to(device))
         parts = [ready]
-        if tile is not None and operator.pointwise and len(graph.x) > tile:
+        tile = tile or TILE
+        if operator.pointwise and len(graph.x) > tile:
             parts = []
             for at in range(0, len(graph.x), tile):
                 part = ready.__copy__()

@@ -75,7 +75,8 @@ def fit_normaliser(
         rows = torch.cat([torch.ones(len(inputs), 1), inputs, stack("lift")], dim=1)
         base = torch.linalg.lstsq(rows, scalars, driver="gelsd").solution
         _set(normaliser, "scalar_base", base)
-        _set(normaliser, "scalar_scale", _positive((scalars - rows @ base).std(0)))
+        scale = (scalars - rows @ base).std(0).maximum(LEAST_SCALE * scalars.std(0))
+        _set(normaliser, "scalar_scale", _positive(scale))
 
 
 def _positive(std: Tensor, least: float = 0.0) -> Tensor:

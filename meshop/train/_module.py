@@ -103,7 +103,7 @@ class Fit(pl.LightningModule):
             return
         self.history.setdefault("step", []).append(float(self.global_step))
         score = self.trainer.callback_metrics.get("val/score")
-        if score is not None:
+        if score is not None and self.trainer.is_global_zero:
             log.info("step %d of %d, validation %.4f", self.global_step, self.steps, float(score))
         for key, value in self.trainer.callback_metrics.items():
             if key.startswith("val/") or key == "loss":
@@ -119,6 +119,12 @@ class Fit(pl.LightningModule):
             done = max(done, spent / (60 * self.minutes))
         return min(1.0, done)
 
+    def ended(self, done: float) -> bool:
+        """Whether to stop; processes that train together stop together."""
+        if self.minutes is None or self.trainer.world_size == 1:
+            return done >= 1.0
+        return self.trainer.strategy.reduce_boolean_decision(done >= 1.0, all=False)
+
     def on_train_start(self) -> None:
         self._start = time.monotonic()
 
@@ -128,7 +134,7 @@ class Fit(pl.LightningModule):
         rate = self.lr * warm * max(1e-3, 0.5 * (1 + math.cos(math.pi * done)))
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = rate
-        if done >= 1.0:
+        if self.ended(done):
             self.trainer.should_stop = True
             return -1
         return None

@@ -174,7 +174,7 @@ def train(
         minutes=minutes,
     )
     start = time.monotonic()
-    best = _fit(
+    is_main = _fit(
         module,
         sampler,
         [collate([sample(c)]) for c in held] if len(held) <= 64 else _Held(held),
@@ -190,14 +190,11 @@ def train(
         patience,
         resume,
     )
-    if best is not None:
-        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-        prefix = "operator."
-        surrogate.operator.load_state_dict(
-            {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-        )
+    path = folder / "surrogate.safetensors"
     surrogate.operator.cpu().eval()
     surrogate.normaliser.cpu()
+    if not is_main:  # of several processes, the first one writes
+        return TrainResult(surrogate, path, {}, folder)
     card = validate(surrogate, fit_cases, held) if held else {"cases": 0, "families": {}}
     surrogate.card = card
     surrogate.meta = {
@@ -211,7 +208,6 @@ def train(
         "threads": torch.get_num_threads(),
         "settings": {k: v for k, v in settings.items() if k not in ("cases", "train")},
     }
-    path = folder / "surrogate.safetensors"
     surrogate.save(path)
     (folder / "validation.md").write_text(table_text(card))
     (folder / "validation.json").write_text(json.dumps(card, indent=1) + "\n")
@@ -230,8 +226,11 @@ def _fit(
     steps: int,
     patience: int,
     resume: bool,
-) -> str | None:
-    """Run Lightning; returns the checkpoint with the lowest validation score."""
+) -> bool:
+    """Run Lightning; leaves the weights of the lowest validation score in the module.
+
+    Returns whether this process is the main one.
+    """
     has_held = len(held) > 0
     checkpoint = ModelCheckpoint(
         folder / "checkpoints",
@@ -266,18 +265,27 @@ def _fit(
         **trainer,
     )
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
-    loader = DataLoader(sampler, batch_size=None)
+    held_loader = DataLoader(held, batch_size=None) if has_held else None
     with warnings.catch_warnings():
         # Lightning warns of its own internals and of loaders that are fast enough as they are.
         warnings.filterwarnings("ignore", module=r"lightning\.|torch\.utils")
         runner.fit(
             module,
-            loader,
-            DataLoader(held, batch_size=None) if has_held else None,
+            DataLoader(sampler, batch_size=None),
+            held_loader,
             ckpt_path=str(last) if resume else None,
             weights_only=True,
         )
-    return checkpoint.best_model_path or None
+        best = checkpoint.best_model_score
+        if has_held and best is not None:
+            # The last weights may lie after the last validation, when time ran out.
+            found = runner.validate(module, held_loader, verbose=False)[0]["val/score"]
+            if found > float(best):
+                state = torch.load(
+                    checkpoint.best_model_path, map_location="cpu", weights_only=True
+                )
+                module.load_state_dict(state["state_dict"])
+    return runner.is_global_zero
 
 
 def _average(averaged: torch.Tensor, now: torch.Tensor, count: Any) -> torch.Tensor:
