@@ -1,7 +1,7 @@
 """meshop: simulation meshes in, trained operators and trusted predictions out.
 
     mesh = meshop.read("geometries/airfoil.vtu")
-    prediction = meshop.Surrogate.load("airfoil-rans").predict(mesh, aoa=4.0, Re=3e6)
+    prediction = meshop.Surrogate.load("airfoil-rans").predict(mesh, aoa_deg=4.0, reynolds=3e6)
 
 Importing meshop is cheap: each name below loads its part of the package on first use.
 """

@@ -168,8 +168,9 @@ def _progress(total: int, wanted: bool) -> Iterator[Any]:
 
 def _report(result: Prediction, output: Path, picture: str | None) -> None:
     given = ", ".join(f"{name} = {value:g}" for name, value in result.conditions.items())
-    say(f"{result.model}: {given}")
-    print(table(_scalar_rows(result)))
+    say(f"{result.model}: {given}" if given else result.model)
+    if result.scalars:
+        print(table(_scalar_rows(result)))
     errors = result.errors or {}
     areas = [area for area in ("near", "whole") if errors.get(area)]
     if areas:

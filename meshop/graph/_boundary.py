@@ -21,7 +21,8 @@ FAR = re.compile(
     r"far|inlet|outlet|inflow|outflow|free.?stream|symmetry|periodic|front|back|top|bottom|open",
     re.IGNORECASE,
 )
-POINT_ARRAYS = ("boundary", "Boundary", "boundary_id", "marker", "bc")
+QUERIES = 1 << 18  # nearest-point queries at a time: a few hundred megabytes
+POINT_ARRAYS = ("boundary", "Boundary", "boundary_id")
 
 
 class WallFacets(NamedTuple):
@@ -131,22 +132,25 @@ def nearest_on_facets(
     """
     pieces, owner = _simplices(nodes)
     corner = mesh.points[pieces]  # (S, 2 | 3, 3)
-    centre_tree = cKDTree(corner.mean(1))
+    vertex, local = np.unique(pieces, return_inverse=True)
+    around = _around(local.reshape(pieces.shape), len(vertex))
+    by_centre, by_vertex = cKDTree(corner.mean(1)), cKDTree(mesh.points[vertex])
     k = min(8, len(pieces))
-    near = centre_tree.query(query, k=k, workers=-1)[1].reshape(len(query), k)
-    vertex = np.unique(pieces)
-    closest = vertex[cKDTree(mesh.points[vertex]).query(query, workers=-1)[1]]
-    near = np.concatenate([near, _around(pieces, mesh.n_points)[closest]], axis=1)
     best = np.full(len(query), np.inf)
     point = np.zeros((len(query), 3))
     piece = np.zeros(len(query), dtype=np.int64)
-    for column in near.T:
-        valid = np.flatnonzero(column >= 0)
-        candidate = _closest(query[valid], corner[column[valid]])
-        gap = np.linalg.norm(candidate - query[valid], axis=1)
-        better = gap < best[valid]
-        to = valid[better]
-        best[to], point[to], piece[to] = gap[better], candidate[better], column[to]
+    for at in range(0, len(query), QUERIES):
+        part = query[at : at + QUERIES]
+        near = by_centre.query(part, k=k, workers=-1)[1].reshape(len(part), k)
+        near = np.concatenate([near, around[by_vertex.query(part, workers=-1)[1]]], axis=1)
+        for column in near.T:
+            valid = np.flatnonzero(column >= 0)
+            candidate = _closest(part[valid], corner[column[valid]])
+            gap = np.linalg.norm(candidate - part[valid], axis=1)
+            better = gap < best[at + valid]
+            to = at + valid[better]
+            best[to], point[to] = gap[better], candidate[better]
+            piece[to] = column[valid[better]]
     return point, owner[piece], best
 
 

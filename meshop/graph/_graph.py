@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
-from torch_geometric.data import Data
+with warnings.catch_warnings():
+    # PyG scripts functions when it is imported, of which torch warns.
+    warnings.simplefilter("ignore")
+    from torch_geometric.data import Data
 
 
 class MeshGraph(Data):

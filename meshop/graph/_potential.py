@@ -28,7 +28,8 @@ CHUNK = 2048  # queries at a time: a few (CHUNK, panels) tables stay in cache-fr
 
 
 def wall_loops(points: np.ndarray, edges: np.ndarray) -> list[np.ndarray]:
-    """Closed loops of point ids from wall edges (F, 2), counter-clockwise, sharpest corner first.
+    """Closed loops of point ids from wall edges (F, 2), counter-clockwise, sharpest corner first,
+    the longest loop first.
 
     points (N, >= 2). Raises MeshError where the edges do not form closed loops.
     """
@@ -57,7 +58,8 @@ def wall_loops(points: np.ndarray, edges: np.ndarray) -> list[np.ndarray]:
             edge = place // 2
         if loop:
             loops.append(_from_sharpest(points, np.array(loop)))
-    return loops
+    # The longest first, so that the order of a file's cells does not matter.
+    return sorted(loops, key=lambda loop: (-_perimeter(points[loop, :2]), *points[loop[0], :2]))
 
 
 def corner_turns(loop: np.ndarray) -> np.ndarray:
@@ -167,6 +169,10 @@ class PotentialFlow:
         """(3,) total counter-clockwise circulation; lift coefficient = -2 circulation / chord."""
         ends = self.strength[self.first] + self.strength[self.first + 1]
         return 0.5 * (ends * self.length[:, None]).sum(0)
+
+
+def _perimeter(loop: np.ndarray) -> float:
+    return round(float(np.linalg.norm(np.roll(loop, -1, axis=0) - loop, axis=1).sum()), 9)
 
 
 def _onset_psi(points: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from torch import Tensor, nn
-from torch_geometric.data import Data
+
+from ..graph import MeshGraph
 
 
 class Operator(nn.Module):
@@ -21,15 +22,15 @@ class Operator(nn.Module):
     edges = False
     pointwise = False
 
-    def outputs(self, graph: Data) -> tuple[Tensor, Tensor]:
+    def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, n_out) and scalars (B, n_scalars), both normalised."""
         raise NotImplementedError
 
-    def forward(self, graph: Data) -> Tensor:
+    def forward(self, graph: MeshGraph) -> Tensor:
         """Fields (N, n_out), normalised."""
         return self.outputs(graph)[0]
 
-    def scalars(self, graph: Data) -> Tensor:
+    def scalars(self, graph: MeshGraph) -> Tensor:
         """Scalars (B, n_scalars), normalised."""
         return self.outputs(graph)[1]
 

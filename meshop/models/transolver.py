@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
+from ..graph import MeshGraph
 from ..nn.slice_attention import SliceAttention
 from ._operator import Operator
 
@@ -70,16 +70,16 @@ class Transolver(Operator):
             if isinstance(module, SliceAttention):
                 nn.init.orthogonal_(module.slice.weight)
 
-    def outputs(self, graph: Data) -> tuple[Tensor, Tensor]:
+    def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
         h = self._hidden(graph)
         return self.head(h), self._pool(h, graph)
 
-    def forward(self, graph: Data) -> Tensor:
+    def forward(self, graph: MeshGraph) -> Tensor:
         """Fields (N, n_out)."""
         return self.head(self._hidden(graph))
 
-    def _hidden(self, graph: Data) -> Tensor:
+    def _hidden(self, graph: MeshGraph) -> Tensor:
         sizes = _sizes(graph)
         repeats = torch.tensor(sizes, device=graph.x.device)
         cond = torch.repeat_interleave(graph.cond, repeats, 0, output_size=len(graph.x))
@@ -88,7 +88,7 @@ class Transolver(Operator):
             h = block(h, graph.weight, sizes)
         return self.norm(h)
 
-    def _pool(self, h: Tensor, graph: Data) -> Tensor:
+    def _pool(self, h: Tensor, graph: MeshGraph) -> Tensor:
         exact = torch.promote_types(h.dtype, torch.float32)
         weight = graph.weight.to(exact) if self.weighted else h.new_ones(len(h), dtype=exact)
         sizes = _sizes(graph)
@@ -97,7 +97,7 @@ class Transolver(Operator):
         return self.scalar_head(torch.cat([mean.to(h.dtype), graph.cond.to(h.dtype)], 1))
 
 
-def _sizes(graph: Data) -> list[int]:
+def _sizes(graph: MeshGraph) -> list[int]:
     """Nodes of each graph of the batch, in order."""
     if len(graph.cond) == 1:
         return [len(graph.x)]

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
+from ..graph import MeshGraph
 from ..nn import FiLMBlock, WallEncoder, WallIntegral, mlp
 from ._operator import Operator
 
@@ -50,7 +50,7 @@ class WallField(Operator):
         for parameter in self.modulate[-1].parameters():
             nn.init.zeros_(parameter)
 
-    def outputs(self, graph: Data) -> tuple[Tensor, Tensor]:
+    def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, n_out) and scalars (B, n_scalars). Uses x, cond, wall_x, wall_weight."""
         cond = graph.cond
         hidden, latent = self.encoder(graph.wall_x, graph.wall_weight, graph.wall_batch, cond)

@@ -4,7 +4,7 @@ from ._coefficients import find_chord, integrate_pressure
 from ._conditions import check_names
 from ._info import info
 from ._paths import default_output, picture_path, plan_outputs
-from ._predict import DEFAULT_MODEL, evaluate, find_device, load, predict, write
+from ._predict import DEFAULT_MODEL, evaluate, load, predict, write
 from ._prediction import Prediction
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "default_output",
     "evaluate",
     "find_chord",
-    "find_device",
     "info",
     "integrate_pressure",
     "load",

@@ -28,6 +28,9 @@ def plan_outputs(sources: Sequence[str | os.PathLike], out: str | os.PathLike | 
     path, on an input, or in a folder that does not exist; nothing is created here.
     """
     text = None if out is None else os.fspath(out)
+    for source in sources:
+        if os.fspath(source) and Path(source).is_dir():
+            raise MeshFileError(source, "", "input", "this is a folder", f"{source}/*.vtu")
     if text is None:
         outputs = [default_output(source) for source in sources]
     elif len(sources) > 1 or text.endswith(("/", os.sep)) or Path(text).is_dir():
@@ -39,6 +42,11 @@ def plan_outputs(sources: Sequence[str | os.PathLike], out: str | os.PathLike | 
         outputs = [Path(text) / default_output(source).name for source in sources]
     else:
         outputs = [Path(text)]
+        if outputs[0].suffix.lower() != ".vtu":
+            raise MeshFileError(
+                text, "", "output", "predictions are written as .vtu: other formats would drop "
+                "fields, coefficients or provenance", f"-o {outputs[0].with_suffix('.vtu')}",
+            )  # fmt: skip
         if not outputs[0].parent.is_dir():
             raise MeshFileError(
                 text, "", "output", f"the folder {outputs[0].parent} does not exist",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._version import __version__
-from ..errors import ConditionError
 from ..mesh import Mesh
 from ._accuracy import compare, truth_in
 from ._coefficients import integrate_pressure
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "airfoil-rans"
 PRESSURES = ("p", "pressure", "Pressure", "P")  # kinematic, when the free stream's speed is 1
+COEFFICIENTS = ("Cl", "Cd", "Cm")
 DISAGREEMENT = {"Cl": 0.05, "Cm": 0.02}  # warn beyond: about three times the usual difference
 
 
@@ -81,6 +81,7 @@ def evaluate(
 ) -> Prediction:
     """One case with a loaded surrogate; nothing is written."""
     from ..graph import geometry
+    from ..surrogate import find_device
 
     timings = {}
     if not isinstance(mesh, Mesh):
@@ -90,12 +91,14 @@ def evaluate(
         mesh = read(mesh)
         timings["read"] = perf_counter() - start
     schema = surrogate.schema
+    start = perf_counter()
+    geo = geometry(mesh, surrogate.spec)  # a wrong mesh is said before a missing condition
+    timings["geometry"] = perf_counter() - start
     values = resolve(schema, conditions, mesh.field_data)
     outcome = surrogate.evaluate(mesh, values, device=find_device(device), tile=tile)
     timings |= outcome.seconds
 
     start = perf_counter()
-    geo = geometry(mesh, surrogate.spec)
     data = mesh.cell_data if schema.location == "cell" else mesh.point_data
     fields, truth = {}, {}
     for item in schema.fields:
@@ -104,6 +107,7 @@ def evaluate(
             truth[item.name] = known
     integrated = _integrate(mesh, geo, surrogate, values, fields)
     integrated = {k: v for k, v in integrated.items() if k in outcome.scalars}
+    scalars = dict(sorted(outcome.scalars.items(), key=lambda item: _place(item[0])))
     meta = {
         "meshop": __version__,
         "model": surrogate.name,
@@ -117,7 +121,7 @@ def evaluate(
         place[f"{name}_pred"] = _squeeze(predicted)
         if name in truth:
             place[f"{name}_error"] = _squeeze((predicted - truth[name]).astype(np.float32))
-    for name, value in outcome.scalars.items():
+    for name, value in scalars.items():
         arrays.field[f"{name}_pred"] = np.array([value], np.float64)
     for name, value in integrated.items():
         arrays.field[f"{name}_integrated"] = np.array([value], np.float64)
@@ -130,11 +134,11 @@ def evaluate(
         location=schema.location,
         fields=tuple(fields),
         pressure=_pressure(fields),
-        scalars=dict(outcome.scalars),
+        scalars=scalars,
         integrated=integrated,
         in_range=bool(outcome.in_range),
         warnings=list(outcome.warnings) + _disagreements(integrated, outcome.scalars),
-        errors=compare(mesh, geo, fields, truth, outcome.scalars),
+        errors=compare(mesh, geo, fields, truth, scalars),
         timings=timings,
     )
     timings["compare"] = perf_counter() - start
@@ -162,21 +166,9 @@ def write(result: Prediction, target: os.PathLike | str, *, picture: bool = True
     return os.fspath(path)
 
 
-def find_device(device: str) -> str:
-    """ "auto" becomes "cuda" where there is one, else "cpu". Raises ConditionError."""
-    if device == "cpu":
-        return device
-    if device.partition(":")[0] not in ("auto", "cuda"):
-        raise ConditionError(f"device {device!r}", "known are auto, cpu and cuda", "--device cpu")
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda" if device == "auto" else device
-    if device == "auto":
-        return "cpu"
-    raise ConditionError(
-        f"device {device!r}", "this torch sees no CUDA device (`meshop doctor`)", "--device cpu"
-    )
+def _place(name: str) -> tuple[int, str]:
+    """Lift, drag, moment, as everyone lists them; then the rest by name."""
+    return (COEFFICIENTS.index(name) if name in COEFFICIENTS else len(COEFFICIENTS), name)
 
 
 def _with_three(values: np.ndarray) -> np.ndarray:

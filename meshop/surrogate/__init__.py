@@ -1,5 +1,6 @@
 """What is saved and loaded: operator, schema, normaliser, error card, provenance."""
 
+from ._device import find_device
 from ._normaliser import Normaliser, Sizes
 from ._schema import Condition, Field, Scalar, Schema
 from ._surrogate import Evaluation, Surrogate, available, wall_shape
@@ -14,5 +15,6 @@ __all__ = [
     "Sizes",
     "Surrogate",
     "available",
+    "find_device",
     "wall_shape",
 ]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
+
+from ..graph import MeshGraph
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Normaliser(nn.Module):
         safe = torch.where(self.cond_log, cond, 1.0).clamp_min(1e-30).log()
         return (torch.where(self.cond_log, safe, cond) - self.cond_mean) / self.cond_std
 
-    def inputs(self, graph: Data) -> Data:
+    def inputs(self, graph: MeshGraph) -> MeshGraph:
         """A shallow copy of the graph with x, wall_x and cond standardised."""
         graph = graph.__copy__()
         graph.x = (graph.x - self.x_mean) / self.x_std
@@ -71,7 +72,7 @@ class Normaliser(nn.Module):
         graph.cond = self.conditions(graph.cond)
         return graph
 
-    def fields(self, graph: Data, out: Tensor) -> Tensor:
+    def fields(self, graph: MeshGraph, out: Tensor) -> Tensor:
         """(N, C) physical fields from the operator's output (N, C). Uses prior and decay."""
         base = graph.prior @ self.prior_mix + self.field_shift
         return base + self.field_scale * self.envelope(graph.decay) * out
@@ -81,7 +82,7 @@ class Normaliser(nn.Module):
         has_prior = self.prior_mix.ne(0).any(0)
         return torch.where(has_prior, decay[:, None], 1.0)
 
-    def scalars(self, graph: Data, out: Tensor) -> Tensor:
+    def scalars(self, graph: MeshGraph, out: Tensor) -> Tensor:
         """(B, S) physical scalars from the operator's (B, S). cond standardised; uses lift."""
         ones = torch.ones(len(graph.cond), 1, device=graph.cond.device)
         base = torch.cat([ones, graph.cond, graph.lift], dim=1) @ self.scalar_base

@@ -28,7 +28,7 @@ from ._normaliser import Normaliser, Sizes
 from ._schema import Schema
 
 FORMAT, VERSION = "meshop-surrogate", 1
-TILE = 1 << 16  # nodes at a time: bounds the activations' memory, and stays in the caches
+TILE = 1 << 14  # nodes at a time: bounds the activations' memory, and stays in the caches
 
 
 @dataclass
@@ -98,9 +98,10 @@ class Surrogate:
 
         Raises ConditionError, MeshError (no wall, wrong dimension) and SurrogateError.
         """
-        values, warnings = self.schema.check_conditions(conditions)
         seconds = {}
         start = time.perf_counter()
+        geometry(mesh, self.spec)  # a wrong mesh is the first thing to say
+        values, warnings = self.schema.check_conditions(conditions)
         graph = build_graph(mesh, values, self.spec)
         warnings += self._wall_warnings(mesh)
         seconds["graph"] = time.perf_counter() - start
@@ -122,6 +123,7 @@ class Surrogate:
             graph=graph,
         )
 
+    @torch.inference_mode()
     def run(
         self, graph: MeshGraph, device: str = "cpu", tile: int | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -158,15 +160,16 @@ class Surrogate:
 
     def _wall_warnings(self, mesh: Mesh) -> list[str]:
         extent, thickness = wall_shape(mesh, self.spec)
+        remedy = f": scale the mesh by {self.spec.length / max(extent, 1e-300):.3g}"
         found = []
-        for what, value, (low, high) in (
-            ("the wall's extent", extent, self.schema.extent),
-            ("the wall's thickness over its extent", thickness, self.schema.thickness),
+        for what, value, (low, high), cure in (
+            ("the wall's extent", extent, self.schema.extent, remedy),
+            ("the wall's thickness over its extent", thickness, self.schema.thickness, ""),
         ):
             slack = 0.02 * (high - low) + 1e-3 * abs(high)
             if not low - slack <= value <= high + slack:
                 found.append(f"{what}, {value:.4g}, is outside the training range "
-                             f"{low:.4g} to {high:.4g}")  # fmt: skip
+                             f"{low:.4g} to {high:.4g}{cure}")  # fmt: skip
         return found
 
     def predict(self, mesh: Any, **options: Any) -> Any:

@@ -24,6 +24,7 @@ NOT_PHYSICAL = re.compile(
     re.IGNORECASE,
 )
 NOT_TARGET = re.compile(r"_(pred|error|std)$|normal|coord|^vtk|^(gmsh|su2|medit|cell_tags)", re.I)
+LEAST_STRATUM = 4  # walls: a family of fewer is no family
 SUFFIXES = {".vtu", ".su2", ".msh", ".vtk", ".cgns", ".med", ".xdmf", ".inp", ".bdf", ".exo", ".e"}
 
 
@@ -42,10 +43,14 @@ class Case:
 
 @dataclass
 class Problem:
-    """What is learned: graph spec, targets with their number of components, scalars, cases."""
+    """What is learned: graph spec, targets with their number of components, scalars, cases.
+
+    constants: per target and component, the one value it has everywhere, None where it varies.
+    """
 
     spec: GraphSpec
     targets: dict[str, int]
+    constants: dict[str, list[float | None]]
     scalars: list[str]
     cases: list[Case]
     extent: tuple[float, float]
@@ -111,6 +116,7 @@ class _Scan:
         self.dims: set[int] = set()
         self.external = True
         self.walls: list[tuple[float, float]] = []
+        self.ranges: dict[tuple[str, str], np.ndarray] = {}
 
     def add(self, path: Path, mesh: Mesh) -> None:
         numbers = {
@@ -125,6 +131,13 @@ class _Scan:
                 for name, a in data.items()
                 if a.dtype.kind == "f" and not NOT_TARGET.search(name)
             }
+            for name in mine:
+                columns = data[name].reshape(len(data[name]), -1)
+                span = np.stack([columns.min(0), columns.max(0)]) if len(columns) else None
+                before = self.ranges.get((place, name), span)
+                if span is not None and before is not None and before.shape == span.shape:
+                    span = np.stack([np.fmin(span[0], before[0]), np.fmax(span[1], before[1])])
+                    self.ranges[place, name] = span
             seen = self.arrays.setdefault(place, mine)
             self.arrays[place] = {k: n for k, n in seen.items() if mine.get(k) == n}
         self.dims.add(mesh.dim)
@@ -157,6 +170,16 @@ class _Scan:
                 f"no target {', '.join(missing)}" if chosen or targets else "no target array",
                 f"arrays that every case has: cells {sorted(self.arrays['cell'])}, "
                 f"points {sorted(self.arrays['point'])}",
+                "--targets NAME,NAME",
+            )
+        constants: dict[str, list[float | None]] = {
+            name: [float(a) if a == b else None for a, b in self.ranges[location, name].T]
+            for name in chosen
+        }
+        if all(value is not None for row in constants.values() for value in row):
+            raise ConditionError(
+                f"nothing to learn in {', '.join(chosen)}",
+                "every component has one value in all cases",
                 "--targets NAME,NAME",
             )
         common = sorted(self.numbers or ())
@@ -205,6 +228,7 @@ class _Scan:
         return Problem(
             spec,
             chosen,
+            constants,
             list(scalars),
             cases,
             (min(extents), max(extents)),
@@ -218,22 +242,40 @@ class _Scan:
 
 
 def split(cases: Sequence[Case], fraction: float, seed: int) -> tuple[list[int], list[int]]:
-    """Train and validation indices: whole groups (walls), the same fraction of each family."""
+    """Train and validation indices: whole groups (walls), the same fraction of each family.
+
+    Where all cases share one wall, single cases are held out. Families of fewer than four groups
+    are taken together. Raises ConditionError where nothing can be held out.
+    """
+    if fraction <= 0:
+        return list(range(len(cases))), []
+    groups: dict[str, list[int]] = {}
+    for i, case in enumerate(cases):
+        groups.setdefault(case.group, []).append(i)
+    sets = list(groups.values()) if len(groups) > 1 else [[i] for i in range(len(cases))]
+    strata: dict[str, list[list[int]]] = {}
+    for ids in sets:
+        strata.setdefault(cases[ids[0]].family, []).append(ids)
+    small = [name for name, inside in strata.items() if len(inside) < LEAST_STRATUM]
+    rest = [ids for name in small for ids in strata.pop(name)]
+    strata = dict(sorted(strata.items()))
+    if rest:
+        strata["the rest"] = rest
     random = np.random.default_rng(seed)
     held: list[int] = []
-    for family in sorted({c.family for c in cases}):
-        groups: dict[str, list[int]] = {}
-        for i, case in enumerate(cases):
-            if case.family == family:
-                groups.setdefault(case.group, []).append(i)
-        # One geometry throughout: the cases themselves are split.
-        sets = list(groups.values()) if len(groups) > 1 else [[i] for i in groups.popitem()[1]]
-        order = random.permutation(len(sets))
-        want = max(1, round(fraction * sum(map(len, sets)))) if fraction > 0 else 0
+    for inside in strata.values():
+        total = sum(map(len, inside))
+        want = max(1, round(fraction * total))
         mine: list[int] = []
-        for j in order:
-            if len(mine) < want and len(mine) + len(sets[j]) < sum(map(len, sets)):
-                mine += sets[j]
+        for j in random.permutation(len(inside)):
+            if len(mine) < want and len(mine) + len(inside[j]) < total:
+                mine += inside[j]
         held += mine
+    if not held:
+        raise ConditionError(
+            f"no case can be held out of {len(cases)}",
+            "a check needs cases of at least two walls, or two cases",
+            "more cases, or --validation 0",
+        )
     out = set(held)
     return [i for i in range(len(cases)) if i not in out], sorted(held)

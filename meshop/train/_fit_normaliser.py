@@ -40,9 +40,10 @@ def fit_normaliser(
     normaliser.cond_log.copy_(torch.tensor([c.log for c in schema.conditions], dtype=torch.bool))
     normaliser.cond_mean.zero_()
     normaliser.cond_std.fill_(1.0)
-    cond = normaliser.conditions(stack("cond").float()).double()
-    _set(normaliser, "cond_mean", cond.mean(0))
-    _set(normaliser, "cond_std", _positive(cond.std(0), ROUNDING))
+    if schema.conditions:
+        cond = normaliser.conditions(stack("cond").float()).double()
+        _set(normaliser, "cond_mean", cond.mean(0))
+        _set(normaliser, "cond_std", _positive(cond.std(0), ROUNDING))
 
     prior, y = stack("prior"), stack("y")
     mix = torch.zeros(prior.shape[1], y.shape[1], dtype=torch.float64)

@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from ..errors import SurrogateError
 from ..graph import MeshGraph
 from ..models import Operator
 from ..surrogate import Normaliser, Schema
@@ -39,15 +40,16 @@ class Fit(pl.LightningModule):
         weight_decay: float,
         steps: int,
         minutes: float | None,
-        warmup: int = 200,
     ) -> None:
         super().__init__()
         self.operator, self.normaliser = operator, normaliser
         self.lr, self.weight_decay = lr, weight_decay
-        self.steps, self.minutes, self.warmup = steps, minutes, warmup
-        sizes = [len(f.active) for f in schema.fields]
+        self.steps, self.minutes = steps, minutes
+        self.warmup = min(200, max(1, steps // 10))
+        fields = [f for f in schema.fields if f.active]
+        sizes = [len(f.active) for f in fields]
         self.groups = [list(range(sum(sizes[:i]), sum(sizes[: i + 1]))) for i in range(len(sizes))]
-        self.names = [f.name for f in schema.fields]
+        self.names = [f.name for f in fields]
         self.scalar_names = [s.name for s in schema.scalars]
         self.register_buffer("energy_floor", ENERGY_FLOOR * energy, persistent=False)
         self.elapsed = 0.0  # seconds trained before this run, when resumed
@@ -79,6 +81,12 @@ class Fit(pl.LightningModule):
         if self.scalar_names:
             gap = (scalars - graph.scalars) / self.normaliser.scalar_scale
             loss = loss + SCALAR_SHARE * gap.abs().mean()
+        if not torch.isfinite(loss):
+            raise SurrogateError(
+                f"training diverged at step {self.global_step}",
+                "the loss is not finite",
+                "a lower rate: --lr 5e-4",
+            )
         self.log("loss", loss, prog_bar=True, batch_size=len(graph.cond))
         return loss
 
@@ -99,7 +107,7 @@ class Fit(pl.LightningModule):
         self.log("val/score", score, prog_bar=True, batch_size=size, sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
-        if self.trainer.sanity_checking:
+        if self.history.get("step", [-1.0])[-1] == self.global_step:
             return
         self.history.setdefault("step", []).append(float(self.global_step))
         score = self.trainer.callback_metrics.get("val/score")
@@ -130,7 +138,7 @@ class Fit(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         done = self.progress()
-        warm = min(1.0, (self.global_step + 1) / self.warmup)
+        warm = min(1.0, max((self.global_step + 1) / self.warmup, done / 0.05))
         rate = self.lr * warm * max(1e-3, 0.5 * (1 + math.cos(math.pi * done)))
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = rate

@@ -29,7 +29,10 @@ def validate(
     the whole domain and over the part within one reference length of the wall. Scalars: absolute
     error, and Spearman's rank correlation. Mean and median over cases, per family.
     """
-    shapes = np.array([c.shape for c in train])
+    # Contours where every case is one closed curve, else moments of the wall.
+    plane = all(len(c.heights) for c in (*train, *held))
+    shape = {id(c): c.heights if plane else c.moments for c in (*train, *held)}
+    shapes = np.array([shape[id(c)] for c in train])
     conditions = np.array([c.cond.numpy() for c in train]).reshape(len(train), -1)
     lazy = _Lazy(train)
     rows = []
@@ -39,7 +42,7 @@ def validate(
         graph.wall_batch = torch.zeros(len(graph.wall_x), dtype=torch.long)
         with torch.inference_mode():
             fields, scalars = surrogate.run(graph)
-        near = nearest_case(conditions, shapes, lazy, case.cond.numpy(), case.shape, case.pos)
+        near = nearest_case(conditions, shapes, lazy, case.cond.numpy(), shape[id(case)], case.pos)
         row: dict[str, Any] = {"name": case.case.name, "family": case.case.family}
         row["surrogate"] = _field_errors(surrogate, case, fields.numpy())
         row["nearest"] = _field_errors(surrogate, case, near.fields["y"] + case.reference)
@@ -51,7 +54,7 @@ def validate(
                 shapes,
                 np.array([c.scalars.numpy() for c in train]),
                 case.cond.numpy()[None],
-                case.shape[None],
+                shape[id(case)][None],
             )[0]
             row["surrogate"] |= dict(zip(names, np.abs(scalars.numpy() - truth), strict=True))
             row["least_squares"] = dict(zip(names, np.abs(fit - truth), strict=True))
@@ -155,6 +158,8 @@ def _field_errors(surrogate: Surrogate, case: StoredCase, fields: np.ndarray) ->
     for spec in surrogate.schema.fields:
         part = slice(at, at + len(spec.active))
         at = part.stop
+        if not spec.active:
+            continue
         miss = ((fields[:, part] - case.y[:, part]) ** 2).sum(1)
         size = ((case.y[:, part] - case.reference[part]) ** 2).sum(1)
         for label, mask in (

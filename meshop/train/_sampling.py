@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ class Mirror:
 
 class CaseSampler(IterableDataset):
     """`steps` batches of `batch` cases with `points` nodes each, for one epoch; deterministic in
-    (seed, epoch, rank).
+    (seed, epoch, rank). seconds: end the epoch early when that much time has passed.
 
     Nodes are drawn by `StoredCase.chance`: mostly by the training measure, partly uniformly, so
     that the mean over a batch is an integral and not a count of cells. points None: all nodes, as
@@ -47,17 +48,18 @@ class CaseSampler(IterableDataset):
         points: int | None,
         steps: int,
         seed: int,
+        seconds: float | None = None,
     ) -> None:
         self.cases, self.mirror, self.batch, self.points = cases, mirror, batch, points
-        self.steps, self.seed = steps, seed
+        self.steps, self.seed, self.seconds = steps, seed, seconds
         self.epoch = self.rank = 0
-
-    def __len__(self) -> int:
-        return self.steps
 
     def __iter__(self) -> Iterator[MeshGraph]:
         random = np.random.default_rng([self.seed, self.epoch, self.rank])
+        start = time.monotonic()
         for _ in range(self.steps):
+            if self.seconds is not None and time.monotonic() - start > self.seconds:
+                return
             chosen = random.choice(
                 len(self.cases), size=self.batch, replace=self.batch > len(self.cases)
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -22,8 +21,6 @@ from ..graph import (
     GraphSpec,
     build_graph,
     geometry,
-    node_features,
-    token_features,
 )
 from ..io import read
 from ._cases import Case, Problem
@@ -39,7 +36,8 @@ class StoredCase:
     """One case. x (N, F), prior (N, P), decay (N,), y (N, C) active target channels, weight (N,)
     dual measures, chance (N,) cumulative sampling probability, dist (N,), pos (N, 3); wall_x
     (W, T), wall_weight (W,); cond (K,), lift, scalars; reference (C,) far-field values; energy (C,)
-    mean squares of the deviation from them under the training measure; shape: wall descriptor."""
+    mean squares of the deviation from them under the training measure; moments
+    and heights describe the wall's shape, the latter (0,) unless it is one plane loop."""
 
     case: Case
     x: np.ndarray
@@ -57,7 +55,8 @@ class StoredCase:
     scalars: Tensor
     reference: np.ndarray
     energy: np.ndarray
-    shape: np.ndarray
+    moments: np.ndarray
+    heights: np.ndarray
 
 
 def near_measure(geo: Geometry, length: float) -> np.ndarray:
@@ -71,31 +70,15 @@ def near_measure(geo: Geometry, length: float) -> np.ndarray:
     return geo.weight / (1 + (geo.dist / length) ** 2) ** 1.5
 
 
-def active_components(problem: Problem, cases: Sequence[Case]) -> dict[str, list[float | None]]:
-    """Per target, the constant value of each component, or None where it varies."""
-    values: dict[str, list[set[float]]] = {
-        n: [set() for _ in range(k)] for n, k in problem.targets.items()
-    }
-    for case in cases[:: max(1, len(cases) // 8)]:
-        mesh = read(case.path)
-        data = mesh.cell_data if problem.spec.location == "cell" else mesh.point_data
-        for name, sets in values.items():
-            array = data[name].reshape(len(data[name]), -1)
-            for i, seen in enumerate(sets):
-                seen.update((float(array[:, i].min()), float(array[:, i].max())))
-    return {n: [s.copy().pop() if len(s) == 1 else None for s in sets]
-            for n, sets in values.items()}  # fmt: skip
-
-
 def store_cases(
     problem: Problem,
-    constants: dict[str, list[float | None]],
     folder: Path,
     workers: int,
     progress: Any = None,
 ) -> list[StoredCase]:
     """Compute and store every case (skipping those already there); progress(done, total)."""
     paths = [str(case.path.resolve()) for case in problem.cases]
+    constants = problem.constants
     key = json.dumps([problem.spec.model_dump(mode="json"), constants, problem.scalars, paths])
     stamp = folder / "key.json"
     if folder.exists() and (not stamp.exists() or stamp.read_text() != key):
@@ -118,16 +101,6 @@ def store_cases(
             if progress:
                 progress(len(jobs) - len(todo) + i + 1, len(jobs))
     return [_load(job[0], job[-1]) for job in jobs]
-
-
-def parities(problem: Problem) -> tuple[Tensor, Tensor]:
-    """Parity of node features (F,) and token features (T,) under y -> -y."""
-    case = problem.cases[0]
-    geo = geometry(read(case.path), problem.spec)
-    return (
-        node_features(geo, case.conditions, problem.spec).parity,
-        token_features(geo, case.conditions, problem.spec).parity,
-    )
 
 
 def _store_one(job: tuple[Case, GraphSpec, dict, list[str], Path]) -> None:
@@ -177,7 +150,8 @@ def _store_one(job: tuple[Case, GraphSpec, dict, list[str], Path]) -> None:
         "scalars": np.array([case.scalars[n] for n in scalars], dtype=np.float32),
         "reference": reference,
         "energy": energy,
-        "shape": _shape(geo),
+        "moments": wall_moments(geo.wall.centre, geo.wall.measure),
+        "heights": _heights(geo),
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
@@ -193,13 +167,13 @@ def _load(case: Case, folder: Path) -> StoredCase:
 
     maps = {k: mapped(k) for k in ("x", "prior", "decay", "y", "weight", "chance", "dist", "pos")}
     tensors = {k: tensor(k) for k in ("wall_x", "wall_weight", "cond", "lift", "scalars")}
-    rows = {k: np.load(folder / f"{k}.npy") for k in ("reference", "energy", "shape")}
+    rows = {k: np.load(folder / f"{k}.npy") for k in ("reference", "energy", "moments", "heights")}
     values: dict[str, Any] = {**maps, **tensors, **rows}
     return StoredCase(case=case, **values)
 
 
-def _shape(geo: Geometry) -> np.ndarray:
-    """The wall's shape as a row of numbers, for the null models."""
-    if geo.basis is not None and len(geo.basis.flow.sizes) == 1:
-        return contour_heights(geo.basis.flow.start.numpy())
-    return wall_moments(geo.wall.centre, geo.wall.measure)
+def _heights(geo: Geometry) -> np.ndarray:
+    """Heights of the contour where the wall is one closed curve in the plane, else nothing."""
+    if geo.basis is None or len(geo.basis.flow.sizes) != 1:
+        return np.empty(0)
+    return contour_heights(geo.basis.flow.start.numpy())

@@ -20,18 +20,20 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from .. import __version__
 from ..errors import ConditionError, SurrogateError
 from ..models import registry
-from ..surrogate import Condition, Field, Scalar, Schema, Sizes, Surrogate
+from ..surrogate import Condition, Field, Scalar, Schema, Sizes, Surrogate, find_device
 from ._cases import Problem, expand, find_problem, split
 from ._fit_normaliser import fit_normaliser
+from ._mirror import known_signs, mirror_of
 from ._module import Epochs, Fit
 from ._report import pictures, table_text, validate
-from ._sampling import CaseSampler, Mirror, collate, sample
-from ._store import StoredCase, active_components, parities, store_cases
+from ._sampling import CaseSampler, collate, sample
+from ._store import StoredCase, store_cases
 
 log = logging.getLogger("meshop")
 VALIDATIONS = 25  # over a run
@@ -97,6 +99,7 @@ def train(
     if model not in registry():
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
     kind = registry()[model]
+    accelerator = {"auto": "auto", "cpu": "cpu"}.get(device) or find_device(device)
     paths = expand(cases)
     problem = find_problem(
         paths, targets=targets, scalars=scalars, conditions=conditions, edges=kind.edges
@@ -105,13 +108,12 @@ def train(
     for note in problem.notes:
         log.info("%s", note)
     train_ids, held_ids = split(problem.cases, validation, seed)
-    constants = active_components(problem, problem.cases)
-    schema = _schema(problem, constants, [problem.cases[i] for i in train_ids], units or {})
-    stored = store_cases(problem, constants, folder / "cases", workers, progress)
+    schema = _schema(problem, [problem.cases[i] for i in train_ids], units or {})
+    stored = store_cases(problem, folder / "cases", workers, progress)
     fit_cases, held = [stored[i] for i in train_ids], [stored[i] for i in held_ids]
     if mirror is None:
-        mirror = problem.spec.potential and not _unknown_parity(schema)
-    flip = _mirror(problem, schema, stored[0]) if mirror else None
+        mirror = known_signs(problem, schema)
+    flip = mirror_of(problem, schema, stored[0]) if mirror else None
 
     sizes = Sizes(
         features=stored[0].x.shape[1],
@@ -161,6 +163,8 @@ def train(
         points=points,
         steps=every,
         seed=seed,
+        # Processes that train together must agree on the length of an epoch.
+        seconds=60 * minutes / VALIDATIONS if minutes and devices == 1 else None,
     )
     energy = torch.from_numpy(np.mean([c.energy for c in fit_cases], axis=0)).float()
     module = Fit(
@@ -180,7 +184,7 @@ def train(
         [collate([sample(c)]) for c in held] if len(held) <= 64 else _Held(held),
         folder,
         {
-            "accelerator": {"auto": "auto", "cuda": "gpu"}.get(device, device),
+            "accelerator": "gpu" if accelerator.startswith("cuda") else accelerator,
             "devices": devices,
             "strategy": strategy,
             "precision": precision,
@@ -195,6 +199,7 @@ def train(
     surrogate.normaliser.cpu()
     if not is_main:  # of several processes, the first one writes
         return TrainResult(surrogate, path, {}, folder)
+    surrogate.save(path)  # whatever the report may run into
     card = validate(surrogate, fit_cases, held) if held else {"cases": 0, "families": {}}
     surrogate.card = card
     surrogate.meta = {
@@ -203,7 +208,7 @@ def train(
         "python": platform.python_version(),
         "seed": seed,
         "parameters": surrogate.n_parameters,
-        "steps": module.global_step or steps,
+        "steps": module.global_step,
         "training_minutes": round((module.elapsed + time.monotonic() - start) / 60, 2),
         "threads": torch.get_num_threads(),
         "settings": {k: v for k, v in settings.items() if k not in ("cases", "train")},
@@ -236,13 +241,17 @@ def _fit(
         folder / "checkpoints",
         filename="best",
         monitor="val/score" if has_held else None,
-        save_last=True,
         enable_version_counter=False,
+    )
+    # Its own callback: `save_last` would only follow the best.
+    latest = ModelCheckpoint(
+        folder / "checkpoints", filename="last", every_n_epochs=1, enable_version_counter=False
     )
     callbacks: list[pl.Callback] = [
         Epochs(sampler),
         WeightAveraging(avg_fn=_average, use_buffers=False),
         checkpoint,
+        latest,
     ]
     if has_held and patience:
         # A short run may end before its first validation: strict would make that an error.
@@ -252,18 +261,14 @@ def _fit(
         raise SurrogateError(
             f"nothing to resume in {folder}", f"there is no {last}", "run without --resume"
         )
-    runner = pl.Trainer(
-        max_steps=steps,
-        max_epochs=math.ceil(steps / len(sampler)) + 1,  # max_steps ends it
-        callbacks=callbacks,
-        logger=TensorBoardLogger(folder, name=None, version="logs"),
-        log_every_n_steps=min(20, len(sampler)),
-        gradient_clip_val=1.0,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        **trainer,
-    )
+    try:
+        runner = _trainer(sampler, folder, callbacks, steps, trainer)
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise ConditionError(
+            "these training options do not work here",
+            str(error),
+            "meshop doctor shows the devices; --device cpu --precision 32-true always works",
+        ) from error
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
     held_loader = DataLoader(held, batch_size=None) if has_held else None
     with warnings.catch_warnings():
@@ -277,15 +282,37 @@ def _fit(
             weights_only=True,
         )
         best = checkpoint.best_model_score
-        if has_held and best is not None:
+        if has_held and best is not None and module.history["step"][-1] != module.global_step:
             # The last weights may lie after the last validation, when time ran out.
             found = runner.validate(module, held_loader, verbose=False)[0]["val/score"]
-            if found > float(best):
-                state = torch.load(
-                    checkpoint.best_model_path, map_location="cpu", weights_only=True
-                )
-                module.load_state_dict(state["state_dict"])
+        else:
+            found = math.inf
+        if best is not None and found > float(best):
+            state = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)
+            module.load_state_dict(state["state_dict"])
     return runner.is_global_zero
+
+
+def _trainer(
+    sampler: CaseSampler,
+    folder: Path,
+    callbacks: list[pl.Callback],
+    steps: int,
+    options: dict[str, Any],
+) -> pl.Trainer:
+    return pl.Trainer(
+        max_steps=steps,
+        max_epochs=-1,  # max_steps ends it
+        limit_train_batches=sampler.steps,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(folder, name=None, version="logs"),
+        log_every_n_steps=min(20, sampler.steps),
+        gradient_clip_val=1.0,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        **options,
+    )
 
 
 def _average(averaged: torch.Tensor, now: torch.Tensor, count: Any) -> torch.Tensor:
@@ -311,7 +338,6 @@ class _Held(torch.utils.data.Dataset):
 
 def _schema(
     problem: Problem,
-    constants: dict[str, list[float | None]],
     train_cases: Sequence[Any],
     units: Mapping[str, str],
 ) -> Schema:
@@ -327,39 +353,12 @@ def _schema(
         dim=problem.spec.dim,
         fields=tuple(
             Field(name=n, components=len(c), constant=tuple(c), units=units.get(n, ""))
-            for n, c in constants.items()
+            for n, c in problem.constants.items()
         ),
         scalars=tuple(Scalar(name=n, units=units.get(n, "")) for n in problem.scalars),
         conditions=tuple(conditions),
         extent=problem.extent,
         thickness=problem.thickness,
-    )
-
-
-EVEN_SCALARS = {"cd", "cx", "drag", "cdp", "cdf", "cd_p", "cd_f"}
-
-
-def _unknown_parity(schema: Schema) -> bool:
-    """True where a scalar's sign in the mirror is not known from its name."""
-    return any(not s.odd and s.name.lower() not in EVEN_SCALARS for s in schema.scalars)
-
-
-def _mirror(problem: Problem, schema: Schema, case: StoredCase) -> Mirror:
-    x, wall_x = parities(problem)
-    y: list[float] = []
-    for field in schema.fields:
-        # In the plane, the second component of a vector is odd; so is none of a scalar.
-        vector = field.components in (2, 3)
-        y += [-1.0 if vector and i == 1 else 1.0 for i in field.active]
-    direction = problem.spec.direction
-    return Mirror(
-        x=x,
-        wall_x=wall_x,
-        cond=torch.tensor([-1.0 if c.name == direction else 1.0 for c in schema.conditions]),
-        prior=torch.tensor([1.0, -1.0, 1.0])[: case.prior.shape[1]],
-        y=torch.tensor(y),
-        scalars=torch.tensor([-1.0 if s.odd else 1.0 for s in schema.scalars]),
-        lift=-torch.ones(len(case.lift)),
     )
 
 

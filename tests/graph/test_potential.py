@@ -94,3 +94,15 @@ def test_open_wall_is_refused():
     edges = np.column_stack([np.arange(9), np.arange(1, 10)])
     with pytest.raises(MeshError, match="not a closed curve"):
         wall_loops(np.random.default_rng(0).random((10, 2)), edges)
+
+
+def test_the_order_of_bodies_does_not_depend_on_the_file():
+    small = 0.4 * airfoil(30) + np.array([2.0, 0.0])
+    points = np.concatenate([small, airfoil(60)])
+    first = np.column_stack([np.arange(30), np.roll(np.arange(30), -1)])
+    second = 30 + np.column_stack([np.arange(60), np.roll(np.arange(60), -1)])
+    a = wall_loops(points, np.concatenate([first, second]))
+    b = wall_loops(points, np.concatenate([second, first])[::-1])
+    assert [len(loop) for loop in a] == [60, 30]
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -237,6 +237,13 @@ def test_outputs(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_predictions_are_written_as_vtu_alone(tmp_path: Path) -> None:
+    with pytest.raises(MeshFileError, match=r"\.vtu"):
+        plan_outputs(["body.su2"], tmp_path / "body.su2.stl")
+    with pytest.raises(MeshFileError, match="folder"):
+        plan_outputs([tmp_path], None)
+
+
 def test_outputs_that_cannot_be(tmp_path: Path) -> None:
     source, other = tmp_path / "x.vtu", tmp_path / "x.pred.vtu"
     source.write_text("")

@@ -162,3 +162,10 @@ def test_models_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MESHOP_MODEL_PATH", str(tmp_path))
     assert available()["mine"] == tmp_path / "mine.safetensors"
     assert Surrogate.load("mine").name == "small"
+
+
+def test_a_wrong_unit_of_length_comes_with_its_remedy():
+    large = ring(24, 5)
+    large.points = 1000 * large.points
+    (warning,) = (w for w in small().evaluate(large, GIVEN).warnings if "extent" in w)
+    assert "scale the mesh by 0.00" in warning

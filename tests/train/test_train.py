@@ -11,7 +11,7 @@ from meshop.surrogate import Surrogate
 from meshop.train import train
 from meshop.train._cases import expand, find_problem, split
 from meshop.train._sampling import sample
-from meshop.train._store import active_components, store_cases
+from meshop.train._store import store_cases
 from tests.cases import solved, write_cases
 
 QUICK = {"workers": 1, "quiet": True, "model_config": {"width": 32, "depth": 2, "latent": 16}}
@@ -28,7 +28,7 @@ def test_the_problem_is_found_from_the_files(cases: list[Path]):
     assert found.spec.conditions == ("aoa_deg", "reynolds")
     assert found.scalars == ["Cd", "Cl"]  # `iterations` varies too, and is no physics
     assert found.spec.direction == "aoa_deg" and found.spec.potential
-    assert active_components(found, found.cases) == {"U": [None, None, 0.0], "p": [None]}
+    assert found.constants == {"U": [None, None, 0.0], "p": [None]}
     assert "iterations" in found.notes[0]
 
 
@@ -76,7 +76,7 @@ def test_split_keeps_walls_together_and_takes_each_family():
 
 def test_sampling_is_an_unbiased_quadrature(cases: list[Path], tmp_path: Path):
     problem = find_problem(cases)
-    stored = store_cases(problem, active_components(problem, problem.cases), tmp_path / "s", 1)[0]
+    stored = store_cases(problem, tmp_path / "s", 1)[0]
     random = np.random.default_rng(0)
     exact = float((stored.weight * stored.y[:, 0]).sum() / stored.weight.sum())
     drawn = [
@@ -151,3 +151,57 @@ def test_bad_cases_are_named(cases: list[Path], tmp_path: Path):
     bad.write_bytes(cases[0].read_bytes()[:2000])
     with pytest.raises(MeshFileError, match=r"bad\.vtu"):
         train([*cases, bad], tmp_path / "run", steps=1, **QUICK)
+
+
+class Stub:
+    def __init__(self, family: str, group: str) -> None:
+        self.family, self.group = family, group
+
+
+def test_split_never_shares_a_wall_whatever_the_names():
+    # Each airfoil its own family, six angles each: the angles must stay together.
+    cases = [Stub(f"airfoil{i // 6}", f"g{i // 6}") for i in range(60)]
+    learn, held = split(cases, 0.2, seed=0)  # type: ignore[arg-type]
+    assert held and not {cases[i].group for i in held} & {cases[i].group for i in learn}
+    # Names without any pattern.
+    lone = [Stub(name, name) for name in ["alpha", "beta", "gamma", "delta", "epsilon"]]
+    assert len(split(lone, 0.2, seed=0)[1]) == 1  # type: ignore[arg-type]
+    with pytest.raises(ConditionError, match="held out"):
+        split([Stub("a", "g")], 0.2, seed=0)  # type: ignore[arg-type]
+    same = [Stub("a", "g") for _ in range(10)]  # one wall throughout: cases are held out
+    assert len(split(same, 0.2, seed=0)[1]) == 2  # type: ignore[arg-type]
+
+
+def test_a_constant_field_is_carried_not_learned(cases: list[Path], tmp_path: Path):
+    paths = []
+    for path in cases[:6]:
+        mesh = read(path)
+        mesh.cell_data["rho"] = np.full(mesh.n_cells, 1.2)
+        paths.append(tmp_path / path.name)
+        mesh.save(paths[-1])
+    result = train(paths, tmp_path / "run", steps=3, batch=2, points=32, **QUICK)
+    assert "rho near" not in result.card["families"]["case"]["surrogate"]
+    found = result.surrogate.evaluate(read(paths[0]), {"aoa_deg": 1.0, "reynolds": 2e6})
+    assert np.all(found.fields["rho"] == np.float32(1.2))
+    with pytest.raises(ConditionError, match="nothing to learn"):
+        find_problem(paths, targets=["rho"])
+
+
+def test_mirror_images_only_where_every_sign_is_known(cases: list[Path], tmp_path: Path):
+    quick = {"steps": 1, "batch": 2, "points": 16, **QUICK}
+    train(cases, tmp_path / "a", **quick)
+    assert json.loads((tmp_path / "a" / "config.json").read_text())["mirror"] is True
+    paths = []
+    for path in cases[:6]:
+        mesh = read(path)
+        mesh.cell_data["vorticity"] = mesh.cell_data["p"] + np.float32(1)
+        paths.append(tmp_path / path.name)
+        mesh.save(paths[-1])
+    train(paths, tmp_path / "b", **quick)
+    assert json.loads((tmp_path / "b" / "config.json").read_text())["mirror"] is False
+
+
+def test_unusable_options_are_named(cases: list[Path], tmp_path: Path):
+    for options in ({"device": "tpu9"}, {"precision": "7-true"}, {"model": "nosuch"}):
+        with pytest.raises(ConditionError):
+            train(cases, tmp_path / "run", steps=1, **options, **QUICK)
