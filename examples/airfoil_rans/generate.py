@@ -175,7 +175,7 @@ def total_pressure_ahead(mesh: Mesh) -> float:
     gap = mesh.cell_data["p"] + 0.5 * np.sum(velocity**2, axis=1) - 0.5
     x, y = centre[:, 0], centre[:, 1]
     ahead = np.where((x > -0.5) & (x < -0.02) & (np.abs(y) < 1), area, 0.0)
-    return float(np.sqrt(ahead @ gap**2 / ahead.sum()))
+    return float(np.sqrt(ahead @ gap**2 / max(ahead.sum(), 1e-300)))
 
 
 def make_case(
