@@ -51,6 +51,9 @@ def train(
     patience: Annotated[
         int, typer.Option(min=0, help="Validations without gain before an early stop; 0: none.")
     ] = 10,
+    potential: Annotated[
+        bool, typer.Option(help="Let cells know the plane potential flow about the wall.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where --out stopped.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -84,6 +87,7 @@ def train(
             lr=lr,
             validation=validation,
             patience=patience,
+            potential=potential,
             seed=seed,
             resume=resume,
             device=device,

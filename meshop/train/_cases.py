@@ -82,14 +82,16 @@ def find_problem(
     targets: Sequence[str] | None = None,
     scalars: Sequence[str] | None = None,
     conditions: Sequence[str] | None = None,
+    potential: bool = True,
     edges: bool = False,
 ) -> Problem:
     """Read all cases once and decide what is learned from what.
 
     Targets: the floating-point arrays that every case has, on cells if any, else on points.
     Conditions and scalars: numbers in the field data of every case that vary; those named like
-    coefficients or forces are scalars. Names given by the user replace what was found. Raises
-    ConditionError where nothing fits or a named array is missing; file errors pass through.
+    coefficients or forces are scalars. Names given by the user replace what was found. potential:
+    add the potential flow to what nodes know, where it exists (a plane external flow at an angle).
+    Raises ConditionError where nothing fits or a named array is missing; file errors pass through.
     """
     if len(paths) < 4:
         raise ConditionError(
@@ -103,7 +105,7 @@ def find_problem(
             meshes.add(path, read(path))
         except MeshError as error:
             raise MeshError(f"{path}: {error.what}", error.why, error.hint) from error
-    return meshes.problem(targets, scalars, conditions, edges)
+    return meshes.problem(targets, scalars, conditions, potential, edges)
 
 
 class _Scan:
@@ -155,6 +157,7 @@ class _Scan:
         targets: Sequence[str] | None,
         scalars: Sequence[str] | None,
         conditions: Sequence[str] | None,
+        potential: bool,
         edges: bool,
     ) -> Problem:
         if len(self.dims) > 1 or not self.dims <= {2, 3}:
@@ -199,7 +202,7 @@ class _Scan:
             conditions = [n for n in physical if n not in scalars and not SCALAR_NAME.fullmatch(n)]
         direction = next((n for n in DIRECTIONS if n in conditions), None)
         dim: Literal[2, 3] = 2 if self.dims == {2} else 3
-        potential = dim == 2 and self.external and direction is not None
+        potential = potential and dim == 2 and self.external and direction is not None
         extents = [w[0] for w in self.walls]
         spec = GraphSpec(
             location=location,

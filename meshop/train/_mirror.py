@@ -24,10 +24,12 @@ EVEN_CONDITIONS = {
 
 
 def known_signs(problem: Problem, schema: Schema) -> bool:
-    """Whether the mirror image of these cases is known: plane potential-flow problems whose fields,
-    scalars and conditions are all of known parity. A camber or a vorticity would change sign."""
+    """Whether the mirror image of these cases is known: plane external flows at an angle whose
+    fields, scalars and conditions are of known parity. A camber or a vorticity changes sign."""
     return (
-        problem.spec.potential
+        problem.spec.dim == 2
+        and problem.spec.external
+        and problem.spec.direction is not None
         and all(
             f.name.lower() in (EVEN_FIELDS if f.components == 1 else VECTORS) for f in schema.fields
         )

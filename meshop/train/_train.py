@@ -72,6 +72,7 @@ def train(
     validation: float = 0.1,
     seed: int = 0,
     mirror: bool | None = None,
+    potential: bool = True,
     resume: bool = False,
     patience: int = 10,
     device: str = "auto",
@@ -88,7 +89,8 @@ def train(
     array and field-data names. units: name -> unit, for the record. steps and minutes bound the
     training, whichever ends first. batch cases with `points` nodes each make a step. validation:
     share of cases held out, whole walls at a time. mirror: also learn from mirror images y -> -y
-    (default: for plane external flows at an angle). patience: validations without improvement
+    (default: where every sign in them is known). potential: let nodes know the plane potential flow
+    about the wall, where it exists. patience: validations without improvement
     before stopping early. device, devices, strategy and precision go to Lightning's Trainer.
     progress(done, total) is called while cases are prepared.
 
@@ -102,7 +104,12 @@ def train(
     accelerator = {"auto": "auto", "cpu": "cpu"}.get(device) or find_device(device)
     paths = expand(cases)
     problem = find_problem(
-        paths, targets=targets, scalars=scalars, conditions=conditions, edges=kind.edges
+        paths,
+        targets=targets,
+        scalars=scalars,
+        conditions=conditions,
+        potential=potential,
+        edges=kind.edges,
     )
     folder.mkdir(parents=True, exist_ok=True)
     for note in problem.notes:
@@ -151,6 +158,7 @@ def train(
         "weight_decay": weight_decay,
         "seed": seed,
         "mirror": bool(flip),
+        "potential": problem.spec.potential,
         "precision": precision,
     }
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")

@@ -205,3 +205,12 @@ def test_unusable_options_are_named(cases: list[Path], tmp_path: Path):
     for options in ({"device": "tpu9"}, {"precision": "7-true"}, {"model": "nosuch"}):
         with pytest.raises(ConditionError):
             train(cases, tmp_path / "run", steps=1, **options, **QUICK)
+
+
+def test_training_without_the_potential_flow(cases: list[Path], tmp_path: Path):
+    options = {"steps": 2, "batch": 2, "points": 32, **QUICK}
+    with_flow = train(cases, tmp_path / "a", **options).surrogate
+    without = train(cases, tmp_path / "b", potential=False, **options).surrogate
+    assert without.sizes.features < with_flow.sizes.features
+    assert (without.sizes.prior, without.sizes.lift) == (0, 0)
+    assert json.loads((tmp_path / "b" / "config.json").read_text())["mirror"] is True
