@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "airfoil-rans"
 PRESSURES = ("p", "pressure", "Pressure", "P")  # kinematic, when the free stream's speed is 1
 COEFFICIENTS = ("Cl", "Cd", "Cm")
-DISAGREEMENT = {"Cl": 0.05, "Cm": 0.02}  # warn beyond: about three times the usual difference
+# Warn beyond about twice the largest of 44 unseen cases of airfoil-rans (mean .0016 and .0011).
+DISAGREEMENT = {"Cl": 0.02, "Cm": 0.015}
 
 
 def predict(
