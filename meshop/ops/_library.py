@@ -11,21 +11,7 @@ from pathlib import Path
 import torch
 
 from . import reference
-
-# As in cpp_ext/schema.cpp; tests/ops/test_library.py compares the two.
-SCHEMAS = {
-    "knn": "(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, int k, "
-    "float max_distance, bool exclude_self) -> (Tensor dist2, Tensor rowptr, Tensor index)",
-    "radius": "(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, Tensor r, "
-    "int max_neighbors, bool exclude_self) "
-    "-> (Tensor dist2, Tensor rowptr, Tensor index, Tensor dropped)",
-    "dist2_backward": "(Tensor grad, Tensor points, Tensor? queries, Tensor rowptr, Tensor index) "
-    "-> (Tensor grad_points, Tensor grad_queries)",
-    "segment_reduce": "(Tensor values, Tensor rowptr, str reduce) -> (Tensor out, Tensor arg)",
-    "segment_reduce_backward": "(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
-    "str reduce) -> Tensor",
-    "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor",
-}
+from ._schemas import SCHEMAS
 
 
 class MeshopWarning(UserWarning):

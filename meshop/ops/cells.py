@@ -5,7 +5,7 @@ from torch import Tensor
 
 from . import _library  # noqa: F401  (registers torch.ops.meshop)
 from ._checks import explained, index_tensor, rowptr_values
-from .reference import NODES, POLY
+from .reference.cells import NODES, POLY
 
 
 def cell_edges(cell_types: Tensor, cell_offsets: Tensor, cell_nodes: Tensor) -> Tensor:
