@@ -4,15 +4,15 @@
 
 STABLE_TORCH_LIBRARY(meshop, m) {
   m.def(
-      "knn(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, int k, "
+      "knn(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, Tensor? box, int k, "
       "float max_distance, bool exclude_self) -> (Tensor dist2, Tensor rowptr, Tensor index)");
   m.def(
-      "radius(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, Tensor r, "
-      "int max_neighbors, bool exclude_self) "
+      "radius(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, Tensor? box, "
+      "Tensor r, int max_neighbors, bool exclude_self) "
       "-> (Tensor dist2, Tensor rowptr, Tensor index, Tensor dropped)");
   m.def(
-      "dist2_backward(Tensor grad, Tensor points, Tensor? queries, Tensor rowptr, Tensor index) "
-      "-> (Tensor grad_points, Tensor grad_queries)");
+      "dist2_backward(Tensor grad, Tensor points, Tensor? queries, Tensor? offset, Tensor rowptr, "
+      "Tensor index) -> (Tensor grad_points, Tensor grad_queries)");
   m.def("segment_reduce(Tensor values, Tensor rowptr, str reduce) -> (Tensor out, Tensor arg)");
   m.def(
       "segment_reduce_backward(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "

@@ -4,13 +4,13 @@ cpp_ext/schema.cpp has the same; tests/ops/test_library.py compares the two.
 """
 
 SCHEMAS: dict[str, str] = {
-    "knn": "(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, int k, "
+    "knn": "(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, Tensor? box, int k, "
     "float max_distance, bool exclude_self) -> (Tensor dist2, Tensor rowptr, Tensor index)",
-    "radius": "(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, Tensor r, "
-    "int max_neighbors, bool exclude_self) "
+    "radius": "(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, Tensor? box, "
+    "Tensor r, int max_neighbors, bool exclude_self) "
     "-> (Tensor dist2, Tensor rowptr, Tensor index, Tensor dropped)",
-    "dist2_backward": "(Tensor grad, Tensor points, Tensor? queries, Tensor rowptr, Tensor index) "
-    "-> (Tensor grad_points, Tensor grad_queries)",
+    "dist2_backward": "(Tensor grad, Tensor points, Tensor? queries, Tensor? offset, Tensor rowptr, "
+    "Tensor index) -> (Tensor grad_points, Tensor grad_queries)",
     "segment_reduce": "(Tensor values, Tensor rowptr, str reduce) -> (Tensor out, Tensor arg)",
     "segment_reduce_backward": "(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
     "str reduce) -> Tensor",

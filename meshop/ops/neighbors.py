@@ -1,6 +1,7 @@
 """Exact nearest neighbours and radius search over ragged batches of points."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -49,25 +50,31 @@ def knn(
     query_ptr: Tensor | None = None,
     exclude_self: bool = False,
     max_distance: float | None = None,
+    box: Tensor | Sequence[float] | float | None = None,
 ) -> Neighbors:
     """The ``k`` nearest points of each query: complete, exact, deterministic, any dimension.
 
     points (N, D) float32 or float64; queries (Q, D), or None for the points themselves. ``ptr``
     (B + 1,) splits points into clouds that do not see each other, ``query_ptr`` the queries
     alike. ``exclude_self`` leaves out the query itself, not its duplicates. A cloud of fewer than k
-    points, or ``max_distance`` (inclusive), gives shorter rows. ``dist2`` is differentiable, twice.
+    points, or ``max_distance`` (inclusive), gives shorter rows. ``box`` makes space periodic: one
+    period, or D of them, inf where a direction has none; each point counts once, at its nearest image.
+    ``dist2`` is differentiable, twice.
 
     Raises ValueError or IndexError for wrong shapes, dtypes, pointers and non-finite coordinates.
     """
     ptr, query_ptr = _arguments(points, queries, ptr, query_ptr, exclude_self)
+    periods = _periods(box, points)
     if isinstance(k, bool) or not isinstance(k, int | torch.SymInt) or k < 1:
         raise ValueError(f"k: expected an integer >= 1, found {k!r}")
     reach = math.inf if max_distance is None else float(max_distance)
     if not reach >= 0:
         raise ValueError(f"max_distance: expected a number >= 0, found {max_distance!r}")
     dist2, rowptr, index = explained(
-        lambda: torch.ops.meshop.knn(points, queries, ptr, query_ptr, k, reach, exclude_self),
-        lambda: _explain(points, queries, ptr, query_ptr),
+        lambda: torch.ops.meshop.knn(
+            points, queries, ptr, query_ptr, periods, k, reach, exclude_self
+        ),
+        lambda: _explain(points, queries, ptr, query_ptr, periods),
     )
     return Neighbors(rowptr, index, dist2)
 
@@ -80,6 +87,7 @@ def radius(
     query_ptr: Tensor | None = None,
     exclude_self: bool = False,
     max_neighbors: int | None = None,
+    box: Tensor | Sequence[float] | float | None = None,
 ) -> RadiusNeighbors:
     """All points within ``r`` (inclusive) of each query; a cap keeps the nearest.
 
@@ -87,6 +95,7 @@ def radius(
     row short, ``dropped`` (Q,) says by how many. Otherwise as `knn`.
     """
     ptr, query_ptr = _arguments(points, queries, ptr, query_ptr, exclude_self)
+    periods = _periods(box, points)
     rows = (points if queries is None else queries).shape[0]
     if isinstance(r, Tensor):
         same_device(r, "r", points.device)
@@ -102,12 +111,14 @@ def radius(
     cap = -1 if max_neighbors is None else max_neighbors
 
     def explain() -> None:
-        _explain(points, queries, ptr, query_ptr)
+        _explain(points, queries, ptr, query_ptr, periods)
         if not bool((reach >= 0).all()):
             raise ValueError(f"r: expected radii >= 0, found {float(reach.min())}")
 
     dist2, rowptr, index, dropped = explained(
-        lambda: torch.ops.meshop.radius(points, queries, ptr, query_ptr, reach, cap, exclude_self),
+        lambda: torch.ops.meshop.radius(
+            points, queries, ptr, query_ptr, periods, reach, cap, exclude_self
+        ),
         explain,
     )
     return RadiusNeighbors(rowptr, index, dist2, dropped)
@@ -149,9 +160,25 @@ def _arguments(
     return ptr, query_ptr
 
 
+def _periods(box: Tensor | Sequence[float] | float | None, points: Tensor) -> Tensor | None:
+    if box is None:
+        return None
+    periods = torch.as_tensor(box, dtype=points.dtype, device=points.device).detach()
+    dim = points.shape[1]
+    if periods.dim() > 1 or periods.numel() not in (1, dim):
+        raise ValueError(f"box: expected 1 period or {dim}, found shape {tuple(periods.shape)}")
+    return periods.expand(dim).contiguous()
+
+
 def _explain(
-    points: Tensor, queries: Tensor | None, ptr: Tensor | None, query_ptr: Tensor | None
+    points: Tensor,
+    queries: Tensor | None,
+    ptr: Tensor | None,
+    query_ptr: Tensor | None,
+    box: Tensor | None,
 ) -> None:
+    if box is not None and not bool((box > 0).all()):
+        raise ValueError(f"box: expected periods > 0, found {box.tolist()}")
     for name, value in (("points", points), ("queries", queries)):
         if value is not None and not bool(value.isfinite().all()):
             row = int((~value.isfinite()).any(1).nonzero()[0])
@@ -169,7 +196,7 @@ def _explain(
 
 
 @torch.library.register_fake("meshop::knn")
-def _(points, queries, ptr, query_ptr, k, max_distance, exclude_self):
+def _(points, queries, ptr, query_ptr, box, k, max_distance, exclude_self):
     rows = (points if queries is None else queries).shape[0]
     if ptr is None and max_distance == math.inf:
         entries = rows * torch.sym_min(k, points.shape[0] - int(exclude_self))
@@ -181,7 +208,7 @@ def _(points, queries, ptr, query_ptr, k, max_distance, exclude_self):
 
 
 @torch.library.register_fake("meshop::radius")
-def _(points, queries, ptr, query_ptr, r, max_neighbors, exclude_self):
+def _(points, queries, ptr, query_ptr, box, r, max_neighbors, exclude_self):
     rows = (points if queries is None else queries).shape[0]
     entries = torch.library.get_ctx().new_dynamic_size(min=0)
     index = points.new_empty(entries, dtype=torch.int64)
@@ -189,14 +216,14 @@ def _(points, queries, ptr, query_ptr, r, max_neighbors, exclude_self):
 
 
 @torch.library.register_fake("meshop::dist2_backward")
-def _(grad, points, queries, rowptr, index):
+def _(grad, points, queries, offset, rowptr, index):
     rows = 0 if queries is None else queries.shape[0]
     return torch.empty_like(points), points.new_empty(rows, points.shape[1])
 
 
 def _remember(ctx, inputs, output):
-    points, queries = inputs[:2]
-    ctx.save_for_backward(points, queries, *output[1:3])
+    points, queries, box = *inputs[:2], inputs[4]
+    ctx.save_for_backward(points, queries, box, *output[1:3])
 
 
 def _backward_knn(ctx, grad, _rowptr, _index):
@@ -206,6 +233,7 @@ def _backward_knn(ctx, grad, _rowptr, _index):
         to_queries,
         None,  # ptr
         None,  # query_ptr
+        None,  # box
         None,  # k
         None,  # max_distance
         None,  # exclude_self
@@ -217,8 +245,15 @@ def _backward_radius(ctx, grad, _rowptr, _index, _dropped):
 
 
 def _slopes(ctx, grad):
-    points, queries, rowptr, index = ctx.saved_tensors
-    to_points, to_queries = torch.ops.meshop.dist2_backward(grad, points, queries, rowptr, index)
+    points, queries, box, rowptr, index = ctx.saved_tensors
+    offset = None
+    if box is not None:  # from the difference as it stands to that of the nearest images
+        row = rows_of(rowptr, index.shape[0])
+        gap = (points if queries is None else queries).detach()[row] - points.detach()[index]
+        offset = torch.where(box.isinf(), 0.0, -box * (gap / box).round())
+    to_points, to_queries = torch.ops.meshop.dist2_backward(
+        grad, points, queries, offset, rowptr, index
+    )
     return to_points, None if queries is None else to_queries
 
 
@@ -228,16 +263,18 @@ def _remember_slopes(ctx, inputs, output):
 
 def _backward_slopes(ctx, a, b):
     """dist2_backward is linear in grad and in the positions, so it is its own second half."""
-    grad, points, queries, rowptr, index = ctx.saved_tensors
+    grad, points, queries, offset, rowptr, index = ctx.saved_tensors
     b = None if queries is None else b
     row = rows_of(rowptr, index.shape[0])
     q, bq = (points, a) if queries is None else (queries, b)
-    to_grad = 2 * ((q[row] - points[index]) * (bq[row] - a[index])).sum(1)
-    to_points, to_queries = torch.ops.meshop.dist2_backward(grad, a, b, rowptr, index)
+    gap = q[row] - points[index]
+    to_grad = 2 * ((gap if offset is None else gap + offset) * (bq[row] - a[index])).sum(1)
+    to_points, to_queries = torch.ops.meshop.dist2_backward(grad, a, b, None, rowptr, index)
     return (
         to_grad,
         to_points,
         None if queries is None else to_queries,
+        None,  # offset
         None,  # rowptr
         None,  # index
     )

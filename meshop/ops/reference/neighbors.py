@@ -17,11 +17,18 @@ def _segments(ptr: Tensor | None, total: int, name: str) -> list[int]:
     return ptr.tolist()
 
 
+def _wrapped(points: Tensor, box: Tensor) -> Tensor:
+    inside = points - (points / box).floor() * box
+    inside = torch.where((inside >= 0) & (inside < box), inside, 0.0)
+    return torch.where(box.isinf(), points, inside)
+
+
 def _search(
     points: Tensor,
     queries: Tensor | None,
     ptr: Tensor | None,
     query_ptr: Tensor | None,
+    box: Tensor | None,
     limit2: Tensor,  # (1,) or (Q,)
     cap: int,  # < 0: no cap
     exclude_self: bool,
@@ -33,6 +40,9 @@ def _search(
     require(queries is None or not exclude_self, "exclude_self needs the points to be the queries")
     require(points.isfinite().all() and q.isfinite().all(), "points and queries must be finite")
     limit2 = limit2.expand(len(q))
+    if box is not None:
+        require((box > 0).all() and len(box) == points.shape[1], "box must hold positive periods")
+        points, q = _wrapped(points, box), _wrapped(q, box)
 
     counts = torch.zeros(len(q) + 1, dtype=torch.int64, device=q.device)
     dropped = torch.zeros(len(q), dtype=torch.int64, device=q.device)
@@ -45,6 +55,8 @@ def _search(
             dist2 = q.new_zeros(last - first, len(cloud))
             for d in range(points.shape[1]):
                 gap = q[first:last, d, None] - cloud[None, :, d]
+                if box is not None:
+                    gap = gap.abs().minimum(box[d] - gap.abs())
                 dist2 = dist2 + gap * gap
             within = dist2 <= limit2[first:last, None]
             if exclude_self:
@@ -80,6 +92,7 @@ def knn(
     queries: Tensor | None,
     ptr: Tensor | None,
     query_ptr: Tensor | None,
+    box: Tensor | None,
     k: int,
     max_distance: float,
     exclude_self: bool,
@@ -87,7 +100,7 @@ def knn(
     require(k >= 0, f"k must not be negative, got {k}")
     require(max_distance >= 0, "max_distance must not be negative or NaN")
     reach = points.new_full((1,), max_distance)
-    return _search(points, queries, ptr, query_ptr, reach * reach, k, exclude_self)[:3]
+    return _search(points, queries, ptr, query_ptr, box, reach * reach, k, exclude_self)[:3]
 
 
 def radius(
@@ -95,6 +108,7 @@ def radius(
     queries: Tensor | None,
     ptr: Tensor | None,
     query_ptr: Tensor | None,
+    box: Tensor | None,
     r: Tensor,
     max_neighbors: int,
     exclude_self: bool,
@@ -103,11 +117,16 @@ def radius(
     require(r.numel() in (1, rows), f"r must hold 1 or {rows} radii")
     require((r >= 0).all(), "r must not be negative or NaN")
     reach = r.reshape(-1).to(points.dtype)
-    return _search(points, queries, ptr, query_ptr, reach * reach, max_neighbors, exclude_self)
+    return _search(points, queries, ptr, query_ptr, box, reach * reach, max_neighbors, exclude_self)
 
 
 def dist2_backward(
-    grad: Tensor, points: Tensor, queries: Tensor | None, rowptr: Tensor, index: Tensor
+    grad: Tensor,
+    points: Tensor,
+    queries: Tensor | None,
+    offset: Tensor | None,
+    rowptr: Tensor,
+    index: Tensor,
 ) -> tuple[Tensor, Tensor]:
     q = points if queries is None else queries
     check_rowptr(rowptr, len(index), "rowptr")
@@ -116,7 +135,8 @@ def dist2_backward(
         low, high = index.aminmax()
         require(low >= 0 and high < len(points), f"index must lie in [0, {len(points)})")
     row = rows_of(rowptr, len(index))
-    slope = 2 * grad[:, None] * (q[row] - points[index])
+    gap = q[row] - points[index]
+    slope = 2 * grad[:, None] * (gap if offset is None else gap + offset)
     to_queries = torch.zeros_like(q).index_add_(0, row, slope)
     to_points = torch.zeros_like(points).index_add_(0, index, slope, alpha=-1)
     if queries is None:  # the points are both ends of every edge

@@ -1,0 +1,129 @@
+// Vectors of one register's width for the instruction set that the including file is compiled for.
+//
+// Include it between MESHOP_ISA_BEGIN and MESHOP_ISA_END of a file that defines MESHOP_ISA as the
+// name of a namespace (base, avx2, avx512) and sets the target by pragma, after every other header:
+// only what is defined there may use the wider instructions. Every instruction set gives the same
+// bits: lanes are never added to one another.
+//
+// No include guard: that is the point.
+
+namespace meshop {
+namespace MESHOP_ISA {
+
+#if defined(__AVX512F__)
+
+struct Floats {
+  static constexpr int kLanes = 16;
+  __m512 v;
+  static Floats all(float x) { return {_mm512_set1_ps(x)}; }
+  static Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+  friend Floats operator+(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
+  friend Floats operator-(Floats a, Floats b) { return {_mm512_sub_ps(a.v, b.v)}; }
+  friend Floats operator*(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
+  friend Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
+  friend Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
+  // Bit i: a[i] <= b[i]; NaN is not.
+  friend uint32_t at_most(Floats a, Floats b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ); }
+};
+
+struct Doubles {
+  static constexpr int kLanes = 8;
+  __m512d v;
+  static Doubles all(double x) { return {_mm512_set1_pd(x)}; }
+  static Doubles load(const double* p) { return {_mm512_loadu_pd(p)}; }
+  void store(double* p) const { _mm512_storeu_pd(p, v); }
+  friend Doubles operator+(Doubles a, Doubles b) { return {_mm512_add_pd(a.v, b.v)}; }
+  friend Doubles operator-(Doubles a, Doubles b) { return {_mm512_sub_pd(a.v, b.v)}; }
+  friend Doubles operator*(Doubles a, Doubles b) { return {_mm512_mul_pd(a.v, b.v)}; }
+  friend Doubles min(Doubles a, Doubles b) { return {_mm512_min_pd(a.v, b.v)}; }
+  friend Doubles max(Doubles a, Doubles b) { return {_mm512_max_pd(a.v, b.v)}; }
+  friend uint32_t at_most(Doubles a, Doubles b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ); }
+};
+
+#elif defined(__AVX2__)
+
+struct Floats {
+  static constexpr int kLanes = 8;
+  __m256 v;
+  static Floats all(float x) { return {_mm256_set1_ps(x)}; }
+  static Floats load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  void store(float* p) const { _mm256_storeu_ps(p, v); }
+  friend Floats operator+(Floats a, Floats b) { return {_mm256_add_ps(a.v, b.v)}; }
+  friend Floats operator-(Floats a, Floats b) { return {_mm256_sub_ps(a.v, b.v)}; }
+  friend Floats operator*(Floats a, Floats b) { return {_mm256_mul_ps(a.v, b.v)}; }
+  friend Floats min(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
+  friend Floats max(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
+  friend uint32_t at_most(Floats a, Floats b) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ));
+  }
+};
+
+struct Doubles {
+  static constexpr int kLanes = 4;
+  __m256d v;
+  static Doubles all(double x) { return {_mm256_set1_pd(x)}; }
+  static Doubles load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  void store(double* p) const { _mm256_storeu_pd(p, v); }
+  friend Doubles operator+(Doubles a, Doubles b) { return {_mm256_add_pd(a.v, b.v)}; }
+  friend Doubles operator-(Doubles a, Doubles b) { return {_mm256_sub_pd(a.v, b.v)}; }
+  friend Doubles operator*(Doubles a, Doubles b) { return {_mm256_mul_pd(a.v, b.v)}; }
+  friend Doubles min(Doubles a, Doubles b) { return {_mm256_min_pd(a.v, b.v)}; }
+  friend Doubles max(Doubles a, Doubles b) { return {_mm256_max_pd(a.v, b.v)}; }
+  friend uint32_t at_most(Doubles a, Doubles b) {
+    return _mm256_movemask_pd(_mm256_cmp_pd(a.v, b.v, _CMP_LE_OQ));
+  }
+};
+
+#else  // eight lanes in plain C++: any compiler makes of it what its machine has
+
+template <typename T>
+struct Lanes {
+  static constexpr int kLanes = 8;
+  T v[kLanes];
+  template <typename F>
+  static Lanes each(F&& f) {
+    Lanes out;
+    for (int i = 0; i < kLanes; ++i) out.v[i] = f(i);
+    return out;
+  }
+  static Lanes all(T x) { return each([=](int) { return x; }); }
+  static Lanes load(const T* p) { return each([=](int i) { return p[i]; }); }
+  void store(T* p) const {
+    for (int i = 0; i < kLanes; ++i) p[i] = v[i];
+  }
+  friend Lanes operator+(Lanes a, Lanes b) { return each([&](int i) { return a.v[i] + b.v[i]; }); }
+  friend Lanes operator-(Lanes a, Lanes b) { return each([&](int i) { return a.v[i] - b.v[i]; }); }
+  friend Lanes operator*(Lanes a, Lanes b) { return each([&](int i) { return a.v[i] * b.v[i]; }); }
+  friend Lanes min(Lanes a, Lanes b) {
+    return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+  }
+  friend Lanes max(Lanes a, Lanes b) {
+    return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+  }
+  friend uint32_t at_most(Lanes a, Lanes b) {
+    uint32_t mask = 0;
+    for (int i = 0; i < kLanes; ++i) mask |= static_cast<uint32_t>(a.v[i] <= b.v[i]) << i;
+    return mask;
+  }
+};
+using Floats = Lanes<float>;
+using Doubles = Lanes<double>;
+
+#endif
+
+template <typename T>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  using type = Floats;
+};
+template <>
+struct VectorOf<double> {
+  using type = Doubles;
+};
+template <typename T>
+using Vector = typename VectorOf<T>::type;
+
+}  // namespace MESHOP_ISA
+}  // namespace meshop
