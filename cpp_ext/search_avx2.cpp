@@ -12,6 +12,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx2")
 #define MESHOP_ISA avx2
+#define MESHOP_VECTORS 256
 #include "simd.h"
 // After simd.h.
 #include "search_impl.h"

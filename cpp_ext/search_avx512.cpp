@@ -1,5 +1,8 @@
 // The searches for AVX-512.
 #if defined(__x86_64__) && defined(__GNUC__)
+// The intrinsics of gcc 12 set off both.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 
 #include <algorithm>
@@ -12,6 +15,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
 #define MESHOP_ISA avx512
+#define MESHOP_VECTORS 512
 #include "simd.h"
 // After simd.h.
 #include "search_impl.h"

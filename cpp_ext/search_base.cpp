@@ -6,6 +6,7 @@
 #include "search.h"
 
 #define MESHOP_ISA base
+#define MESHOP_VECTORS 0
 #include "simd.h"
 // After simd.h.
 #include "search_impl.h"

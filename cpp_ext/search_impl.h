@@ -14,6 +14,8 @@ namespace meshop {
 namespace MESHOP_ISA {
 namespace {
 
+#define MESHOP_INLINE inline __attribute__((always_inline))
+
 constexpr int kList = 512;  // leaves in a group's list; beyond, each query walks the tree
 
 template <typename T>
@@ -55,7 +57,7 @@ struct InMemory {
     }
   }
   int64_t take(T* dist2, int64_t* index, int64_t first) {
-    if constexpr (kHeap) std::sort_heap(at, at + k);
+    if (kHeap) std::sort_heap(at, at + k);
     int64_t count = 0;
     for (; count < k && at[count].index != kNobody; ++count) {
       dist2[count] = at[count].dist2;
@@ -65,7 +67,7 @@ struct InMemory {
   }
 };
 
-#if defined(__AVX512F__)
+#if MESHOP_VECTORS == 512
 
 inline __m512i shifted(__m512i here, __m512i before) { return _mm512_alignr_epi64(here, before, 7); }
 
@@ -100,7 +102,7 @@ struct FloatRegisters {
   uint32_t worst_index() const {
     return _mm512_cvtsi512_si32(_mm512_permutexvar_epi32(_mm512_set1_epi32(14), at[R - 1]));
   }
-  void add(float dist2, uint32_t index) {
+  MESHOP_INLINE void add(float dist2, uint32_t index) {
     const __m512i x = _mm512_set1_epi64(static_cast<int64_t>(join(dist2, index)));
     for (int r = R - 1; r >= 0; --r) {
       const __m512i before = r > 0 ? at[r - 1] : _mm512_setzero_si512();
@@ -155,7 +157,7 @@ struct DoubleRegisters {
   uint32_t worst_index() const {
     return _mm512_cvtsi512_si32(_mm512_permutexvar_epi64(_mm512_set1_epi64(7), index_[R - 1]));
   }
-  void add(double dist2, uint32_t index) {
+  MESHOP_INLINE void add(double dist2, uint32_t index) {
     const __m512d x = _mm512_set1_pd(dist2);
     const __m512i n = _mm512_set1_epi64(index);
     __mmask8 after[R];  // the entries that x comes before
@@ -198,20 +200,19 @@ using Registers = std::conditional_t<std::is_same_v<T, float>, FloatRegisters<R>
 // Everything within reach, in no order yet.
 template <typename T>
 struct Collect {
-  std::vector<T>& dist2;
-  std::vector<uint32_t>& index;
+  Found<T>* to;
   T limit2;
   int64_t count = 0;
 
   T worst() const { return limit2; }
   uint32_t worst_index() const { return kNobody; }
   void add(T d, uint32_t i) {
-    if (count == static_cast<int64_t>(dist2.size())) {
-      dist2.resize(2 * count + 64);
-      index.resize(2 * count + 64);
+    if (count == static_cast<int64_t>(to->dist2.size())) {
+      to->dist2.resize(2 * count + 64);
+      to->index.resize(2 * count + 64);
     }
-    dist2[count] = d;
-    index[count++] = i;
+    to->dist2[count] = d;
+    to->index[count++] = i;
   }
 };
 
@@ -285,7 +286,7 @@ class Group {
   }
 
   template <typename Top>
-  void read_seed(Top& top) const {
+  MESHOP_INLINE void read_seed(Top& top) const {
     for (int64_t leaf = seed_first_; leaf < seed_last_; ++leaf) read(leaf, top);
   }
 
@@ -322,7 +323,7 @@ class Group {
 
   // Reads the listed leaves that may hold something better, near ones first.
   template <typename Top>
-  void read_list(Top& top) const {
+  MESHOP_INLINE void read_list(Top& top) const {
     using V = Vector<T>;
     alignas(64) T bounds[kList];
     uint32_t masks[kList / V::kLanes];
@@ -367,7 +368,9 @@ class Group {
   // that a pile of duplicates is not opened over and over.
   template <typename Top>
   void walk(Top& top) const {
-    if (leaves_ > 0) walk(points_.root(cloud_), first_leaf_, leaves_, top);
+    Top held = top;  // what a recursion refers to cannot stay in registers
+    if (leaves_ > 0) walk(points_.root(cloud_), first_leaf_, leaves_, held);
+    top = held;
   }
 
  private:
@@ -404,7 +407,7 @@ class Group {
   }
 
   template <typename Top>
-  void read(int64_t leaf, Top& top) const {
+  MESHOP_INLINE void read(int64_t leaf, Top& top) const {
     using V = Vector<T>;
     const T* coords = points_.coords.get() + leaf * dim() * kLeaf;
     const uint32_t* index = points_.index.get() + leaf * kLeaf;
@@ -520,7 +523,7 @@ template <typename T, int D>
 void nearest_by_k(const Search<T>& ask, int64_t k, int64_t begin, int64_t end,
                   const int64_t* rowptr, T* dist2, int64_t* index, int64_t* count,
                   Found<T>* found) {
-#if defined(__AVX512F__)
+#if MESHOP_VECTORS == 512
   if constexpr (D > 0) {
     auto with = [&](auto top) {
       nearest_in<T, D, decltype(top)>(ask, k, begin, end, rowptr, dist2, index, count, found);
@@ -572,8 +575,7 @@ template <typename T, int D>
 void within_in(const Search<T>& ask, int64_t cap, int64_t begin, int64_t end, int64_t* count,
                int64_t* dropped, Found<T>* found) {
   Group<T, D> group(ask);
-  std::vector<T> dist2;
-  std::vector<uint32_t> index;
+  Found<T> row_found;
   std::vector<std::pair<T, uint32_t>> pairs;
   for (int64_t leaf = begin; leaf < end; ++leaf) {
     group.enter(leaf);
@@ -581,7 +583,7 @@ void within_in(const Search<T>& ask, int64_t cap, int64_t begin, int64_t end, in
     for (int i = 0; i < group.size(); ++i) reach2 = std::max(reach2, group.limit2(i));
     const bool listed = group.list(reach2);
     for (int i = 0; i < group.size(); ++i) {
-      Collect<T> all{dist2, index, group.limit2(i)};
+      Collect<T> all{&row_found, group.limit2(i)};
       group.aim(i);
       if (listed) {
         group.read_list(all);
@@ -589,7 +591,7 @@ void within_in(const Search<T>& ask, int64_t cap, int64_t begin, int64_t end, in
         group.walk(all);
       }
       const int64_t keep = cap < 0 ? all.count : std::min(cap, all.count), row = group.row(i);
-      sort_row(dist2.data(), index.data(), all.count, keep, *found, pairs);
+      sort_row(row_found.dist2.data(), row_found.index.data(), all.count, keep, *found, pairs);
       count[row] = keep;
       dropped[row] = all.count - keep;
     }

@@ -1,8 +1,9 @@
 // Vectors of one register's width for the instruction set that the including file is compiled for.
 //
-// Include it between MESHOP_ISA_BEGIN and MESHOP_ISA_END of a file that defines MESHOP_ISA as the
-// name of a namespace (base, avx2, avx512) and sets the target by pragma, after every other header:
-// only what is defined there may use the wider instructions. Every instruction set gives the same
+// Include it after every other header, under a pragma that sets the target, in a file that defines
+// MESHOP_ISA as the name of a namespace (base, avx2, avx512) and MESHOP_VECTORS as the bits of a
+// register (0, 256, 512; gcc 12 reads the pragma too late to define __AVX512F__ here). Only what is
+// defined after the pragma may use the wider instructions. Every instruction set gives the same
 // bits: lanes are never added to one another.
 //
 // No include guard: that is the point.
@@ -10,7 +11,7 @@
 namespace meshop {
 namespace MESHOP_ISA {
 
-#if defined(__AVX512F__)
+#if MESHOP_VECTORS == 512
 
 struct Floats {
   static constexpr int kLanes = 16;
@@ -18,14 +19,16 @@ struct Floats {
   static Floats all(float x) { return {_mm512_set1_ps(x)}; }
   static Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
-  friend Floats operator+(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
-  friend Floats operator-(Floats a, Floats b) { return {_mm512_sub_ps(a.v, b.v)}; }
-  friend Floats operator*(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
-  friend Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
-  friend Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
-  // Bit i: a[i] <= b[i]; NaN is not.
-  friend uint32_t at_most(Floats a, Floats b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ); }
 };
+inline Floats operator+(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Floats operator-(Floats a, Floats b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Floats operator*(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
+// Bit i: a[i] <= b[i]; NaN is not.
+inline uint32_t at_most(Floats a, Floats b) {
+  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ);
+}
 
 struct Doubles {
   static constexpr int kLanes = 8;
@@ -33,15 +36,18 @@ struct Doubles {
   static Doubles all(double x) { return {_mm512_set1_pd(x)}; }
   static Doubles load(const double* p) { return {_mm512_loadu_pd(p)}; }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
-  friend Doubles operator+(Doubles a, Doubles b) { return {_mm512_add_pd(a.v, b.v)}; }
-  friend Doubles operator-(Doubles a, Doubles b) { return {_mm512_sub_pd(a.v, b.v)}; }
-  friend Doubles operator*(Doubles a, Doubles b) { return {_mm512_mul_pd(a.v, b.v)}; }
-  friend Doubles min(Doubles a, Doubles b) { return {_mm512_min_pd(a.v, b.v)}; }
-  friend Doubles max(Doubles a, Doubles b) { return {_mm512_max_pd(a.v, b.v)}; }
-  friend uint32_t at_most(Doubles a, Doubles b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ); }
 };
+inline Doubles operator+(Doubles a, Doubles b) { return {_mm512_add_pd(a.v, b.v)}; }
+inline Doubles operator-(Doubles a, Doubles b) { return {_mm512_sub_pd(a.v, b.v)}; }
+inline Doubles operator*(Doubles a, Doubles b) { return {_mm512_mul_pd(a.v, b.v)}; }
+inline Doubles min(Doubles a, Doubles b) { return {_mm512_min_pd(a.v, b.v)}; }
+inline Doubles max(Doubles a, Doubles b) { return {_mm512_max_pd(a.v, b.v)}; }
+// Bit i: a[i] <= b[i]; NaN is not.
+inline uint32_t at_most(Doubles a, Doubles b) {
+  return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ);
+}
 
-#elif defined(__AVX2__)
+#elif MESHOP_VECTORS == 256
 
 struct Floats {
   static constexpr int kLanes = 8;
@@ -49,15 +55,16 @@ struct Floats {
   static Floats all(float x) { return {_mm256_set1_ps(x)}; }
   static Floats load(const float* p) { return {_mm256_loadu_ps(p)}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
-  friend Floats operator+(Floats a, Floats b) { return {_mm256_add_ps(a.v, b.v)}; }
-  friend Floats operator-(Floats a, Floats b) { return {_mm256_sub_ps(a.v, b.v)}; }
-  friend Floats operator*(Floats a, Floats b) { return {_mm256_mul_ps(a.v, b.v)}; }
-  friend Floats min(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
-  friend Floats max(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
-  friend uint32_t at_most(Floats a, Floats b) {
-    return _mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ));
-  }
 };
+inline Floats operator+(Floats a, Floats b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline Floats operator-(Floats a, Floats b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline Floats operator*(Floats a, Floats b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline Floats min(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline Floats max(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
+// Bit i: a[i] <= b[i]; NaN is not.
+inline uint32_t at_most(Floats a, Floats b) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ));
+}
 
 struct Doubles {
   static constexpr int kLanes = 4;
@@ -65,15 +72,16 @@ struct Doubles {
   static Doubles all(double x) { return {_mm256_set1_pd(x)}; }
   static Doubles load(const double* p) { return {_mm256_loadu_pd(p)}; }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
-  friend Doubles operator+(Doubles a, Doubles b) { return {_mm256_add_pd(a.v, b.v)}; }
-  friend Doubles operator-(Doubles a, Doubles b) { return {_mm256_sub_pd(a.v, b.v)}; }
-  friend Doubles operator*(Doubles a, Doubles b) { return {_mm256_mul_pd(a.v, b.v)}; }
-  friend Doubles min(Doubles a, Doubles b) { return {_mm256_min_pd(a.v, b.v)}; }
-  friend Doubles max(Doubles a, Doubles b) { return {_mm256_max_pd(a.v, b.v)}; }
-  friend uint32_t at_most(Doubles a, Doubles b) {
-    return _mm256_movemask_pd(_mm256_cmp_pd(a.v, b.v, _CMP_LE_OQ));
-  }
 };
+inline Doubles operator+(Doubles a, Doubles b) { return {_mm256_add_pd(a.v, b.v)}; }
+inline Doubles operator-(Doubles a, Doubles b) { return {_mm256_sub_pd(a.v, b.v)}; }
+inline Doubles operator*(Doubles a, Doubles b) { return {_mm256_mul_pd(a.v, b.v)}; }
+inline Doubles min(Doubles a, Doubles b) { return {_mm256_min_pd(a.v, b.v)}; }
+inline Doubles max(Doubles a, Doubles b) { return {_mm256_max_pd(a.v, b.v)}; }
+// Bit i: a[i] <= b[i]; NaN is not.
+inline uint32_t at_most(Doubles a, Doubles b) {
+  return _mm256_movemask_pd(_mm256_cmp_pd(a.v, b.v, _CMP_LE_OQ));
+}
 
 #else  // eight lanes in plain C++: any compiler makes of it what its machine has
 

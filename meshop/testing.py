@@ -34,6 +34,7 @@ class OpSpec:
     samples: Mapping[str, Sequence[Any]]
     grad_samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     second_order: bool = True
+    constants: Sequence[int] = ()  # places of floating arguments that have no gradient
     exact: bool = False  # floating outputs equal the reference's to the last bit
 
 
@@ -97,7 +98,7 @@ def check_registration(spec: OpSpec) -> None:
         if not any(isinstance(a, Tensor) and bool(a.isnan().any()) for a in args):
             cheap = ("test_schema", "test_faketensor")
             torch.library.opcheck(spec.op, tuple(args), test_utils=cheap)
-    for args in (_with_grad(spec.grad_samples) or spec.samples).values():
+    for args in (_with_grad(spec) or spec.samples).values():
         torch.library.opcheck(spec.op, tuple(args))
 
 
@@ -107,7 +108,7 @@ def check_gradients(spec: OpSpec) -> None:
     def floating(*args: Any) -> tuple[Tensor, ...]:
         return tuple(out for out in _tuple(spec.op(*args)) if out.dtype.is_floating_point)
 
-    for label, args in _with_grad(spec.grad_samples).items():
+    for label, args in _with_grad(spec).items():
         try:
             torch.autograd.gradcheck(floating, tuple(args))
             if spec.second_order:
@@ -152,13 +153,13 @@ def _strided(value: Any) -> Any:
     return torch.stack([value, value], -1)[..., 0]
 
 
-def _with_grad(samples: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+def _with_grad(spec: OpSpec) -> dict[str, list[Any]]:
     return {
         label: [
             a.detach().clone().requires_grad_()
-            if isinstance(a, Tensor) and a.dtype.is_floating_point
+            if isinstance(a, Tensor) and a.dtype.is_floating_point and i not in spec.constants
             else a
-            for a in args
+            for i, a in enumerate(args)
         ]
-        for label, args in samples.items()
+        for label, args in spec.grad_samples.items()
     }

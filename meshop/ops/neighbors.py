@@ -59,7 +59,7 @@ def knn(
     alike. ``exclude_self`` leaves out the query itself, not its duplicates. A cloud of fewer than k
     points, or ``max_distance`` (inclusive), gives shorter rows. ``box`` makes space periodic: one
     period, or D of them, inf where a direction has none; each point counts once, at its nearest image.
-    ``dist2`` is differentiable, twice.
+    ``dist2`` is differentiable, twice, with respect to points and queries.
 
     Raises ValueError or IndexError for wrong shapes, dtypes, pointers and non-finite coordinates.
     """
@@ -267,14 +267,14 @@ def _backward_slopes(ctx, a, b):
     b = None if queries is None else b
     row = rows_of(rowptr, index.shape[0])
     q, bq = (points, a) if queries is None else (queries, b)
-    gap = q[row] - points[index]
-    to_grad = 2 * ((gap if offset is None else gap + offset) * (bq[row] - a[index])).sum(1)
+    gap, step = q[row] - points[index], bq[row] - a[index]
+    to_grad = 2 * ((gap if offset is None else gap + offset) * step).sum(1)
     to_points, to_queries = torch.ops.meshop.dist2_backward(grad, a, b, None, rowptr, index)
     return (
         to_grad,
         to_points,
         None if queries is None else to_queries,
-        None,  # offset
+        None if offset is None else 2 * grad[:, None] * step,
         None,  # rowptr
         None,  # index
     )

@@ -165,4 +165,4 @@ def test_errors_say_what_was_found(call, error: type[Exception], words: str) -> 
 def test_indices_out_of_range_raise(index: int) -> None:
     rowptr, wrong = ptr(1, 0, 0, 0, 0, 0), torch.tensor([index])
     with pytest.raises(RuntimeError, match="index must lie in"):
-        torch.ops.meshop.dist2_backward(torch.ones(1).double(), _good, None, rowptr, wrong)
+        torch.ops.meshop.dist2_backward(torch.ones(1).double(), _good, None, None, rowptr, wrong)
