@@ -9,8 +9,8 @@ SCHEMAS: dict[str, str] = {
     "radius": "(Tensor points, Tensor? queries, Tensor? ptr, Tensor? query_ptr, Tensor? box, "
     "Tensor r, int max_neighbors, bool exclude_self) "
     "-> (Tensor dist2, Tensor rowptr, Tensor index, Tensor dropped)",
-    "dist2_backward": "(Tensor grad, Tensor points, Tensor? queries, Tensor? offset, Tensor rowptr, "
-    "Tensor index) -> (Tensor grad_points, Tensor grad_queries)",
+    "dist2_backward": "(Tensor grad, Tensor points, Tensor? queries, Tensor? offset, "
+    "Tensor rowptr, Tensor index) -> (Tensor grad_points, Tensor grad_queries)",
     "segment_reduce": "(Tensor values, Tensor rowptr, str reduce) -> (Tensor out, Tensor arg)",
     "segment_reduce_backward": "(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
     "str reduce) -> Tensor",

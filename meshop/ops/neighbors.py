@@ -58,7 +58,7 @@ def knn(
     (B + 1,) splits points into clouds that do not see each other, ``query_ptr`` the queries
     alike. ``exclude_self`` leaves out the query itself, not its duplicates. A cloud of fewer than k
     points, or ``max_distance`` (inclusive), gives shorter rows. ``box`` makes space periodic: one
-    period, or D of them, inf where a direction has none; each point counts once, at its nearest image.
+    period, or D of them, inf where a direction has none; a point counts once, at its nearest image.
     ``dist2`` is differentiable, twice, with respect to points and queries.
 
     Raises ValueError or IndexError for wrong shapes, dtypes, pointers and non-finite coordinates.
