@@ -54,7 +54,11 @@ def extensions() -> dict[str, Any]:
     # to the last bit on squared distances).
     host = ["-O3", "-std=c++17", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-g0", TARGET]
     # py_limited_api leaves libtorch_python out of the link.
-    common = {"include_dirs": [str(ROOT / "cpp_ext")], "py_limited_api": True}
+    common = {
+        "include_dirs": [str(ROOT / "cpp_ext")],
+        "depends": sources("*.h"),
+        "py_limited_api": True,
+    }
     modules = [
         CppExtension("meshop.ops._C", sources("*.cpp"), extra_compile_args={"cxx": host}, **common)
     ]

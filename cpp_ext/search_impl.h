@@ -254,6 +254,12 @@ class Group {
 
   int size() const { return size_; }
   int64_t row(int i) const { return ask_.queries->ptr[cloud_] + index_[i]; }
+  // Where row i starts when all rows of a cloud have one length. Does not touch rowptr[row], which
+  // would be a cache miss for each query.
+  int64_t row_start(int i, const int64_t* rowptr) const {
+    const int64_t* const cloud = rowptr + ask_.queries->ptr[cloud_];
+    return cloud[0] + index_[i] * (cloud[1] - cloud[0]);
+  }
   int64_t first_point() const { return points_.ptr[cloud_]; }
   bool empty() const { return leaves_ == 0; }
   T limit2(int i) const { return ask_.limit2[ask_.limit_stride * row(i)]; }
@@ -496,6 +502,11 @@ void nearest_in(const Search<T>& ask, int64_t k, int64_t begin, int64_t end, con
         reach2 = std::max(reach2, top.worst());
         top.keep();
       }
+      if (rowptr) {  // written further below
+        const int64_t start = group.row_start(i, rowptr);
+        for (int64_t e = 0; e < k; e += 8) __builtin_prefetch(index + start + e, 1);
+        for (int64_t e = 0; e < k; e += 16) __builtin_prefetch(dist2 + start + e, 1);
+      }
     }
     const bool listed = group.list(reach2);
     for (int i = 0; i < group.size(); ++i) {
@@ -507,10 +518,11 @@ void nearest_in(const Search<T>& ask, int64_t k, int64_t begin, int64_t end, con
       } else {
         group.walk(top);
       }
-      const int64_t row = group.row(i);
       if (rowptr) {
-        top.take(dist2 + rowptr[row], index + rowptr[row], group.first_point());
+        const int64_t start = group.row_start(i, rowptr);
+        top.take(dist2 + start, index + start, group.first_point());
       } else {
+        const int64_t row = group.row(i);
         count[row] = top.take(row_dist2.data(), row_index.data(), 0);
         found->dist2.insert(found->dist2.end(), row_dist2.begin(), row_dist2.begin() + count[row]);
         found->index.insert(found->index.end(), row_index.begin(), row_index.begin() + count[row]);

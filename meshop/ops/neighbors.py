@@ -222,7 +222,7 @@ def _(grad, points, queries, offset, rowptr, index):
 
 
 def _remember(ctx, inputs, output):
-    points, queries, box = *inputs[:2], inputs[4]
+    points, queries, _, _, box = inputs[:5]
     ctx.save_for_backward(points, queries, box, *output[1:3])
 
 
