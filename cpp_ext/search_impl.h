@@ -160,22 +160,25 @@ struct DoubleRegisters {
   MESHOP_INLINE void add(double dist2, uint32_t index) {
     const __m512d x = _mm512_set1_pd(dist2);
     const __m512i n = _mm512_set1_epi64(index);
-    __mmask8 after[R];  // the entries that x comes before
-    for (int r = 0; r < R; ++r)
-      after[r] = _mm512_cmp_pd_mask(x, dist2_[r], _CMP_LT_OQ) |
-                 _mm512_mask_cmplt_epu64_mask(_mm512_cmp_pd_mask(x, dist2_[r], _CMP_EQ_OQ), n,
-                                              index_[r]);
+    __mmask8 equal = 0;
+    for (int r = 0; r < R; ++r) equal |= _mm512_cmp_pd_mask(x, dist2_[r], _CMP_EQ_OQ);
     for (int r = R - 1; r >= 0; --r) {
-      const __m512i d = _mm512_castpd_si512(dist2_[r]);
-      const __m512i d_before = r > 0 ? _mm512_castpd_si512(dist2_[r - 1]) : d;
-      const __m512i i_before = r > 0 ? index_[r - 1] : index_[r];
-      // Entries shift by one; the first of those after x is x itself.
-      const __mmask8 moved = after[r] & ((after[r] << 1) | (r > 0 ? after[r - 1] >> 7 : 0));
-      const __mmask8 fresh = after[r] & static_cast<__mmask8>(~moved);
-      __m512i new_d = _mm512_mask_mov_epi64(d, moved, shifted(d, d_before));
-      __m512i new_i = _mm512_mask_mov_epi64(index_[r], moved, shifted(index_[r], i_before));
-      dist2_[r] = _mm512_mask_mov_pd(_mm512_castsi512_pd(new_d), fresh, x);
-      index_[r] = _mm512_mask_mov_epi64(new_i, fresh, n);
+      // The entries before each; before the first stands what nothing comes before.
+      const __m512d d_before = _mm512_castsi512_pd(
+          shifted(_mm512_castpd_si512(dist2_[r]),
+                  r > 0 ? _mm512_castpd_si512(dist2_[r - 1]) : _mm512_set1_epi64(-1)));
+      const __m512i i_before = shifted(index_[r], r > 0 ? index_[r - 1] : n);
+      // The entries that x comes before shift by one; the first of them makes room for x.
+      __mmask8 after = _mm512_cmp_pd_mask(x, dist2_[r], _CMP_LT_OQ);
+      __mmask8 moved = _mm512_cmp_pd_mask(x, d_before, _CMP_LT_OQ);
+      if (__builtin_expect(equal != 0, 0)) {  // ties go by number
+        after |= _mm512_mask_cmplt_epu64_mask(_mm512_cmp_pd_mask(x, dist2_[r], _CMP_EQ_OQ), n,
+                                              index_[r]);
+        moved |= _mm512_mask_cmplt_epu64_mask(_mm512_cmp_pd_mask(x, d_before, _CMP_EQ_OQ), n,
+                                              i_before);
+      }
+      dist2_[r] = _mm512_mask_mov_pd(_mm512_mask_mov_pd(dist2_[r], after, x), moved, d_before);
+      index_[r] = _mm512_mask_mov_epi64(_mm512_mask_mov_epi64(index_[r], after, n), moved, i_before);
     }
   }
   int64_t take(double* dist2, int64_t* index, int64_t first) {
