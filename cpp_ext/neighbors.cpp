@@ -197,14 +197,26 @@ Result search_in(const Request& ask) {
     int64_t b = 0;
     for (int64_t c = first; c < last; ++c) {
       int64_t at = 0;
-      for (int64_t s = c * kChunk * kLeaf; s < std::min(from.leaves(), (c + 1) * kChunk) * kLeaf; ++s) {
-        if (from.index[s] == kNobody) continue;
-        while (s / kLeaf >= from.leaf_ptr[b + 1]) ++b;
-        const int64_t row = query_ptr[b] + from.index[s];
-        for (int64_t e = rowptr[row]; e < rowptr[row + 1]; ++e, ++at) {
-          dist2[e] = found[c].dist2[at];
-          index[e] = ptr[b] + found[c].index[at];
+      const int64_t last_leaf = std::min(from.leaves(), (c + 1) * kChunk);
+      for (int64_t leaf = c * kChunk; leaf < last_leaf; ++leaf) {
+        while (leaf >= from.leaf_ptr[b + 1]) ++b;
+        const uint32_t* const local = from.index.get() + leaf * kLeaf;
+        int64_t start[kLeaf], size[kLeaf];
+        int count = 0;
+        for (; count < kLeaf && local[count] != kNobody; ++count) {  // rows lie far apart
+          const int64_t row = query_ptr[b] + local[count];
+          start[count] = rowptr[row];
+          size[count] = rowptr[row + 1] - start[count];
+          for (int64_t e = 0; e < std::min<int64_t>(size[count], 64); e += 8)
+            __builtin_prefetch(index + start[count] + e, 1);
+          for (int64_t e = 0; e < std::min<int64_t>(size[count], 64); e += 16)
+            __builtin_prefetch(dist2 + start[count] + e, 1);
         }
+        for (int i = 0; i < count; ++i)
+          for (int64_t e = start[i]; e < start[i] + size[i]; ++e, ++at) {
+            dist2[e] = found[c].dist2[at];
+            index[e] = ptr[b] + found[c].index[at];
+          }
       }
       found[c] = Found<T>();
     }

@@ -209,15 +209,57 @@ struct Collect {
 
   T worst() const { return limit2; }
   uint32_t worst_index() const { return kNobody; }
-  void add(T d, uint32_t i) {
-    if (count == static_cast<int64_t>(to->dist2.size())) {
-      to->dist2.resize(2 * count + 64);
-      to->index.resize(2 * count + 64);
-    }
-    to->dist2[count] = d;
-    to->index[count++] = i;
-  }
 };
+
+// Gives `top` those of one vector's points that `mask` names, but for `self`.
+template <typename Top, typename V>
+MESHOP_INLINE void offer(Top& top, V dist2, const uint32_t* index, uint32_t mask, uint32_t self) {
+  alignas(64) decltype(top.worst()) values[V::kLanes];
+  dist2.store(values);
+  do {
+    const int lane = __builtin_ctz(mask);
+    mask &= mask - 1;
+    if (index[lane] != self) top.add(values[lane], index[lane]);
+  } while (mask);
+}
+
+template <typename T, typename V>
+MESHOP_INLINE void offer(Collect<T>& top, V dist2, const uint32_t* index, uint32_t mask,
+                         uint32_t self) {
+  constexpr int kLanes = V::kLanes;
+  Found<T>& to = *top.to;
+  if (static_cast<int64_t>(to.dist2.size()) < top.count + kLanes) {
+    to.dist2.resize(2 * top.count + kLanes);
+    to.index.resize(2 * top.count + kLanes);
+  }
+  T* const d = to.dist2.data() + top.count;
+  uint32_t* const n = to.index.data() + top.count;
+#if MESHOP_VECTORS == 512
+  if constexpr (std::is_same_v<T, float>) {
+    const __m512i number = _mm512_loadu_si512(index);
+    mask &= _mm512_cmpneq_epi32_mask(number, _mm512_set1_epi32(self));
+    _mm512_storeu_ps(d, _mm512_maskz_compress_ps(mask, dist2.v));
+    _mm512_storeu_si512(n, _mm512_maskz_compress_epi32(mask, number));
+  } else {
+    const __m256i number = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
+    mask &= _mm256_cmpneq_epi32_mask(number, _mm256_set1_epi32(self));
+    _mm512_storeu_pd(d, _mm512_maskz_compress_pd(mask, dist2.v));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(n), _mm256_maskz_compress_epi32(mask, number));
+  }
+  top.count += __builtin_popcount(mask);
+#else
+  alignas(64) T values[kLanes];
+  dist2.store(values);
+  int64_t kept = 0;
+  for (; mask; mask &= mask - 1) {
+    const int lane = __builtin_ctz(mask);
+    d[kept] = values[lane];
+    n[kept] = index[lane];
+    kept += index[lane] != self;
+  }
+  top.count += kept;
+#endif
+}
 
 // One group of queries: a leaf of the query tree.
 template <typename T, int D>
@@ -420,7 +462,6 @@ class Group {
     using V = Vector<T>;
     const T* coords = points_.coords.get() + leaf * dim() * kLeaf;
     const uint32_t* index = points_.index.get() + leaf * kLeaf;
-    alignas(64) T dist2[V::kLanes];
     for (int s = 0; s < kLeaf; s += V::kLanes) {
       V sum = V::all(0);
       for (int64_t d = 0; d < dim(); ++d) {
@@ -431,15 +472,8 @@ class Group {
         }
         sum = sum + gap * gap;
       }
-      uint32_t mask = at_most(sum, V::all(top.worst()));  // NaN, the padding, is not
-      if (!mask) continue;
-      sum.store(dist2);
-      do {
-        const int lane = __builtin_ctz(mask);
-        mask &= mask - 1;
-        const uint32_t number = index[s + lane];
-        if (number != self_) top.add(dist2[lane], number);
-      } while (mask);
+      const uint32_t mask = at_most(sum, V::all(top.worst()));  // NaN, the padding, is not
+      if (mask) offer(top, sum, index + s, mask, self_);
     }
   }
 
