@@ -60,4 +60,14 @@ inline void check_rowptr(const int64_t* rowptr, int64_t rows, int64_t total, con
   STD_TORCH_CHECK(sorted, name, " must not decrease");
 }
 
+// Where each cloud of a ragged batch begins, and the end; without a ptr there is one cloud.
+inline std::vector<int64_t> cloud_ptr(const std::optional<Tensor>& ptr, int64_t total) {
+  if (!ptr.has_value()) return {0, total};
+  check_indices(*ptr, "ptr", 1);
+  STD_TORCH_CHECK(ptr->numel() >= 1, "ptr must have at least one entry");
+  const Tensor dense = torch::stable::contiguous(*ptr);
+  check_rowptr(indices(dense), dense.numel() - 1, total, "ptr");
+  return {indices(dense), indices(dense) + dense.numel()};
+}
+
 }  // namespace meshop
