@@ -18,26 +18,26 @@ namespace meshop {
                             int64_t offset, int64_t* index, T* dist2) {                         \
     tree.sample(count, start, offset, index, dist2);                                            \
   }
-MESHOP_SAMPLE(float, 1)
 MESHOP_SAMPLE(float, 2)
 MESHOP_SAMPLE(float, 3)
 MESHOP_SAMPLE(float, 0)
-MESHOP_SAMPLE(double, 1)
 MESHOP_SAMPLE(double, 2)
 MESHOP_SAMPLE(double, 3)
 MESHOP_SAMPLE(double, 0)
 
 namespace {
 
+constexpr int64_t kMostPoints = (int64_t(1) << 32) - kLeaf;  // slots are 32-bit numbers
+
 template <typename T, int D>
-void sample_clouds(const T* points, int64_t dim, const std::vector<int64_t>& ptr,
-                   const int64_t* start, const int64_t* to, int64_t* index, T* dist2) {
-  const int64_t clouds = static_cast<int64_t>(ptr.size()) - 1;
-  torch::stable::parallel_for(0, clouds, 1, [&](int64_t begin, int64_t end) {
+void sample_clouds(const Trees<T>& trees, const int64_t* start, const int64_t* to, int64_t* index,
+                   T* dist2) {
+  const std::vector<int64_t>& ptr = trees.ptr;
+  torch::stable::parallel_for(0, ptr.size() - 1, 1, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       const int64_t count = to[b + 1] - to[b];
       if (count == 0) continue;
-      const FarthestTree<T, D> tree(points + ptr[b] * dim, ptr[b + 1] - ptr[b], dim);
+      const FarthestTree<T, D> tree(trees, b);
       sample(tree, count, start ? start[b] - ptr[b] : 0, ptr[b], index + to[b], dist2 + to[b]);
     }
   });
@@ -51,13 +51,13 @@ void sample_any(const Tensor& points, const std::vector<int64_t>& ptr, const int
   bool finite = true;
   for (int64_t i = 0; i < points.numel(); ++i) finite &= std::isfinite(p[i]);
   STD_TORCH_CHECK(finite, "points must be finite");
+  const Trees<T> trees = build_trees(p, dim, ptr);
   int64_t* at = mutable_indices(index);
   T* d2 = static_cast<T*>(dist2.mutable_data_ptr());
   switch (dim) {
-    case 1: return sample_clouds<T, 1>(p, dim, ptr, start, to, at, d2);
-    case 2: return sample_clouds<T, 2>(p, dim, ptr, start, to, at, d2);
-    case 3: return sample_clouds<T, 3>(p, dim, ptr, start, to, at, d2);
-    default: return sample_clouds<T, 0>(p, dim, ptr, start, to, at, d2);
+    case 2: return sample_clouds<T, 2>(trees, start, to, at, d2);
+    case 3: return sample_clouds<T, 3>(trees, start, to, at, d2);
+    default: return sample_clouds<T, 0>(trees, start, to, at, d2);
   }
 }
 
@@ -86,7 +86,7 @@ std::tuple<Tensor, Tensor, Tensor> farthest_points(Tensor points, std::optional<
   for (int64_t b = 0; b < clouds; ++b) {
     const int64_t size = ptr[b + 1] - ptr[b], ask = counts ? indices(wanted)[b] : count;
     STD_TORCH_CHECK(ask >= 0, "count must not be negative, got ", ask);
-    STD_TORCH_CHECK(size < int64_t(1) << 32, "a cloud must have fewer than 2^32 points");
+    STD_TORCH_CHECK(size < kMostPoints, "a cloud must have fewer than ", kMostPoints, " points");
     if (start && size > 0)
       STD_TORCH_CHECK(indices(first)[b] >= ptr[b] && indices(first)[b] < ptr[b + 1],
                       "start must lie in its own cloud");
