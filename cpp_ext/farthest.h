@@ -17,16 +17,39 @@
 
 #include "kdtree.h"
 
-#if defined(__GNUC__)
+// Inlined all the way, the code takes on the instruction set of the function that calls it.
 #define MESHOP_INLINE inline __attribute__((always_inline))
-#else
-#define MESHOP_INLINE inline
-#endif
 
 namespace meshop {
 
-// Children of a node, looked at together. The compiler makes vectors of the loops over them.
-constexpr int kFan = 8;
+constexpr int kFan = 8;  // children of a node, looked at together
+
+// kFan numbers at once, in the vectors of GCC and Clang, which know any machine.
+template <typename T>
+struct Fan {
+  using Int = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  typedef T V __attribute__((vector_size(kFan * sizeof(T)), may_alias));
+  typedef Int I __attribute__((vector_size(kFan * sizeof(T)), may_alias));
+
+  static MESHOP_INLINE const V& at(const T* p) { return *reinterpret_cast<const V*>(p); }
+  static MESHOP_INLINE V& at(T* p) { return *reinterpret_cast<V*>(p); }
+  static MESHOP_INLINE T largest(const V& v) {
+    V a = __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+    a = v > a ? v : a;
+    V b = __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+    b = a > b ? a : b;
+    return b[0] > b[1] ? b[0] : b[1];
+  }
+  // Adds bit i + shift for every true lane i of a comparison, in that lane.
+  static MESHOP_INLINE void flag(const I& mask, int shift, I& bits) {
+    bits |= (mask & I{1, 2, 4, 8, 16, 32, 64, 128}) << shift;
+  }
+  static MESHOP_INLINE uint32_t gather(const I& bits) {
+    I a = bits | __builtin_shufflevector(bits, bits, 4, 5, 6, 7, 0, 1, 2, 3);
+    a |= __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+    return static_cast<uint32_t>(a[0] | a[1]);
+  }
+};
 
 // D is the dimension where it is known at compile time (2, 3), else 0.
 template <typename T, int D>
@@ -67,6 +90,9 @@ class FarthestTree {
   }
 
  private:
+  using F = Fan<T>;
+  using V = typename F::V;
+
   // A node of the k-d tree and the leaves below it.
   struct Part {
     int64_t node, first, leaves;
@@ -133,7 +159,7 @@ class FarthestTree {
       }
     }
     // All distances are infinite yet; what each node offers is its point of lowest index.
-    for (int64_t leaf = 0; leaf < leaves_; ++leaf) choose(leaf, std::numeric_limits<T>::infinity());
+    for (int64_t leaf = 0; leaf < leaves_; ++leaf) offer(leaf, std::numeric_limits<T>::infinity());
     for (int64_t node = nodes - 1; node > 0; --node)
       largest(node, &most_[lane_[node]], &slot_[lane_[node]]);
   }
@@ -151,10 +177,10 @@ class FarthestTree {
       const int64_t node = touched_[j];
       uint32_t bits = reached(node);
       if (node < bottom_) {
-        for (; bits; bits &= bits - 1) touched_[nodes++] = child_[node * kFan + lowest(bits)];
+        for (; bits; bits &= bits - 1) touched_[nodes++] = child_[node * kFan + __builtin_ctz(bits)];
       } else {
         for (; bits; bits &= bits - 1)
-          touched_leaves_[leaves++] = child_[node * kFan + lowest(bits)];
+          touched_leaves_[leaves++] = child_[node * kFan + __builtin_ctz(bits)];
       }
     }
     for (int64_t j = 0; j < leaves; ++j) update(touched_leaves_[j]);
@@ -166,88 +192,66 @@ class FarthestTree {
 
   // The children of a node that the query may change, as bits.
   MESHOP_INLINE uint32_t reached(int64_t node) const {
-    using Int = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
     const T* lo = boxes_.get() + node * 2 * dim() * kFan;
     const T* hi = lo + dim() * kFan;
-    const T* most = most_.get() + node * kFan;
-    T bound[kFan] = {};
+    V bound = {};
     for (int64_t d = 0; d < dim(); ++d) {
-      const T q = query_[d];
-      for (int i = 0; i < kFan; ++i) {
-        const T below = lo[d * kFan + i] - q, above = q - hi[d * kFan + i];
-        T gap = below > above ? below : above;
-        gap = gap > 0 ? gap : T(0);
-        bound[i] += gap * gap;
-      }
+      const V below = F::at(lo + d * kFan) - query_[d], above = query_[d] - F::at(hi + d * kFan);
+      V gap = below > above ? below : above;
+      gap = gap > 0 ? gap : V{};
+      bound += gap * gap;
     }
-    Int bits = 0;
-    for (int i = 0; i < kFan; ++i) bits |= bound[i] < most[i] ? Int(1) << i : Int(0);
-    return static_cast<uint32_t>(bits);
+    typename F::I bits = {};
+    F::flag(bound < F::at(most_.get() + node * kFan), 0, bits);
+    return F::gather(bits);
   }
 
   MESHOP_INLINE void update(int64_t leaf) const {
     const T* x = coords_ + leaf * dim() * kLeaf;
     T* near = near_.get() + leaf * kLeaf;
-    T d2[kLeaf] = {};
-    for (int64_t d = 0; d < dim(); ++d) {
-      const T q = query_[d];
-      for (int i = 0; i < kLeaf; ++i) {
-        const T gap = q - x[d * kLeaf + i];
-        d2[i] += gap * gap;
+    V top = V{} - 1;
+    for (int i = 0; i < kLeaf; i += kFan) {
+      V d2 = {};
+      for (int64_t d = 0; d < dim(); ++d) {
+        const V gap = query_[d] - F::at(x + d * kLeaf + i);
+        d2 += gap * gap;
       }
+      const V old = F::at(near + i), now = d2 < old ? d2 : old;  // NaN: no point here
+      F::at(near + i) = now;
+      top = now > top ? now : top;
     }
-    T lane[kFan];
-    for (int i = 0; i < kFan; ++i) lane[i] = -1;
-    for (int j = 0; j < kLeaf; j += kFan)
-      for (int i = 0; i < kFan; ++i) {
-        const T old = near[j + i], now = d2[j + i] < old ? d2[j + i] : old;  // NaN: no point here
-        near[j + i] = now;
-        lane[i] = now > lane[i] ? now : lane[i];
-      }
-    T most = lane[0];
-    for (int i = 1; i < kFan; ++i) most = lane[i] > most ? lane[i] : most;
-    choose(leaf, most);
+    offer(leaf, F::largest(top));
   }
 
   // Makes the point of largest distance what the leaf offers.
-  MESHOP_INLINE void choose(int64_t leaf, T most) const {
+  MESHOP_INLINE void offer(int64_t leaf, T most) const {
     const T* near = near_.get() + leaf * kLeaf;
-    uint32_t bits = 0;
-    for (int i = 0; i < kLeaf; ++i) bits |= near[i] == most ? 1u << i : 0u;
-    uint32_t best = static_cast<uint32_t>(leaf * kLeaf) + lowest(bits);
-    for (bits &= bits - 1; bits; bits &= bits - 1) {
-      const uint32_t other = static_cast<uint32_t>(leaf * kLeaf) + lowest(bits);
-      if (index_[other] < index_[best]) best = other;
-    }
-    most_[leaf_lane_[leaf]] = most;
-    slot_[leaf_lane_[leaf]] = best;
+    typename F::I bits = {};
+    for (int i = 0; i < kLeaf; i += kFan) F::flag(F::at(near + i) == most, i, bits);
+    const uint32_t first = static_cast<uint32_t>(leaf * kLeaf), lane = leaf_lane_[leaf];
+    most_[lane] = most;
+    slot_[lane] = lowest_index(F::gather(bits), [=](int i) { return first + i; });
   }
 
-  // The largest distance below a node and where: of equals, the lowest index.
+  // The largest distance below a node and where.
   MESHOP_INLINE void largest(int64_t node, T* most, uint32_t* slot) const {
-    const T* lane = most_.get() + node * kFan;
+    const V& lanes = F::at(most_.get() + node * kFan);
     const uint32_t* slots = slot_.get() + node * kFan;
-    T top = lane[0];
-    for (int i = 1; i < kFan; ++i) top = lane[i] > top ? lane[i] : top;
-    uint32_t bits = 0;
-    for (int i = 0; i < kFan; ++i) bits |= lane[i] == top ? 1u << i : 0u;
-    uint32_t best = slots[lowest(bits)];
-    for (bits &= bits - 1; bits; bits &= bits - 1) {
-      const uint32_t other = slots[lowest(bits)];
-      if (index_[other] < index_[best]) best = other;
-    }
-    *most = top;
-    *slot = best;
+    *most = F::largest(lanes);
+    typename F::I bits = {};
+    F::flag(lanes == *most, 0, bits);
+    *slot = lowest_index(F::gather(bits), [=](int i) { return slots[i]; });
   }
 
-  static MESHOP_INLINE int lowest(uint32_t bits) {
-#if defined(__GNUC__)
-    return __builtin_ctz(bits);
-#else
-    int place = 0;
-    for (; !(bits & 1); bits >>= 1) ++place;
-    return place;
-#endif
+  // Of the slots that the bits stand for, the one whose point has the lowest index.
+  template <typename Slot>
+  MESHOP_INLINE uint32_t lowest_index(uint32_t bits, const Slot& slot) const {
+    uint32_t best = slot(__builtin_ctz(bits));
+    while (bits &= bits - 1) {
+      const uint32_t other = slot(__builtin_ctz(bits));
+      if (index_[other] < index_[best]) best = other;
+    }
+    return best;
   }
 
   int64_t dim_, leaves_, bottom_ = 0;  // nodes from `bottom_` on have leaves for children
