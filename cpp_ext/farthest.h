@@ -179,8 +179,11 @@ class FarthestTree {
       if (node < bottom_) {
         for (; bits; bits &= bits - 1) touched_[nodes++] = child_[node * kFan + __builtin_ctz(bits)];
       } else {
-        for (; bits; bits &= bits - 1)
-          touched_leaves_[leaves++] = child_[node * kFan + __builtin_ctz(bits)];
+        for (; bits; bits &= bits - 1) {
+          const uint32_t next = child_[node * kFan + __builtin_ctz(bits)];
+          touched_leaves_[leaves++] = next;
+          fetch(next);
+        }
       }
     }
     for (int64_t j = 0; j < leaves; ++j) update(touched_leaves_[j]);
@@ -204,6 +207,13 @@ class FarthestTree {
     typename F::I bits = {};
     F::flag(bound < F::at(most_.get() + node * kFan), 0, bits);
     return F::gather(bits);
+  }
+
+  // Starts to load a leaf: where it lies cannot be guessed, and several are wanted at once.
+  MESHOP_INLINE void fetch(int64_t leaf) const {
+    constexpr int kStep = 64 / sizeof(T);  // a cache line
+    for (int i = 0; i < D * kLeaf; i += kStep) __builtin_prefetch(coords_ + leaf * D * kLeaf + i);
+    for (int i = 0; i < kLeaf; i += kStep) __builtin_prefetch(near_.get() + leaf * kLeaf + i);
   }
 
   MESHOP_INLINE void update(int64_t leaf) const {

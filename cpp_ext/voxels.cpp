@@ -1,31 +1,67 @@
 // Points grouped by voxel, by sorting, and the groups' centroids.
 #include "voxels.h"
 
-#include <memory>
 #include <tuple>
 
+#include "kdtree.h"
 #include "radix.h"
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define MESHOP_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define MESHOP_CLONES
+#endif
+
 namespace meshop {
+
+// Plain functions, so that the compiler makes one for each instruction set. `count` coordinates.
+#define MESHOP_VOXELS(T)                                                                        \
+  MESHOP_CLONES void find_voxels(const T* x, int64_t count, const double* origin,               \
+                                 const double* size, double* voxel) {                           \
+    for (int64_t j = 0; j < count; ++j) voxel[j] = voxel_of(x[j], origin[j], size[j]);          \
+  }                                                                                             \
+  MESHOP_CLONES void widen_extent(const T* x, int64_t count, const double* origin,              \
+                                  const double* size, double* low, double* high, double* wild) { \
+    for (int64_t j = 0; j < count; ++j) {                                                       \
+      const double v = voxel_of(x[j], origin[j], size[j]);                                      \
+      wild[j] = std::fabs(v) < kFarthestVoxel ? wild[j] : 1.0; /* NaN too */                    \
+      low[j] = v < low[j] ? v : low[j];                                                         \
+      high[j] = v > high[j] ? v : high[j];                                                      \
+    }                                                                                           \
+  }
+MESHOP_VOXELS(float)
+MESHOP_VOXELS(double)
+
 namespace {
 
-constexpr int64_t kGrain = 16384;  // points
+constexpr int64_t kGrain = 16384;  // points a task; results never depend on it
+constexpr int64_t kBlock = 64;     // points whose voxels are found at once
 
-struct Keyed {
-  uint64_t key;
-  int64_t point;
+// The grid, repeated for kBlock points, so that one loop without gaps serves any dimension.
+struct Grid {
+  int64_t dim;
+  std::vector<double> origin, size;
+
+  Grid(const Tensor& size_in, const Tensor& origin_in) : dim(size_in.numel()) {
+    const Tensor s = torch::stable::contiguous(size_in), o = torch::stable::contiguous(origin_in);
+    const double* edge = static_cast<const double*>(s.const_data_ptr());
+    const double* corner = static_cast<const double*>(o.const_data_ptr());
+    for (int64_t d = 0; d < dim; ++d) {
+      STD_TORCH_CHECK(edge[d] > 0 && std::isfinite(edge[d]), "size must be positive and finite");
+      STD_TORCH_CHECK(std::isfinite(corner[d]), "origin must be finite");
+    }
+    for (int64_t i = 0; i < kBlock; ++i) {
+      size.insert(size.end(), edge, edge + dim);
+      origin.insert(origin.end(), corner, corner + dim);
+    }
+  }
 };
 
 template <typename T>
 class Grouping {
  public:
-  Grouping(const T* points, int64_t n, int64_t dim, const std::vector<int64_t>& ptr,
-           const double* size, const double* origin)
-      : points_(points), n_(n), dim_(dim), ptr_(ptr), size_(size), origin_(origin) {
-    for (int64_t d = 0; d < dim; ++d) {
-      STD_TORCH_CHECK(size[d] > 0 && std::isfinite(size[d]), "size must be positive and finite");
-      STD_TORCH_CHECK(std::isfinite(origin[d]), "origin must be finite");
-    }
+  Grouping(const T* points, int64_t n, const Grid& grid, const std::vector<int64_t>& ptr)
+      : points_(points), n_(n), dim_(grid.dim), grid_(grid), ptr_(ptr) {
     measure();
     words_ = key_words(low_, high_, static_cast<int64_t>(ptr.size()) - 1);
   }
@@ -34,85 +70,100 @@ class Grouping {
   void run(int64_t* order, int64_t* group, std::vector<int64_t>& starts) const {
     if (n_ == 0) return;
     const int index_bits = bit_width(static_cast<uint64_t>(n_ - 1));
-    if (words_.size() == 1 && words_[0].bits + index_bits <= 64) {
-      // Key and index share a word.
-      auto items = room<uint64_t>(), spare = room<uint64_t>();
-      each_point([&](int64_t i, int64_t cloud) {
-        items[i] = key(words_[0], i, cloud) << index_bits | static_cast<uint64_t>(i);
-      });
-      const uint64_t* sorted = radix_sort(items.get(), spare.get(), n_, index_bits, words_[0].bits,
-                                          [](uint64_t item) { return item; });
-      const uint64_t mask = (uint64_t(1) << index_bits) - 1;
-      number([&](int64_t s) { return static_cast<int64_t>(sorted[s] & mask); },
-             [&](int64_t s) { return (sorted[s] ^ sorted[s - 1]) > mask; }, order, group, starts);
-      return;
-    }
-    auto items = room<Keyed>(), spare = room<Keyed>();
-    each_point([&](int64_t i, int64_t) { items[i].point = i; });
+    if (words_.size() > 1 || words_[0].bits + index_bits > 64)
+      return run_wide(order, group, starts);
+    // Key and index share a word.
+    const Buffer<uint64_t> items(n_), spare(n_);
+    each_point([&](int64_t i, int64_t cloud, const double* voxel) {
+      items[i] = key_of(words_[0], voxel, cloud) << index_bits | static_cast<uint64_t>(i);
+    });
+    const uint64_t* sorted = radix_sort(items.get(), spare.get(), n_, index_bits, words_[0].bits,
+                                        [](uint64_t item) { return item; });
+    const uint64_t mask = (uint64_t(1) << index_bits) - 1;
+    number([&](int64_t s) { return static_cast<int64_t>(sorted[s] & mask); },
+           [&](int64_t s) { return (sorted[s] ^ sorted[s - 1]) > mask; }, order, group, starts);
+  }
+
+ private:
+  struct Keyed {
+    uint64_t key;
+    int64_t point;
+  };
+
+  static uint64_t key_of(const KeyWord& word, const double* voxel, int64_t cloud) {
+    uint64_t key = 0;
+    for (const KeyField& field : word.fields)
+      key |= in_key(field, field.axis < 0 ? cloud : static_cast<int64_t>(voxel[field.axis]));
+    return key;
+  }
+
+  // The same for any extent and number of points: a stable sort for each word, the last first.
+  void run_wide(int64_t* order, int64_t* group, std::vector<int64_t>& starts) const {
+    const int64_t words = static_cast<int64_t>(words_.size());
+    const Buffer<uint64_t> keys(n_ * words);
+    each_point([&](int64_t i, int64_t cloud, const double* voxel) {
+      for (int64_t w = 0; w < words; ++w)
+        keys[i * words + w] = key_of(words_[w], voxel, cloud);
+    });
+    const Buffer<Keyed> items(n_), spare(n_);
+    for (int64_t i = 0; i < n_; ++i) items[i].point = i;
     Keyed* sorted = items.get();
-    std::vector<int64_t> cloud(n_);
-    each_point([&](int64_t i, int64_t b) { cloud[i] = b; });
-    for (const KeyWord& word : words_) {
-      torch::stable::parallel_for(0, n_, kGrain, [&](int64_t begin, int64_t end) {
-        for (int64_t s = begin; s < end; ++s)
-          sorted[s].key = key(word, sorted[s].point, cloud[sorted[s].point]);
-      });
+    for (int64_t w = 0; w < words; ++w) {
+      for (int64_t s = 0; s < n_; ++s) sorted[s].key = keys[sorted[s].point * words + w];
       sorted = radix_sort(sorted, sorted == items.get() ? spare.get() : items.get(), n_, 0,
-                          word.bits, [](const Keyed& item) { return item.key; });
+                          words_[w].bits, [](const Keyed& item) { return item.key; });
     }
     number([&](int64_t s) { return sorted[s].point; },
            [&](int64_t s) {
-             const int64_t a = sorted[s - 1].point, b = sorted[s].point;
-             for (const KeyWord& word : words_)
-               if (key(word, a, cloud[a]) != key(word, b, cloud[b])) return true;
-             return false;
+             const uint64_t* a = keys.get() + sorted[s - 1].point * words;
+             const uint64_t* b = keys.get() + sorted[s].point * words;
+             return !std::equal(a, a + words, b);
            },
            order, group, starts);
   }
 
- private:
-  template <typename Item>
-  std::unique_ptr<Item[]> room() const {
-    return std::unique_ptr<Item[]>(new Item[n_]);
-  }
-
-  uint64_t key(const KeyWord& word, int64_t i, int64_t cloud) const {
-    return key_of(points_ + i * dim_, cloud, origin_, size_, word.fields.data(),
-                  static_cast<int64_t>(word.fields.size()));
-  }
-
-  // Calls work(i, cloud) for every point.
+  // Calls work(i, cloud, voxel) for every point.
   template <typename Work>
   void each_point(Work&& work) const {
     torch::stable::parallel_for(0, n_, kGrain, [&](int64_t begin, int64_t end) {
+      std::vector<double> voxel(kBlock * dim_);
       int64_t b = std::upper_bound(ptr_.begin(), ptr_.end(), begin) - ptr_.begin() - 1;
-      for (int64_t i = begin; i < end; ++i) {
-        while (i >= ptr_[b + 1]) ++b;
-        work(i, b);
+      for (int64_t first = begin; first < end; first += kBlock) {
+        const int64_t count = std::min(kBlock, end - first);
+        find_voxels(points_ + first * dim_, count * dim_, grid_.origin.data(), grid_.size.data(),
+                    voxel.data());
+        for (int64_t i = 0; i < count; ++i) {
+          while (first + i >= ptr_[b + 1]) ++b;
+          work(first + i, b, &voxel[i * dim_]);
+        }
       }
     });
   }
 
-  // The extent in voxels. Chunks are fixed; minima do not depend on their order anyway.
+  // The extent in voxels.
   void measure() {
-    const int64_t chunks = (n_ + kGrain - 1) / kGrain;
-    std::vector<double> ends(2 * dim_ * chunks);
-    std::vector<char> sound(chunks);
+    const int64_t chunks = (n_ + kGrain - 1) / kGrain, width = kBlock * dim_;
+    Buffer<double> low(chunks * dim_), high(chunks * dim_);
+    Buffer<char> sound(chunks);
     torch::stable::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+      std::vector<double> lo(width), hi(width), wild(width);
       for (int64_t c = begin; c < end; ++c) {
-        double* lo = &ends[2 * dim_ * c];
-        double* hi = lo + dim_;
-        std::fill(lo, hi, kFarthestVoxel);
-        std::fill(hi, hi + dim_, -kFarthestVoxel);
-        bool inside = true;
-        for (int64_t i = c * kGrain; i < std::min(n_, (c + 1) * kGrain); ++i)
-          for (int64_t d = 0; d < dim_; ++d) {
-            const double v = voxel_of(points_[i * dim_ + d], origin_[d], size_[d]);
-            inside &= std::abs(v) < kFarthestVoxel;  // false for NaN
-            lo[d] = std::min(lo[d], v);
-            hi[d] = std::max(hi[d], v);
+        std::fill(lo.begin(), lo.end(), kFarthestVoxel);
+        std::fill(hi.begin(), hi.end(), -kFarthestVoxel);
+        std::fill(wild.begin(), wild.end(), 0.0);
+        const int64_t last = std::min(n_, (c + 1) * kGrain);
+        for (int64_t first = c * kGrain; first < last; first += kBlock)
+          widen_extent(points_ + first * dim_, std::min(kBlock, last - first) * dim_,
+                       grid_.origin.data(), grid_.size.data(), lo.data(), hi.data(), wild.data());
+        sound[c] = std::count(wild.begin(), wild.end(), 0.0) == width;
+        for (int64_t d = 0; d < dim_; ++d) {
+          for (int64_t i = d; i < width; i += dim_) {
+            lo[d] = std::min(lo[d], lo[i]);
+            hi[d] = std::max(hi[d], hi[i]);
           }
-        sound[c] = inside;
+          low[c * dim_ + d] = lo[d];
+          high[c * dim_ + d] = hi[d];
+        }
       }
     });
     for (int64_t c = 0; c < chunks; ++c)
@@ -120,10 +171,10 @@ class Grouping {
     low_.assign(dim_, 0);
     high_.assign(dim_, 0);
     for (int64_t d = 0; chunks > 0 && d < dim_; ++d) {
-      double lo = kFarthestVoxel, hi = -kFarthestVoxel;
-      for (int64_t c = 0; c < chunks; ++c) {
-        lo = std::min(lo, ends[2 * dim_ * c + d]);
-        hi = std::max(hi, ends[2 * dim_ * c + dim_ + d]);
+      double lo = low[d], hi = high[d];
+      for (int64_t c = 1; c < chunks; ++c) {
+        lo = std::min(lo, low[c * dim_ + d]);
+        hi = std::max(hi, high[c * dim_ + d]);
       }
       low_[d] = static_cast<int64_t>(lo);
       high_[d] = static_cast<int64_t>(hi);
@@ -137,9 +188,12 @@ class Grouping {
     const int64_t chunks = (n_ + kGrain - 1) / kGrain;
     std::vector<int64_t> first(chunks + 1);
     torch::stable::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t c = begin; c < end; ++c)
+      for (int64_t c = begin; c < end; ++c) {
+        int64_t found = 0;
         for (int64_t s = c * kGrain; s < std::min(n_, (c + 1) * kGrain); ++s)
-          first[c + 1] += s == 0 || begins(s);
+          found += s == 0 || begins(s);
+        first[c + 1] = found;
+      }
     });
     for (int64_t c = 0; c < chunks; ++c) first[c + 1] += first[c];
     starts.resize(first[chunks]);
@@ -148,8 +202,9 @@ class Grouping {
         int64_t next = first[c];
         for (int64_t s = c * kGrain; s < std::min(n_, (c + 1) * kGrain); ++s) {
           if (s == 0 || begins(s)) starts[next++] = s;
-          order[s] = point(s);
-          group[order[s]] = next - 1;
+          const int64_t i = point(s);
+          order[s] = i;
+          group[i] = next - 1;
         }
       }
     });
@@ -157,8 +212,8 @@ class Grouping {
 
   const T* points_;
   int64_t n_, dim_;
+  const Grid& grid_;
   const std::vector<int64_t>& ptr_;
-  const double *size_, *origin_;
   std::vector<int64_t> low_, high_;
   std::vector<KeyWord> words_;
 };
@@ -167,17 +222,17 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> voxel_groups(Tensor points, std::opti
                                                         Tensor size, Tensor origin) {
   check_voxel_arguments(points, size, origin);
   const Tensor p = torch::stable::contiguous(points);
-  const Tensor s = torch::stable::contiguous(size), o = torch::stable::contiguous(origin);
-  const int64_t n = p.size(0), dim = p.size(1);
+  const int64_t n = p.size(0);
+  const Grid grid(size, origin);
   const std::vector<int64_t> ptr = cloud_ptr(ptr_in, n);
   Tensor group = empty_of(p, {n}, ScalarType::Long);
   Tensor order = empty_of(p, {n}, ScalarType::Long);
+  huge_pages(mutable_indices(group), n * sizeof(int64_t));
+  huge_pages(mutable_indices(order), n * sizeof(int64_t));
   std::vector<int64_t> starts;
   auto run = [&](auto zero) {
     using T = decltype(zero);
-    const Grouping<T> grouping(static_cast<const T*>(p.const_data_ptr()), n, dim, ptr,
-                               static_cast<const double*>(s.const_data_ptr()),
-                               static_cast<const double*>(o.const_data_ptr()));
+    const Grouping<T> grouping(static_cast<const T*>(p.const_data_ptr()), n, grid, ptr);
     grouping.run(mutable_indices(order), mutable_indices(group), starts);
   };
   if (p.scalar_type() == ScalarType::Float) {
@@ -199,35 +254,38 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> voxel_groups(Tensor points, std::opti
 }
 
 // Sums in double, front to back: the same bits everywhere, and no drift far from the origin.
-template <typename T>
-void centroids(const T* points, int64_t n, int64_t dim, const int64_t* order,
+// D is the dimension where it is known at compile time (2, 3), else 0.
+template <typename T, int D>
+void centroids(const T* points, int64_t n, int64_t dim_in, const int64_t* order,
                const int64_t* rowptr, int64_t groups, T* mean, int64_t* nearest) {
   const int64_t grain = std::max<int64_t>(1, kGrain * groups / std::max<int64_t>(1, n));
   torch::stable::parallel_for(0, groups, grain, [=](int64_t begin, int64_t end) {
-    std::vector<double> centre(dim);
+    const int64_t dim = D ? D : dim_in;
+    std::vector<double> room(D ? 0 : dim);
+    double fixed[D ? D : 1];
+    double* centre = D ? fixed : room.data();
     for (int64_t g = begin; g < end; ++g) {
-      std::fill(centre.begin(), centre.end(), 0.0);
-      for (int64_t e = rowptr[g]; e < rowptr[g + 1]; ++e)
+      const int64_t first = rowptr[g], last = rowptr[g + 1];
+      for (int64_t d = 0; d < dim; ++d) centre[d] = 0;
+      for (int64_t e = first; e < last; ++e)
         for (int64_t d = 0; d < dim; ++d)
           centre[d] += static_cast<double>(points[order[e] * dim + d]);
-      const double count = static_cast<double>(rowptr[g + 1] - rowptr[g]);
       for (int64_t d = 0; d < dim; ++d) {
-        centre[d] /= count;
+        centre[d] /= static_cast<double>(last - first);
         mean[g * dim + d] = static_cast<T>(centre[d]);
       }
       double best = std::numeric_limits<double>::infinity();
-      nearest[g] = order[rowptr[g]];
-      for (int64_t e = rowptr[g]; e < rowptr[g + 1]; ++e) {
+      int64_t at = order[first];
+      for (int64_t e = first; e < last; ++e) {
         double dist2 = 0;
         for (int64_t d = 0; d < dim; ++d) {
           const double gap = static_cast<double>(points[order[e] * dim + d]) - centre[d];
           dist2 += gap * gap;
         }
-        if (dist2 < best) {
-          best = dist2;
-          nearest[g] = order[e];
-        }
+        at = dist2 < best ? order[e] : at;
+        best = dist2 < best ? dist2 : best;
       }
+      nearest[g] = at;
     }
   });
 }
@@ -263,8 +321,9 @@ std::tuple<Tensor, Tensor> voxel_mean(Tensor points, Tensor group, Tensor order,
   Tensor nearest = empty_of(p, {groups}, ScalarType::Long);
   auto run = [&](auto zero) {
     using T = decltype(zero);
-    centroids(static_cast<const T*>(p.const_data_ptr()), n, dim, indices(o), indices(r), groups,
-              static_cast<T*>(mean.mutable_data_ptr()), mutable_indices(nearest));
+    const auto run_in = dim == 2 ? centroids<T, 2> : dim == 3 ? centroids<T, 3> : centroids<T, 0>;
+    run_in(static_cast<const T*>(p.const_data_ptr()), n, dim, indices(o), indices(r), groups,
+           static_cast<T*>(mean.mutable_data_ptr()), mutable_indices(nearest));
   };
   if (p.scalar_type() == ScalarType::Float) {
     run(float{});

@@ -74,8 +74,15 @@ __global__ void key_kernel(Cloud<T> cloud, const KeyField* fields, int64_t count
                            const int64_t* order, uint64_t* keys) {
   for (int64_t s = first_item(); s < cloud.n; s += item_stride()) {
     const int64_t i = order[s];
-    keys[s] = key_of(cloud.points + i * cloud.dim, cloud.of(i), cloud.origin, cloud.size, fields,
-                     count);
+    uint64_t key = 0;
+    for (int64_t f = 0; f < count; ++f) {
+      const int64_t d = fields[f].axis;
+      const int64_t at = d < 0 ? cloud.of(i)
+                               : static_cast<int64_t>(voxel_of(cloud.points[i * cloud.dim + d],
+                                                               cloud.origin[d], cloud.size[d]));
+      key |= in_key(fields[f], at);
+    }
+    keys[s] = key;
   }
 }
 

@@ -58,21 +58,10 @@ inline std::vector<KeyWord> key_words(const std::vector<int64_t>& low,
   return words;
 }
 
-template <typename T>
-MESHOP_HD inline uint64_t key_of(const T* point, int64_t cloud, const double* origin,
-                                 const double* size, const KeyField* fields, int64_t count) {
-  uint64_t key = 0;
-  for (int64_t f = 0; f < count; ++f) {
-    const int64_t axis = fields[f].axis;
-    const int64_t at =
-        axis < 0 ? cloud
-                 : static_cast<int64_t>(voxel_of(point[axis], origin[axis], size[axis]));
-    key |= static_cast<uint64_t>(at - fields[f].low) << fields[f].shift;
-  }
-  return key;
+MESHOP_HD inline uint64_t in_key(const KeyField& field, int64_t voxel) {
+  return static_cast<uint64_t>(voxel - field.low) << field.shift;
 }
 
-// Groups are sorted by cloud, so each cloud's begin where its points do.
 inline void check_voxel_arguments(const Tensor& points, const Tensor& size, const Tensor& origin) {
   STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1, "points must have shape (N, D), D >= 1");
   for (const Tensor* t : {&size, &origin})
