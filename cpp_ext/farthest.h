@@ -20,6 +20,13 @@
 // Inlined all the way, the code takes on the instruction set of the function that calls it.
 #define MESHOP_INLINE inline __attribute__((always_inline))
 
+// The same vector with its lanes in another order.
+#if defined(__clang__)
+#define MESHOP_LANES(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+#else
+#define MESHOP_LANES(v, ...) __builtin_shuffle(v, I{__VA_ARGS__})
+#endif
+
 namespace meshop {
 
 constexpr int kFan = 8;  // children of a node, looked at together
@@ -34,9 +41,9 @@ struct Fan {
   static MESHOP_INLINE const V& at(const T* p) { return *reinterpret_cast<const V*>(p); }
   static MESHOP_INLINE V& at(T* p) { return *reinterpret_cast<V*>(p); }
   static MESHOP_INLINE T largest(const V& v) {
-    V a = __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+    V a = MESHOP_LANES(v, 4, 5, 6, 7, 0, 1, 2, 3);
     a = v > a ? v : a;
-    V b = __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+    V b = MESHOP_LANES(a, 2, 3, 0, 1, 6, 7, 4, 5);
     b = a > b ? a : b;
     return b[0] > b[1] ? b[0] : b[1];
   }
@@ -45,8 +52,8 @@ struct Fan {
     bits |= (mask & I{1, 2, 4, 8, 16, 32, 64, 128}) << shift;
   }
   static MESHOP_INLINE uint32_t gather(const I& bits) {
-    I a = bits | __builtin_shufflevector(bits, bits, 4, 5, 6, 7, 0, 1, 2, 3);
-    a |= __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+    I a = bits | MESHOP_LANES(bits, 4, 5, 6, 7, 0, 1, 2, 3);
+    a |= MESHOP_LANES(a, 2, 3, 0, 1, 6, 7, 4, 5);
     return static_cast<uint32_t>(a[0] | a[1]);
   }
 };
@@ -201,7 +208,7 @@ class FarthestTree {
     for (int64_t d = 0; d < dim(); ++d) {
       const V below = F::at(lo + d * kFan) - query_[d], above = query_[d] - F::at(hi + d * kFan);
       V gap = below > above ? below : above;
-      gap = gap > 0 ? gap : V{};
+      gap = gap > T(0) ? gap : V{};
       bound += gap * gap;
     }
     typename F::I bits = {};
@@ -219,7 +226,7 @@ class FarthestTree {
   MESHOP_INLINE void update(int64_t leaf) const {
     const T* x = coords_ + leaf * dim() * kLeaf;
     T* near = near_.get() + leaf * kLeaf;
-    V top = V{} - 1;
+    V top = V{} - T(1);
     for (int i = 0; i < kLeaf; i += kFan) {
       V d2 = {};
       for (int64_t d = 0; d < dim(); ++d) {

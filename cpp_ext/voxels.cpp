@@ -6,12 +6,6 @@
 #include "kdtree.h"
 #include "radix.h"
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define MESHOP_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define MESHOP_CLONES
-#endif
-
 namespace meshop {
 
 // Plain functions, so that the compiler makes one for each instruction set. `count` coordinates.
