@@ -9,8 +9,8 @@
 namespace meshop {
 namespace {
 
-constexpr int kSampleThreads = 1024;
 constexpr int kWarp = 32;
+constexpr int kMostWarps = 32;  // of a block
 
 // The larger distance; of equals, the lower index.
 template <typename T>
@@ -37,8 +37,8 @@ template <typename T>
 __global__ void sample_kernel(const T* points, int64_t dim, const int64_t* ptr,
                               const int64_t* start, const int64_t* to, int64_t clouds, T infinity,
                               T* near, int64_t* index, T* dist2) {
-  __shared__ T warp_dist2[kWarp];
-  __shared__ long long warp_index[kWarp];
+  __shared__ T warp_dist2[kMostWarps];
+  __shared__ long long warp_index[kMostWarps];
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   for (int64_t b = blockIdx.x; b < clouds; b += gridDim.x) {
     const int64_t begin = ptr[b], end = ptr[b + 1];
@@ -71,7 +71,7 @@ __global__ void sample_kernel(const T* points, int64_t dim, const int64_t* ptr,
       }
       __syncthreads();
       pick = Farthest<T>{warp_dist2[0], warp_index[0]};
-      for (int w = 1; w < kSampleThreads / kWarp; ++w) pick.take(warp_dist2[w], warp_index[w]);
+      for (int w = 1; w < static_cast<int>(blockDim.x) / kWarp; ++w) pick.take(warp_dist2[w], warp_index[w]);
       __syncthreads();
     }
   }
@@ -142,7 +142,8 @@ std::tuple<Tensor, Tensor, Tensor> farthest_points(Tensor points, std::optional<
     wild.check("points must be finite");
     if (total == 0) return;
     const int grid = static_cast<int>(std::min<int64_t>(clouds, 1 << 20));
-    sample_kernel<<<grid, kSampleThreads, 0, stream>>>(
+    const int warps = static_cast<int>(std::min<int64_t>((n + kWarp - 1) / kWarp, kMostWarps));
+    sample_kernel<<<grid, warps * kWarp, 0, stream>>>(
         from, dim, indices(ptr), starts, indices(out_ptr), clouds,
         std::numeric_limits<T>::infinity(), static_cast<T*>(near.mutable_data_ptr()),
         mutable_indices(index), static_cast<T*>(dist2.mutable_data_ptr()));
