@@ -16,6 +16,13 @@
 #include <sys/mman.h>
 #endif
 
+// Makes of a plain function one for each instruction set; the loader picks.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
+#define MESHOP_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define MESHOP_CLONES
+#endif
+
 namespace meshop {
 
 using torch::headeronly::ScalarType;
@@ -58,6 +65,16 @@ inline void check_rowptr(const int64_t* rowptr, int64_t rows, int64_t total, con
   bool sorted = true;
   for (int64_t i = 0; i < rows; ++i) sorted &= rowptr[i] <= rowptr[i + 1];
   STD_TORCH_CHECK(sorted, name, " must not decrease");
+}
+
+// Where each cloud of a ragged batch begins, and the end; without a ptr there is one cloud.
+inline std::vector<int64_t> cloud_ptr(const std::optional<Tensor>& ptr, int64_t total) {
+  if (!ptr.has_value()) return {0, total};
+  check_indices(*ptr, "ptr", 1);
+  STD_TORCH_CHECK(ptr->numel() >= 1, "ptr must have at least one entry");
+  const Tensor dense = torch::stable::contiguous(*ptr);
+  check_rowptr(indices(dense), dense.numel() - 1, total, "ptr");
+  return {indices(dense), indices(dense) + dense.numel()};
 }
 
 }  // namespace meshop

@@ -66,4 +66,24 @@ inline void check_rowptr_cuda(const Tensor& rowptr, int64_t rows, int64_t total,
   bad.check(name);
 }
 
+static __global__ void one_cloud_kernel(int64_t* ptr, int64_t total) {
+  ptr[0] = 0;
+  ptr[1] = total;
+}
+
+// Where each cloud of a ragged batch begins, and the end; without a ptr there is one cloud.
+inline Tensor cloud_ptr_cuda(const std::optional<Tensor>& ptr, const Tensor& like, int64_t total) {
+  if (ptr) {
+    check_indices(*ptr, "ptr", 1);
+    STD_TORCH_CHECK(ptr->numel() >= 1, "ptr must have at least one entry");
+    const Tensor dense = torch::stable::contiguous(*ptr);
+    check_rowptr_cuda(dense, dense.numel() - 1, total, "ptr must rise from 0 to the points");
+    return dense;
+  }
+  Tensor whole = empty_of(like, {2}, ScalarType::Long);
+  one_cloud_kernel<<<1, 1, 0, current_stream(like)>>>(mutable_indices(whole), total);
+  STD_CUDA_KERNEL_LAUNCH_CHECK();
+  return whole;
+}
+
 }  // namespace meshop

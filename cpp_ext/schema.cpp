@@ -18,4 +18,14 @@ STABLE_TORCH_LIBRARY(meshop, m) {
       "segment_reduce_backward(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
       "str reduce) -> Tensor");
   m.def("cell_edges(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor");
+  m.def(
+      "farthest_points(Tensor points, Tensor? ptr, Tensor? counts, SymInt count, Tensor? start) "
+      "-> (Tensor dist2, Tensor index, Tensor out_ptr)");
+  m.def(
+      "voxel_groups(Tensor points, Tensor? ptr, Tensor size, Tensor origin) "
+      "-> (Tensor group, Tensor order, Tensor rowptr, Tensor voxel_ptr)");
+  m.def(
+      "voxel_mean(Tensor points, Tensor group, Tensor order, Tensor rowptr) "
+      "-> (Tensor mean, Tensor nearest)");
+  m.def("voxel_mean_backward(Tensor grad, Tensor group, Tensor rowptr) -> Tensor");
 }

@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: neighbours, segment reductions and mesh connectivity.
+"""Tensors in, tensors out: neighbours, sampling, segment reductions and mesh connectivity.
 
 Each op is a compiled kernel where the library is built and plain torch (`reference`) elsewhere,
 with the same results; ``ops.compiled`` says which. All are known to autograd and ``torch.compile``.
@@ -8,16 +8,21 @@ from ._library import MeshopWarning, compiled
 from .cells import cell_edges
 from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
+from .sampling import FarthestPoints, Voxels, farthest_points, voxel_downsample
 from .segments import segment_reduce
 
 __all__ = [
+    "FarthestPoints",
     "MeshopWarning",
     "Neighbors",
     "RadiusNeighbors",
+    "Voxels",
     "cell_edges",
     "compiled",
+    "farthest_points",
     "knn",
     "radius",
     "rows_of",
     "segment_reduce",
+    "voxel_downsample",
 ]

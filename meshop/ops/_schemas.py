@@ -15,4 +15,11 @@ SCHEMAS: dict[str, str] = {
     "segment_reduce_backward": "(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
     "str reduce) -> Tensor",
     "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor",
+    "farthest_points": "(Tensor points, Tensor? ptr, Tensor? counts, SymInt count, Tensor? start) "
+    "-> (Tensor dist2, Tensor index, Tensor out_ptr)",
+    "voxel_groups": "(Tensor points, Tensor? ptr, Tensor size, Tensor origin) "
+    "-> (Tensor group, Tensor order, Tensor rowptr, Tensor voxel_ptr)",
+    "voxel_mean": "(Tensor points, Tensor group, Tensor order, Tensor rowptr) "
+    "-> (Tensor mean, Tensor nearest)",
+    "voxel_mean_backward": "(Tensor grad, Tensor group, Tensor rowptr) -> Tensor",
 }

@@ -8,14 +8,19 @@ kernels' own order, so that the two agree to the last bit.
 from ._common import rows_of
 from .cells import cell_edges
 from .neighbors import dist2_backward, knn, radius
+from .sampling import farthest_points, voxel_groups, voxel_mean, voxel_mean_backward
 from .segments import segment_reduce, segment_reduce_backward
 
 __all__ = [
     "cell_edges",
     "dist2_backward",
+    "farthest_points",
     "knn",
     "radius",
     "rows_of",
     "segment_reduce",
     "segment_reduce_backward",
+    "voxel_groups",
+    "voxel_mean",
+    "voxel_mean_backward",
 ]
