@@ -4,7 +4,7 @@
 toolkit's, and links a library that registers every kernel as a CPU op of another namespace. Threads
 of a block are fibers; barriers, warp operations and shared memory mean what they mean on a GPU.
 
-It is stricter than a GPU. Fresh memory is garbage and ends where the allocation ends; the host cannot
+It is stricter than a GPU. Fresh memory is garbage, ends where its allocation ends; the host cannot
 touch device memory, nor a kernel argument point to the host's; a copy to the host arrives when
 somebody waits for it; all work is on torch's stream; floating-point atomics do not compile. What it
 cannot show: races between threads beyond those that another order reveals, and speed.
