@@ -22,6 +22,7 @@ inline bool ready(void* storage, size_t& bytes, size_t wanted, cudaStream_t stre
   if (bytes < wanted) ::emulation::fail(std::string(what) + ": less temporary storage than asked for");
   ::emulation::require_device(storage, what);
   ::emulation::require_device(static_cast<char*>(storage) + (wanted - 1), what);
+  const ::emulation::Open open;
   ::emulation::poison(storage, wanted);
   return true;
 }
