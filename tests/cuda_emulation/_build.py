@@ -16,6 +16,9 @@ _TARGET = "-DTORCH_TARGET_VERSION=0x020A000000000000"
 _DEVICE_ALGORITHMS = ("scan", "radix_sort", "reduce", "select", "run_length_encode", "partition")
 
 
+_runtime_objects: dict[Path, Path] = {}  # compiled earlier by this process
+
+
 def compiler() -> str | None:
     """g++, or what CXX names. Clang is refused: it does not know the poison of local variables."""
     return shutil.which(os.environ.get("CXX", "g++"))
@@ -27,23 +30,23 @@ class Build:
     faults: dict[str, str]  # by kernel file: why it is not in the library
 
 
-def build(sources: Path, target: Path, jobs: int | None = None) -> Build:
-    """Compiles ``sources``/*.cu into one library in the folder ``target``.
+def build(sources: Path, target: Path, namespace: str = NAMESPACE) -> Build:
+    """Compiles ``sources``/*.cu into one library in the folder ``target``; ops go to ``namespace``.
 
     A kernel file that does not compile is left out, so that the others can be tested.
     """
     target.mkdir(parents=True, exist_ok=True)
     for header in sorted([*sources.glob("*.h"), *sources.glob("*.cuh")]):
-        _translated(header, target / header.name)
+        _translated(header, target / header.name, namespace)
     for name in _DEVICE_ALGORITHMS:
         forward = target / "cub" / "device" / f"device_{name}.cuh"
         forward.parent.mkdir(parents=True, exist_ok=True)
         forward.write_text("#include <cub/cub.cuh>\n")
     units = [target / f"{path.stem}.cu.cpp" for path in sorted(sources.glob("*.cu"))]
     for unit in units:
-        _translated(sources / unit.name.removesuffix(".cpp"), unit)
+        _translated(sources / unit.name.removesuffix(".cpp"), unit, namespace)
     schema = target / "schema.cpp"
-    _translated(sources / "schema.cpp", schema)
+    _translated(sources / "schema.cpp", schema, namespace)
     runtime = [HERE / "threads.cpp", HERE / "memory.cpp"]
     headers = [f"-isystem{path}" for path in include_paths()]
     local = [f"-I{HERE / 'include'}", f"-I{target}"]
@@ -53,11 +56,15 @@ def build(sources: Path, target: Path, jobs: int | None = None) -> Build:
     device = [*common, "-DUSE_CUDA", _TARGET, "-include", "emulation/prelude.h", "-Wno-attributes"]
 
     def compile_one(source: Path) -> Path:
-        flags = common if source in runtime else device
+        flags = device
         if source in runtime:  # c10 itself, which wants the language torch was built in
-            flags = ["-std=c++20" if f == "-std=c++17" else f for f in flags]
+            flags = ["-std=c++20" if f == "-std=c++17" else f for f in common]
+            if source in _runtime_objects and _runtime_objects[source].exists():
+                return _runtime_objects[source]
         out = target / f"{source.stem}.o"
         _run([str(compiler()), *flags, "-c", str(source), "-o", str(out)])
+        if source in runtime:
+            _runtime_objects[source] = out
         return out
 
     faults: dict[str, str] = {}
@@ -69,7 +76,7 @@ def build(sources: Path, target: Path, jobs: int | None = None) -> Build:
             faults[source.name.removesuffix(".cpp")] = str(error)
             return None
 
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         kernels = pool.map(compile_kernels, units)
         objects = [*pool.map(compile_one, [*runtime, schema]), *filter(None, kernels)]
     library = target / "emulated.so"
@@ -79,8 +86,8 @@ def build(sources: Path, target: Path, jobs: int | None = None) -> Build:
     return Build(library, faults)
 
 
-def _translated(path: Path, to: Path) -> None:
-    to.write_text(translate(path.read_text(), str(path), NAMESPACE))
+def _translated(path: Path, to: Path, namespace: str) -> None:
+    to.write_text(translate(path.read_text(), str(path), namespace))
 
 
 def _run(command: list[str]) -> None:

@@ -12,7 +12,8 @@ from ._build import NAMESPACE
 class Device:
     """The emulated GPU: moves tensors to its memory and back, and calls ops on it."""
 
-    def __init__(self, library: Path) -> None:
+    def __init__(self, library: Path, namespace: str = NAMESPACE) -> None:
+        self._namespace = namespace
         torch.ops.load_library(library)
         self._library = ctypes.CDLL(str(library))
         self._library.emulation_set.argtypes = [ctypes.c_uint64, ctypes.c_int]
@@ -24,14 +25,14 @@ class Device:
         self._library.emulation_set(shuffle, garbage)
 
     def has(self, name: str) -> bool:
-        space = getattr(torch.ops, NAMESPACE)
+        space = getattr(torch.ops, self._namespace)
         if not hasattr(space, name):
             return False
-        return torch._C._dispatch_has_kernel_for_dispatch_key(f"{NAMESPACE}::{name}", "CPU")
+        return torch._C._dispatch_has_kernel_for_dispatch_key(f"{self._namespace}::{name}", "CPU")
 
     def op(self, name: str) -> Callable[..., Any]:
         """The kernel of this name, from CPU tensors to CPU tensors."""
-        call = getattr(getattr(torch.ops, NAMESPACE), name).default
+        call = getattr(getattr(torch.ops, self._namespace), name).default
 
         def run(*args: Any) -> Any:
             out = call(*[self.put(a) if isinstance(a, Tensor) else a for a in args])

@@ -74,12 +74,14 @@ def _start_of_name(code: str, at: int) -> int | None:
     """Where the kernel's name, with its template arguments, begins that ends before ``at``."""
     i = len(code[:at].rstrip())
     if i and code[i - 1] == ">":
-        depth = 0
+        angles = rounds = 0
         while i:
             i -= 1
-            depth += (code[i] == ">") - (code[i] == "<")
-            if depth == 0:
-                break
+            rounds += (code[i] == ")") - (code[i] == "(")
+            if rounds == 0:  # a comparison stands in parentheses
+                angles += (code[i] == ">") - (code[i] == "<")
+                if angles == 0:
+                    break
     begin = len(code[:i].rstrip())
     while begin and (code[begin - 1].isalnum() or code[begin - 1] in "_:"):
         begin -= 1
