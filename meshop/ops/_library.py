@@ -48,8 +48,9 @@ def _connect() -> bool:
             MeshopWarning,
             stacklevel=2,
         )
-    gpu = home.with_name("_CUDA.so")
-    if not fault and gpu.exists() and torch.version.cuda:
+    # A CUDA library serves every torch of its CUDA major; several may lie side by side.
+    gpu = home.with_name(f"_CUDA{(torch.version.cuda or '0').split('.')[0]}.so")
+    if not fault and gpu.exists():
         gpu_fault = _load(gpu)
         if gpu_fault:
             warnings.warn(

@@ -67,11 +67,12 @@ def test_a_broken_library_is_told_once(tmp_path: Path) -> None:
 
 def test_check_op_finds_faults_and_is_strict_about_exceptions() -> None:
     edges = SPECS["cell_edges"]
-    good = OpSpec(edges.op, edges.reference, samples={"line": edges.samples["line"]})
+    good = OpSpec(edges.op, edges.reference, {at: edges.samples[at] for at in ("line", "no cell")})
     wrong = OpSpec(edges.op, lambda *mesh: edges.reference(*mesh) + 1, samples=good.samples)
     with pytest.raises(AssertionError, match="reference: line, output 0"):
         check_op(wrong)
-    check_op(wrong, expected_failures={"reference": "off by one, on purpose"})
+    on_purpose = {"reference": "off by one", "bounds": "a larger node number is one too"}
+    check_op(wrong, expected_failures=on_purpose)
     with pytest.raises(AssertionError, match="layout: passed, though expected to fail"):
         check_op(good, expected_failures={"layout": "it does not"})
     with pytest.raises(ValueError, match="no check"):

@@ -1,0 +1,1 @@
+#include <thrust/all.h>
