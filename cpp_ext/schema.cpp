@@ -17,5 +17,11 @@ STABLE_TORCH_LIBRARY(meshop, m) {
   m.def(
       "segment_reduce_backward(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
       "str reduce) -> Tensor");
-  m.def("cell_edges(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor");
+  m.def(
+      "cell_edges(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
+      "Tensor? face_offsets) -> Tensor");
+  m.def(
+      "cell_facets(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
+      "Tensor? face_offsets, int dim) "
+      "-> (Tensor ptr, Tensor nodes, Tensor owner, Tensor neighbor, Tensor further)");
 }

@@ -5,16 +5,18 @@ with the same results; ``ops.compiled`` says which. All are known to autograd an
 """
 
 from ._library import MeshopWarning, compiled
-from .cells import cell_edges
+from .cells import CellFacets, cell_edges, cell_facets
 from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
 from .segments import segment_reduce
 
 __all__ = [
+    "CellFacets",
     "MeshopWarning",
     "Neighbors",
     "RadiusNeighbors",
     "cell_edges",
+    "cell_facets",
     "compiled",
     "knn",
     "radius",

@@ -14,5 +14,9 @@ SCHEMAS: dict[str, str] = {
     "segment_reduce": "(Tensor values, Tensor rowptr, str reduce) -> (Tensor out, Tensor arg)",
     "segment_reduce_backward": "(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
     "str reduce) -> Tensor",
-    "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor",
+    "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
+    "Tensor? face_offsets) -> Tensor",
+    "cell_facets": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
+    "Tensor? face_offsets, int dim) "
+    "-> (Tensor ptr, Tensor nodes, Tensor owner, Tensor neighbor, Tensor further)",
 }

@@ -6,12 +6,13 @@ kernels' own order, so that the two agree to the last bit.
 """
 
 from ._common import rows_of
-from .cells import cell_edges
+from .cells import cell_edges, cell_facets
 from .neighbors import dist2_backward, knn, radius
 from .segments import segment_reduce, segment_reduce_backward
 
 __all__ = [
     "cell_edges",
+    "cell_facets",
     "dist2_backward",
     "knn",
     "radius",
