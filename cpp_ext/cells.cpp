@@ -11,11 +11,28 @@ namespace meshop {
 namespace {
 
 constexpr int64_t kPerRange = 16384;  // edges
-constexpr int kSeen = 12;             // log2 of the table's size
 
 template <typename I>
 struct Edge {
   I a, b;  // a < b
+};
+
+// Remembers edges, until another one takes the place: what it has seen is a repetition for sure.
+template <typename I>
+class Seen {
+ public:
+  explicit Seen(int bits) : shift_(32 - bits), edges_(int64_t(1) << bits) {}
+  void clear() { std::fill(edges_.begin(), edges_.end(), Edge<I>{0, 0}); }  // no edge
+  bool operator()(I a, I b) {
+    Edge<I>& last = edges_[(uint32_t(a) * 0x9E3779B1u + uint32_t(b) * 0x85EBCA77u) >> shift_];
+    if (last.a == a && last.b == b) return true;
+    last = {a, b};
+    return false;
+  }
+
+ private:
+  int shift_;
+  std::vector<Edge<I>> edges_;
 };
 
 // An upper bound of the edges of cells [begin, end).
@@ -35,20 +52,17 @@ int64_t edge_bound(const Cells& cells, int64_t begin, int64_t end) {
   return bound;
 }
 
-// Writes the edges of cells [begin, end) that the table of seen edges does not hold, and counts
-// them by range.
+// Writes the edges of cells [begin, end), most repetitions left out, and counts them by range.
 template <typename I>
 int64_t list_edges(const Cells& cells, int64_t begin, int64_t end, int shift, Edge<I>* out,
                    int64_t* counts) {
-  std::vector<Edge<I>> seen(int64_t(1) << kSeen, Edge<I>{0, 0});
+  Seen<I> seen(12);
   Edge<I>* to = out;
   for (int64_t m = begin; m < end; ++m)
     for_each_edge(kCellTable, cells, m, [&](int64_t x, int64_t y) {
       if (x == y) return;  // a collapsed edge is no edge
       const I a = static_cast<I>(std::min(x, y)), b = static_cast<I>(std::max(x, y));
-      Edge<I>& last = seen[(uint32_t(a) * 0x9E3779B1u + uint32_t(b) * 0x85EBCA77u) >> (32 - kSeen)];
-      if (last.a == a && last.b == b) return;
-      last = {a, b};
+      if (seen(a, b)) return;
       *to++ = {a, b};
       ++counts[a >> shift];
     });
@@ -77,11 +91,24 @@ int64_t sort_unique(I* values, int64_t count) {
 
 // Sorts the edges of one range, nodes [low, low + width), in place; returns how many are left.
 template <typename I>
-int64_t sort_range(Edge<I>* edges, int64_t count, int64_t low, int64_t width,
-                   std::vector<int64_t>& start, std::vector<I>& upper) {
+int64_t sort_range(Edge<I>* edges, int64_t count, int64_t low, int64_t width) {
+  thread_local struct {
+    Seen<I> seen{13};
+    std::vector<int64_t> start;
+    std::vector<I> upper;
+  } kept_memory;
+  auto& [seen, start, upper] = kept_memory;
   start.assign(width + 2, 0);  // shifted by one while filling
+  seen.clear();
+  int64_t left = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const Edge<I> edge = edges[i];
+    if (seen(edge.a, edge.b)) continue;
+    edges[left++] = edge;
+    ++start[edge.a - low + 2];
+  }
+  count = left;
   upper.resize(count);
-  for (int64_t i = 0; i < count; ++i) ++start[edges[i].a - low + 2];
   for (int64_t a = 0; a < width; ++a) start[a + 2] += start[a + 1];
   for (int64_t i = 0; i < count; ++i) upper[start[edges[i].a - low + 1]++] = edges[i].b;
   Edge<I>* to = edges;
@@ -130,12 +157,9 @@ Tensor unique_edges(const CellInput& in) {
 
   std::vector<int64_t> kept(ranges.count + 1, 0);
   for_each_range(begin, kPerRange, [&](int64_t r) {
-    thread_local std::vector<int64_t> start;
-    thread_local std::vector<I> upper;
     const int64_t low = r << ranges.shift;
     const int64_t width = std::min(int64_t(1) << ranges.shift, in.nodes - low);
-    kept[r + 1] = sort_range<I>(sorted.get() + begin[r], begin[r + 1] - begin[r], low, width,
-                                start, upper);
+    kept[r + 1] = sort_range<I>(sorted.get() + begin[r], begin[r + 1] - begin[r], low, width);
   });
   for (int64_t r = 0; r < ranges.count; ++r) kept[r + 1] += kept[r];
 

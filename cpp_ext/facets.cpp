@@ -20,6 +20,7 @@ struct Use {
   static constexpr I kNone = std::numeric_limits<I>::max(), kLarge = kNone - 1;
   I key[K];
   I use;
+  I cell;
 };
 
 // What is known of a use: the cell on its other side, or one of these.
@@ -42,32 +43,28 @@ int64_t use_count(const Cells& cells, int64_t m) {
   }
 }
 
-template <typename I>
-void order(I& a, I& b) {
-  const I low = std::min(a, b);
-  b = std::max(a, b);
-  a = low;
-}
-
-// Sorts a facet's nodes into set and drops repetitions; returns how many are left.
+// Sorts a facet's nodes into set and drops repetitions; returns how many are left. Without branches
+// for the sizes that matter: which node is smaller cannot be predicted.
 template <typename I>
 int64_t node_set(const Facet& facet, I* set) {
   const int64_t n = facet.size;
-  for (int64_t i = 0; i < n; ++i) set[i] = static_cast<I>(facet.node(i));
-  if (n == 2) {
-    order(set[0], set[1]);
-  } else if (n == 3) {
-    order(set[0], set[1]);
-    order(set[1], set[2]);
-    order(set[0], set[1]);
+  auto node = [&](int i) { return static_cast<I>(facet.node(i)); };
+  auto sorted = [](I a, I b) { return std::make_pair(a < b ? a : b, a < b ? b : a); };
+  if (n == 3) {
+    const auto [low, high] = sorted(node(0), node(1));
+    const auto [first, middle] = sorted(low, node(2));
+    const auto [second, third] = sorted(high, middle);
+    set[0] = first, set[1] = second, set[2] = third;
   } else if (n == 4) {
-    order(set[0], set[1]);
-    order(set[2], set[3]);
-    order(set[0], set[2]);
-    order(set[1], set[3]);
-    order(set[1], set[2]);
-  } else if (n > 4) {
-    std::sort(set, set + n);
+    const auto [a, b] = sorted(node(0), node(1));
+    const auto [c, d] = sorted(node(2), node(3));
+    const auto [first, x] = sorted(a, c);
+    const auto [y, fourth] = sorted(b, d);
+    const auto [second, third] = sorted(x, y);
+    set[0] = first, set[1] = second, set[2] = third, set[3] = fourth;
+  } else {
+    for (int64_t i = 0; i < n; ++i) set[i] = static_cast<I>(facet.node(i));
+    if (n > 1) std::sort(set, set + n);
   }
   bool repeats = false;
   for (int64_t i = 1; i < n; ++i) repeats |= set[i] == set[i - 1];
@@ -88,6 +85,7 @@ class Matcher {
 
  private:
   using Record = Use<I, K>;
+  using Further = std::tuple<I, I, I>;  // first use; use and cell beyond the second
 
   bool wanted(int64_t m) const {
     return kCellTable.rows[kCellTable.row[cells_.types[m]]].dim == dim_;
@@ -100,7 +98,7 @@ class Matcher {
   }
   int64_t chunk(int64_t c) const { return chunk_begin(cells_.count, chunks_, c); }
 
-  // give(facet, its set, size of the set, use) for every use in a chunk.
+  // give(cell, facet, its set, size of the set, use) for every use in a chunk.
   template <typename F>
   void for_each_use(int64_t c, F&& give) const {
     std::vector<I> large;
@@ -115,7 +113,7 @@ class Matcher {
           set = large.data();
         }
         const int64_t size = node_set(facet, set);
-        give(m, set, size, use++);
+        give(m, facet, set, size, use++);
       });
     }
   }
@@ -137,36 +135,40 @@ class Matcher {
     const int64_t uses = first_use_[chunks_];
     ranges_ = Ranges(in_.nodes, uses, kPerRange);
     std::vector<int64_t> places(chunks_ * ranges_.count, 0), larges(chunks_ + 1, 0);
+    std::vector<uint8_t> repeats(chunks_, 0);
     for_each_chunk([&](int64_t c) {
       int64_t* counts = &places[c * ranges_.count];
-      for_each_use(c, [&](int64_t, const I* set, int64_t size, int64_t) {
+      for_each_use(c, [&](int64_t, const Facet& facet, const I* set, int64_t size, int64_t) {
+        if (size < facet.size) repeats[c] = 1;
         if (size < dim_) return;
         ++counts[set[0] >> ranges_.shift];
         if (size > K) larges[c + 1] += 1 + size;
       });
     });
-    for (int64_t c = 0; c < chunks_; ++c) larges[c + 1] += larges[c];
+    for (int64_t c = 0; c < chunks_; ++c) {
+      larges[c + 1] += larges[c];
+      repeats_ |= repeats[c] != 0;
+    }
     begin_ = place_records(places, chunks_, ranges_.count);
     records_ = Scratch<Record>(begin_.back());
     large_ = Scratch<I>(larges[chunks_]);
-    cell_of_ = Scratch<I>(uses);
     other_ = Scratch<I>(uses);
     for_each_chunk([&](int64_t c) {
       int64_t* place = &places[c * ranges_.count];
       int64_t large = larges[c];
-      for_each_use(c, [&](int64_t m, const I* set, int64_t size, int64_t use) {
-        cell_of_[use] = static_cast<I>(m);
+      for_each_use(c, [&](int64_t m, const Facet&, const I* set, int64_t size, int64_t use) {
         if (size < dim_) {
           other_[use] = kCollapsed<I>;
           return;
         }
         Record& record = records_[place[set[0] >> ranges_.shift]++];
         record.use = static_cast<I>(use);
+        record.cell = static_cast<I>(m);
         if (size <= K) {
           for (int i = 0; i < K; ++i) record.key[i] = i < size ? set[i] : Record::kNone;
           return;
         }
-        record.key[0] = set[0];
+        record.key[0] = set[0];  // here K is 4
         record.key[1] = set[1];
         record.key[K - 2] = static_cast<I>(large);
         record.key[K - 1] = Record::kLarge;
@@ -195,14 +197,15 @@ class Matcher {
 
   // Sets other_ of every use, and collects the uses beyond the second.
   void match() {
-    std::vector<std::vector<std::pair<I, I>>> further(ranges_.count);
+    std::vector<std::vector<Further>> further(ranges_.count);
     for_each_range(begin_, kPerRange, [&](int64_t r) {
       const Record* records = records_.get() + begin_[r];
       const int64_t count = begin_[r + 1] - begin_[r];
       int bits = 1;
       while ((int64_t(1) << bits) < 2 * count) ++bits;
       constexpr I kEmpty = std::numeric_limits<I>::max();
-      thread_local std::vector<I> slots;
+      thread_local std::vector<I> kept_memory;
+      std::vector<I>& slots = kept_memory;
       slots.assign(int64_t(1) << bits, kEmpty);
       const uint64_t mask = (uint64_t(1) << bits) - 1;
       for (int64_t i = 0; i < count; ++i) {
@@ -217,9 +220,9 @@ class Matcher {
         const I first = records[slots[at]].use;
         other_[mine.use] = kNotFirst<I>;
         if (other_[first] == kBoundary<I>)
-          other_[first] = cell_of_[mine.use];
+          other_[first] = mine.cell;
         else
-          further[r].emplace_back(first, mine.use);
+          further[r].emplace_back(first, mine.use, mine.cell);
       }
     });
     for (const auto& some : further) further_.insert(further_.end(), some.begin(), some.end());
@@ -232,7 +235,7 @@ class Matcher {
     for (int64_t i = 0; i < facet.size; ++i) {
       const int64_t node = in_.original(facet.node(i));
       bool again = false;
-      for (int64_t j = 0; j < n; ++j) again |= to[j] == node;
+      for (int64_t j = 0; repeats_ && j < n; ++j) again |= to[j] == node;
       if (!again) to[n++] = node;
     }
     return n;
@@ -242,11 +245,21 @@ class Matcher {
     std::vector<int64_t> facets(chunks_ + 1, 0), total(chunks_ + 1, 0);
     for_each_chunk([&](int64_t c) {
       int64_t count = 0, sum = 0;
-      for_each_use(c, [&](int64_t, const I*, int64_t size, int64_t use) {
+      auto add = [&](int64_t size, int64_t use) {
         const bool first = other_[use] != kNotFirst<I> && other_[use] != kCollapsed<I>;
         count += first;
         sum += first ? size : 0;
-      });
+      };
+      if (repeats_) {
+        for_each_use(c, [&](int64_t, const Facet&, const I*, int64_t size, int64_t use) {
+          add(size, use);
+        });
+      } else {  // the sizes are known without looking at the nodes
+        int64_t use = first_use_[c];
+        for (int64_t m = chunk(c); m < chunk(c + 1); ++m)
+          if (wanted(m))
+            for_each_facet(kCellTable, cells_, m, [&](const Facet& f) { add(f.size, use++); });
+      }
       facets[c + 1] = count;
       total[c + 1] = sum;
     });
@@ -283,9 +296,9 @@ class Matcher {
       }
     });
     int64_t* row = mutable_indices(further);
-    for (const auto& [first, use] : further_) {
+    for (const auto& [first, use, cell] : further_) {
       *row++ = static_cast<int64_t>(other_[first]);
-      *row++ = static_cast<int64_t>(cell_of_[use]);
+      *row++ = static_cast<int64_t>(cell);
     }
     return {ptr, nodes, owner, neighbor, further};
   }
@@ -299,9 +312,9 @@ class Matcher {
   std::vector<int64_t> begin_;      // of each range, in records_
   Scratch<Record> records_;
   Scratch<I> large_;    // large sets: size, nodes
-  Scratch<I> cell_of_;  // the cell of each use
   Scratch<I> other_;    // the cell on the other side of each use
-  std::vector<std::pair<I, I>> further_;  // first use and use of the third and further cells
+  std::vector<Further> further_;
+  bool repeats_ = false;  // some facet has a node twice
 };
 
 template <typename I>

@@ -42,8 +42,8 @@ def _facets(mesh: Mesh) -> CellFacets:
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array if array.flags.writeable else array.copy())
 
-    solids: tuple[torch.Tensor, ...] = ()
+    faces = face_offsets = None
     if mesh.faces is not None and mesh.face_offsets is not None:
-        solids = (tensor(mesh.faces), tensor(mesh.face_offsets))
+        faces, face_offsets = tensor(mesh.faces), tensor(mesh.face_offsets)
     cells = (tensor(mesh.cell_types), tensor(mesh.cell_offsets), tensor(mesh.cell_nodes))
-    return cell_facets(*cells, *solids)
+    return cell_facets(*cells, faces, face_offsets)
