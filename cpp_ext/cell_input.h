@@ -37,6 +37,7 @@ struct CellInput {
   bool narrow = true;       // nodes, cells and anything counted per cell fit into 32 bits
   std::vector<int64_t> numbers;  // the original of each node number; empty: they are themselves
 
+  int64_t face_values() const { return cells.faces ? faces.numel() : 0; }
   int64_t original(int64_t node) const { return numbers.empty() ? node : numbers[node]; }
 
   // What `cells` points into.

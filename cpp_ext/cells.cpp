@@ -35,38 +35,16 @@ class Seen {
   std::vector<Edge<I>> edges_;
 };
 
-// An upper bound of the edges of cells [begin, end).
-int64_t edge_bound(const Cells& cells, int64_t begin, int64_t end) {
-  int64_t bound = 0;
-  for (int64_t m = begin; m < end; ++m) {
-    const int64_t fixed = kCellTable.rows[kCellTable.row[cells.types[m]]].edges;
-    bound += fixed ? fixed : 2 * (cells.offsets[m + 1] - cells.offsets[m]);
-    if (cells.types[m] == kPolyhedron) {
-      const int64_t* at = cells.faces + cells.face_begin[m];
-      for (int64_t left = *at++; left > 0; --left) {
-        bound += *at;
-        at += 1 + *at;
-      }
-    }
-  }
-  return bound;
-}
-
-// Writes the edges of cells [begin, end), most repetitions left out, and counts them by range.
-template <typename I>
-int64_t list_edges(const Cells& cells, int64_t begin, int64_t end, int shift, Edge<I>* out,
-                   int64_t* counts) {
+// give(edge) for the edges of cells [begin, end), most repetitions left out, every time the same.
+template <typename I, typename F>
+void list_edges(const Cells& cells, int64_t begin, int64_t end, F&& give) {
   Seen<I> seen(12);
-  Edge<I>* to = out;
   for (int64_t m = begin; m < end; ++m)
     for_each_edge(kCellTable, cells, m, [&](int64_t x, int64_t y) {
       if (x == y) return;  // a collapsed edge is no edge
-      const I a = static_cast<I>(std::min(x, y)), b = static_cast<I>(std::max(x, y));
-      if (seen(a, b)) return;
-      *to++ = {a, b};
-      ++counts[a >> shift];
+      const I a = static_cast<I>(x < y ? x : y), b = static_cast<I>(x < y ? y : x);
+      if (!seen(a, b)) give(Edge<I>{a, b});
     });
-  return to - out;
 }
 
 // Sorts values and drops repetitions; returns how many are left.
@@ -124,36 +102,23 @@ template <typename I>
 Tensor unique_edges(const CellInput& in) {
   const Cells& cells = in.cells;
   const int64_t chunks = chunk_count(cells.count);
-  std::vector<int64_t> bound(chunks + 1, 0), listed(chunks, 0);
-  torch::stable::parallel_for(0, chunks, 1, [&](int64_t from, int64_t to) {
-    for (int64_t c = from; c < to; ++c)
-      bound[c + 1] = edge_bound(cells, chunk_begin(cells.count, chunks, c),
-                                chunk_begin(cells.count, chunks, c + 1));
-  });
-  for (int64_t c = 0; c < chunks; ++c) bound[c + 1] += bound[c];
-
-  const Ranges ranges(in.nodes, bound[chunks], kPerRange);
+  // Each node of a cell starts about one edge and a half.
+  const Ranges ranges(in.nodes, in.cell_nodes.numel() + in.face_values(), kPerRange);
   std::vector<int64_t> places(chunks * ranges.count, 0);
-  std::vector<int64_t> begin;
-  Scratch<Edge<I>> sorted;
-  {
-    const Scratch<Edge<I>> list(bound[chunks]);
-    torch::stable::parallel_for(0, chunks, 1, [&](int64_t from, int64_t to) {
-      for (int64_t c = from; c < to; ++c)
-        listed[c] = list_edges<I>(cells, chunk_begin(cells.count, chunks, c),
-                                  chunk_begin(cells.count, chunks, c + 1), ranges.shift,
-                                  list.get() + bound[c], &places[c * ranges.count]);
-    });
-    begin = place_records(places, chunks, ranges.count);
-    sorted = Scratch<Edge<I>>(begin.back());
+  auto for_each_chunk = [&](auto&& give) {  // give(edge, the chunk's entry of its range)
     torch::stable::parallel_for(0, chunks, 1, [&](int64_t from, int64_t to) {
       for (int64_t c = from; c < to; ++c) {
-        int64_t* place = &places[c * ranges.count];
-        for (int64_t i = bound[c]; i < bound[c] + listed[c]; ++i)
-          sorted[place[list[i].a >> ranges.shift]++] = list[i];
+        int64_t* mine = &places[c * ranges.count];
+        list_edges<I>(cells, chunk_begin(cells.count, chunks, c),
+                      chunk_begin(cells.count, chunks, c + 1),
+                      [&](const Edge<I>& edge) { give(edge, mine[edge.a >> ranges.shift]); });
       }
     });
-  }
+  };
+  for_each_chunk([](const Edge<I>&, int64_t& count) { ++count; });
+  const std::vector<int64_t> begin = place_records(places, chunks, ranges.count);
+  const Scratch<Edge<I>> sorted(begin.back());
+  for_each_chunk([&](const Edge<I>& edge, int64_t& place) { sorted[place++] = edge; });
 
   std::vector<int64_t> kept(ranges.count + 1, 0);
   for_each_range(begin, kPerRange, [&](int64_t r) {
