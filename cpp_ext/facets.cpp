@@ -46,7 +46,7 @@ int64_t use_count(const Cells& cells, int64_t m) {
 // Sorts a facet's nodes into set and drops repetitions; returns how many are left. Without branches
 // for the sizes that matter: which node is smaller cannot be predicted.
 template <typename I>
-int64_t node_set(const Facet& facet, I* set) {
+inline int64_t node_set(const Facet& facet, I* set) {
   const int64_t n = facet.size;
   auto node = [&](int i) { return static_cast<I>(facet.node(i)); };
   auto sorted = [](I a, I b) { return std::make_pair(a < b ? a : b, a < b ? b : a); };
@@ -55,6 +55,7 @@ int64_t node_set(const Facet& facet, I* set) {
     const auto [first, middle] = sorted(low, node(2));
     const auto [second, third] = sorted(high, middle);
     set[0] = first, set[1] = second, set[2] = third;
+    if (first < second && second < third) return 3;
   } else if (n == 4) {
     const auto [a, b] = sorted(node(0), node(1));
     const auto [c, d] = sorted(node(2), node(3));
@@ -62,13 +63,12 @@ int64_t node_set(const Facet& facet, I* set) {
     const auto [y, fourth] = sorted(b, d);
     const auto [second, third] = sorted(x, y);
     set[0] = first, set[1] = second, set[2] = third, set[3] = fourth;
+    if (first < second && second < third && third < fourth) return 4;
   } else {
     for (int64_t i = 0; i < n; ++i) set[i] = static_cast<I>(facet.node(i));
     if (n > 1) std::sort(set, set + n);
   }
-  bool repeats = false;
-  for (int64_t i = 1; i < n; ++i) repeats |= set[i] == set[i - 1];
-  return repeats ? std::unique(set, set + n) - set : n;
+  return std::unique(set, set + n) - set;
 }
 
 template <typename I, int K>
