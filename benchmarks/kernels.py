@@ -2,17 +2,16 @@
 
     python benchmarks/kernels.py [--points 100000] [--threads 2] [--repeats 7]
 
-knn on uniform points in space and on the cells of a graded airfoil mesh, segment_reduce on its CSR,
-cell_edges on its cells. References: `meshop.ops.reference` (plain torch; all pairs, so neighbours
-are compared on fewer points), scipy's cKDTree (build and query), torch's index_add, numpy's unique.
-Every pair of results is compared before it is timed.
+knn on uniform points in space and on the cells of a graded airfoil mesh, segment_reduce on its CSR.
+References: `meshop.ops.reference` (plain torch; all pairs, so neighbours are compared on fewer
+points), scipy's cKDTree (build and query), torch's index_add. Every pair of results is compared
+before it is timed. Edges and facets of cells: kernels_cells.py.
 """
 
 from __future__ import annotations
 
 import argparse
 
-import numpy as np
 import torch
 from _common import ROOT, interleaved, machine, table, write_json
 from scipy.spatial import cKDTree
@@ -44,7 +43,6 @@ def main() -> None:
         suites[name] = knn_jobs(points, opt.threads)
     suites[f"knn {SMALL} x 3"] = small_knn_jobs(space[:SMALL].contiguous())
     suites |= segment_jobs(cells, g)
-    suites["cell_edges"] = edge_jobs(mesh)
 
     rows, result = [], {}
     for name, jobs in suites.items():
@@ -96,28 +94,6 @@ def segment_jobs(cells: torch.Tensor, g: torch.Generator) -> dict[str, dict]:
         0, rows, values
     )
     return suites
-
-
-def edge_jobs(mesh: meshop.Mesh) -> dict:
-    arrays = [torch.as_tensor(a) for a in (mesh.cell_types, mesh.cell_offsets, mesh.cell_nodes)]
-    if not torch.equal(ops.cell_edges(*arrays), reference.cell_edges(*arrays)):
-        raise SystemExit("cell_edges differs from its reference")
-
-    def with_numpy() -> np.ndarray:
-        """Edges of triangles and quads, the way a script would do it."""
-        size = np.diff(mesh.cell_offsets)
-        pairs = []
-        for k in (3, 4):
-            nodes = mesh.cell_nodes[mesh.cell_offsets[:-1][size == k][:, None] + np.arange(k)]
-            pairs += [nodes[:, [i, (i + 1) % k]] for i in range(k)]
-        return np.unique(np.sort(np.concatenate(pairs), 1), axis=0)
-
-    same(ops.cell_edges(*arrays), torch.as_tensor(with_numpy()))
-    return {
-        "meshop": lambda: ops.cell_edges(*arrays),
-        "plain torch": lambda: reference.cell_edges(*arrays),
-        "numpy unique": with_numpy,
-    }
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> None:

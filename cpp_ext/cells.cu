@@ -1,113 +1,107 @@
-// Unique edges of mixed cells on the GPU: count, scan, fill, sort, unique.
-#include "cells.h"
+// Unique edges of mixed cells on the GPU: count, scan, fill, sort, keep the first of each.
+#include <cub/cub.cuh>
 
-#include <thrust/device_ptr.h>
-#include <thrust/execution_policy.h>
-#include <thrust/scan.h>
-#include <thrust/sort.h>
-#include <thrust/unique.h>
-
-#include <algorithm>
-
-#include "cuda_common.h"
+#include "cell_input_cuda.h"
 
 namespace meshop {
 namespace {
 
-struct Edge {
-  int64_t a, b;
-};
-
-struct Less {
-  __host__ __device__ bool operator()(const Edge& x, const Edge& y) const {
-    return x.a < y.a || (x.a == y.a && x.b < y.b);
-  }
-};
-
-struct Equal {
-  __host__ __device__ bool operator()(const Edge& x, const Edge& y) const {
-    return x.a == y.a && x.b == y.b;
-  }
-};
-
-__global__ void check_nodes_kernel(const int64_t* nodes, int64_t total, int64_t* bad) {
-  for (int64_t i = first_item(); i < total; i += item_stride())
-    if (nodes[i] < 0) *bad = 1;
-}
-
-// counts[m + 1] is the number of edges of cell m that are not collapsed.
-__global__ void count_kernel(const uint8_t* types, const int64_t* offsets, const int64_t* nodes,
-                             int64_t cells, int64_t* counts, int64_t* bad) {
-  for (int64_t m = first_item(); m < cells; m += item_stride()) {
-    const int64_t size = offsets[m + 1] - offsets[m];
-    const int expected = cell_shape(types[m]).nodes;
+// counts[m]: the edges of cell m that are not collapsed.
+__global__ void count_edges_kernel(Cells cells, int64_t* counts) {
+  for (int64_t m = first_item(); m < cells.count; m += item_stride()) {
     int64_t kept = 0;
-    if (expected == -2 || (expected >= 0 && size != expected)) {
-      *bad = 1;
-    } else {
-      for (int64_t j = 0; j < edge_count(types[m], size); ++j) {
-        int64_t a, b;
-        edge_nodes(types[m], size, j, &a, &b);
-        kept += nodes[offsets[m] + a] != nodes[offsets[m] + b];
+    for_each_edge(kDeviceTable, cells, m, [&](int64_t x, int64_t y) { kept += x != y; });
+    counts[m] = kept;
+  }
+}
+
+// An edge is one key, smaller node first, where both fit; else two.
+__global__ void fill_edges_kernel(Cells cells, const int64_t* start, int bits, uint64_t* low,
+                                  uint64_t* high) {
+  for (int64_t m = first_item(); m < cells.count; m += item_stride()) {
+    int64_t at = start[m];
+    for_each_edge(kDeviceTable, cells, m, [&](int64_t x, int64_t y) {
+      if (x == y) return;
+      const uint64_t a = x < y ? x : y, b = x < y ? y : x;
+      if (high) {
+        low[at] = a;
+        high[at] = b;
+      } else {
+        low[at] = a << bits | b;
       }
-    }
-    counts[m + 1] = kept;
+      ++at;
+    });
   }
 }
 
-__global__ void fill_kernel(const uint8_t* types, const int64_t* offsets, const int64_t* nodes,
-                            int64_t cells, const int64_t* start, Edge* edges) {
-  for (int64_t m = first_item(); m < cells; m += item_stride()) {
-    const int64_t size = offsets[m + 1] - offsets[m];
-    Edge* to = edges + start[m];
-    for (int64_t j = 0; j < edge_count(types[m], size); ++j) {
-      int64_t a, b;
-      edge_nodes(types[m], size, j, &a, &b);
-      const int64_t x = nodes[offsets[m] + a], y = nodes[offsets[m] + b];
-      if (x != y) *to++ = x < y ? Edge{x, y} : Edge{y, x};
-    }
+__global__ void mark_first_kernel(const uint64_t* low, const uint64_t* high, int64_t count,
+                                  int64_t* first) {
+  for (int64_t i = first_item(); i <= count; i += item_stride())
+    first[i] = i < count && (i == 0 || low[i] != low[i - 1] || (high && high[i] != high[i - 1]));
+}
+
+__global__ void write_edges_kernel(const uint64_t* low, const uint64_t* high, int64_t count,
+                                   int bits, const int64_t* place, int64_t* out) {
+  for (int64_t i = first_item(); i < count; i += item_stride()) {
+    const int64_t p = place[i];
+    if (place[i + 1] == p) continue;
+    out[2 * p] = high ? low[i] : low[i] >> bits;
+    out[2 * p + 1] = high ? high[i] : low[i] & ((uint64_t(1) << bits) - 1);
   }
 }
 
-Tensor cell_edges(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) {
-  const torch::stable::accelerator::DeviceGuard guard(cell_nodes.get_device_index());
-  STD_TORCH_CHECK(cell_types.scalar_type() == ScalarType::Byte && cell_types.dim() == 1,
-                  "cell_types must be 1-D uint8");
-  check_indices(cell_offsets, "cell_offsets", 1);
-  check_indices(cell_nodes, "cell_nodes", 1);
-  const int64_t cells = cell_types.numel(), total = cell_nodes.numel();
-  STD_TORCH_CHECK(cell_offsets.numel() == cells + 1, "cell_offsets must have cells + 1 entries");
-  const Tensor t = torch::stable::contiguous(cell_types);
-  const Tensor o = torch::stable::contiguous(cell_offsets);
-  const Tensor k = torch::stable::contiguous(cell_nodes);
-  check_rowptr_cuda(o, cells, total, "cell_offsets must rise from 0 to the number of cell_nodes");
-  if (cells == 0) return empty_of(k, {0, 2}, ScalarType::Long);
+uint64_t* keys(const Tensor& t) {
+  return t.numel() ? static_cast<uint64_t*>(t.mutable_data_ptr()) : nullptr;
+}
 
-  const cudaStream_t stream = current_stream(k);
-  const auto policy = thrust::cuda::par.on(stream);
-  const uint8_t* types = static_cast<const uint8_t*>(t.const_data_ptr());
-  const Flag bad(k, stream);
-  Tensor start = torch::stable::new_zeros(k, {cells + 1}, ScalarType::Long);
-  check_nodes_kernel<<<blocks_for(total + 1), kThreads, 0, stream>>>(indices(k), total, bad.raised);
+Tensor cell_edges(Tensor types, Tensor offsets, Tensor nodes, std::optional<Tensor> faces,
+                  std::optional<Tensor> face_offsets) {
+  const torch::stable::accelerator::DeviceGuard guard(nodes.get_device_index());
+  const DeviceCells in = checked_device_cells(types, offsets, nodes, faces, face_offsets, true);
+  const cudaStream_t stream = in.stream;
+  const int64_t cells = in.cells.count;
+  Tensor counts = torch::stable::new_zeros(nodes, {cells + 1}, ScalarType::Long);
+  count_edges_kernel<<<blocks_for(cells + 1), kThreads, 0, stream>>>(in.cells,
+                                                                     mutable_indices(counts));
   STD_CUDA_KERNEL_LAUNCH_CHECK();
-  bad.check("cell_nodes must not be negative");
-  count_kernel<<<blocks_for(cells), kThreads, 0, stream>>>(types, indices(o), indices(k), cells,
-                                                           mutable_indices(start), bad.raised);
+  int64_t count = 0, kept = 0;
+  const Tensor start = running_sum(counts, stream, &count);
+  if (count == 0) return empty_of(nodes, {0, 2}, ScalarType::Long);
+
+  const int bits = in.node_bits();
+  const bool packed = bits <= 32;
+  Tensor low = new_indices(nodes, count), high = new_indices(nodes, packed ? 0 : count);
+  Tensor low_sorted = new_indices(nodes, count), high_sorted = new_indices(nodes, packed ? 0 : count);
+  fill_edges_kernel<<<blocks_for(cells), kThreads, 0, stream>>>(in.cells, indices(start), bits,
+                                                                keys(low), keys(high));
   STD_CUDA_KERNEL_LAUNCH_CHECK();
-  bad.check("a cell has a type without known edges, or not its type's number of nodes");
-  thrust::inclusive_scan(policy, mutable_indices(start), mutable_indices(start) + cells + 1,
-                         mutable_indices(start));
-  const int64_t count = read_back(indices(start) + cells, stream);
-  Tensor all = empty_of(k, {count, 2}, ScalarType::Long);
-  if (count == 0) return all;
-  Edge* edges = static_cast<Edge*>(all.mutable_data_ptr());
-  fill_kernel<<<blocks_for(cells), kThreads, 0, stream>>>(types, indices(o), indices(k), cells,
-                                                          indices(start), edges);
+  if (packed) {
+    with_storage(nodes, [&](void* storage, size_t& bytes) {
+      return cub::DeviceRadixSort::SortKeys(storage, bytes, keys(low), keys(low_sorted), count, 0,
+                                            2 * bits, stream);
+    });
+  } else {  // by the larger node, then, keeping that order, by the smaller one
+    with_storage(nodes, [&](void* storage, size_t& bytes) {
+      return cub::DeviceRadixSort::SortPairs(storage, bytes, keys(high), keys(high_sorted), keys(low),
+                                             keys(low_sorted), count, 0, bits, stream);
+    });
+    std::swap(low, low_sorted);
+    std::swap(high, high_sorted);
+    with_storage(nodes, [&](void* storage, size_t& bytes) {
+      return cub::DeviceRadixSort::SortPairs(storage, bytes, keys(low), keys(low_sorted), keys(high),
+                                             keys(high_sorted), count, 0, bits, stream);
+    });
+  }
+  Tensor first = new_indices(nodes, count + 1);
+  mark_first_kernel<<<blocks_for(count + 1), kThreads, 0, stream>>>(
+      keys(low_sorted), keys(high_sorted), count, mutable_indices(first));
   STD_CUDA_KERNEL_LAUNCH_CHECK();
-  thrust::sort(policy, edges, edges + count, Less());
-  const int64_t kept = thrust::unique(policy, edges, edges + count, Equal()) - edges;
-  // A view would be an alias of a larger buffer; edges are kept for long.
-  return torch::stable::clone(torch::stable::narrow(all, 0, 0, kept));
+  const Tensor place = running_sum(first, stream, &kept);
+  Tensor out = empty_of(nodes, {kept, 2}, ScalarType::Long);
+  write_edges_kernel<<<blocks_for(count), kThreads, 0, stream>>>(
+      keys(low_sorted), keys(high_sorted), count, bits, indices(place), mutable_indices(out));
+  STD_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
 }
 
 }  // namespace

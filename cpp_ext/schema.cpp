@@ -17,7 +17,6 @@ STABLE_TORCH_LIBRARY(meshop, m) {
   m.def(
       "segment_reduce_backward(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
       "str reduce) -> Tensor");
-  m.def("cell_edges(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor");
   m.def(
       "farthest_points(Tensor points, Tensor? ptr, Tensor? counts, SymInt count, Tensor? start) "
       "-> (Tensor dist2, Tensor index, Tensor out_ptr)");
@@ -28,4 +27,11 @@ STABLE_TORCH_LIBRARY(meshop, m) {
       "voxel_mean(Tensor points, Tensor group, Tensor order, Tensor rowptr) "
       "-> (Tensor mean, Tensor nearest)");
   m.def("voxel_mean_backward(Tensor grad, Tensor group, Tensor rowptr) -> Tensor");
+  m.def(
+      "cell_edges(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
+      "Tensor? face_offsets) -> Tensor");
+  m.def(
+      "cell_facets(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
+      "Tensor? face_offsets, int dim) "
+      "-> (Tensor ptr, Tensor nodes, Tensor owner, Tensor neighbor, Tensor further)");
 }

@@ -74,6 +74,11 @@ def _edges(mesh: Mesh, location: str, n_nodes: int) -> tuple[Tensor, Tensor]:
             torch.as_tensor(mesh.cell_types),
             torch.as_tensor(mesh.cell_offsets),
             torch.as_tensor(mesh.cell_nodes),
+            *(
+                torch.as_tensor(part)
+                for part in (mesh.faces, mesh.face_offsets)
+                if part is not None
+            ),
         )
     both = torch.cat([pairs, pairs.flip(1)])
     order = torch.argsort(both[:, 1] * n_nodes + both[:, 0])

@@ -1,15 +1,14 @@
-"""Mesh: storage, memory safety, regions, geometry and quality (numpy only)."""
+"""Mesh: storage, memory safety, regions, geometry and quality (numpy; facets call an op)."""
 
-from ._cells import (
+from ..celltypes import (
     CELL_TYPES,
     CODES,
     CURVED_HEXAHEDRA,
-    DIM,
     POLYGON,
     POLYHEDRON,
-    SIZE,
     CellType,
 )
+from ._cells import DIM, SIZE
 from ._faces import is_node, parse_faces
 from ._facets import Facets
 from ._mesh import REGION_KINDS, Mesh, Region

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ._cells import CELL_TYPES, PIXEL, CellType
+from ..celltypes import CELL_TYPES, PIXEL, CellType
 
 if TYPE_CHECKING:
     from ._mesh import Mesh

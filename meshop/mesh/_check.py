@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..celltypes import CELL_TYPES, POLYHEDRON
 from ..errors import MeshError
-from ._cells import CELL_TYPES, DIM, MIN_SIZE, POLYHEDRON, SIZE
+from ._cells import DIM, MIN_SIZE, SIZE
 from ._faces import is_node, parse_faces
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..celltypes import CONVEX_POINT_SET, POLYHEDRON, TRIANGLE_STRIP
 from ._blocks import Block, chunks
-from ._cells import CONVEX_POINT_SET, POLYHEDRON, TRIANGLE_STRIP
 from ._faces import parse_faces
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..celltypes import CELL_TYPES, CODES
 from ..errors import MeshError
 from . import _facets, _geometry
-from ._cells import CELL_TYPES, CODES, DIM
+from ._cells import DIM
 from ._check import check
 from ._quality import QualityReport, quality
 

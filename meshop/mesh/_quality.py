@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..celltypes import CONVEX_POINT_SET, POLYHEDRON, WEDGES
 from . import _geometry
 from ._blocks import chunks
-from ._cells import CONVEX_POINT_SET, DIM, POLYHEDRON, WEDGES
+from ._cells import DIM
 
 if TYPE_CHECKING:
     from ._mesh import Mesh

@@ -5,19 +5,21 @@ with the same results; ``ops.compiled`` says which. All are known to autograd an
 """
 
 from ._library import MeshopWarning, compiled
-from .cells import cell_edges
+from .cells import CellFacets, cell_edges, cell_facets
 from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
 from .sampling import FarthestPoints, Voxels, farthest_points, voxel_downsample
 from .segments import segment_reduce
 
 __all__ = [
+    "CellFacets",
     "FarthestPoints",
     "MeshopWarning",
     "Neighbors",
     "RadiusNeighbors",
     "Voxels",
     "cell_edges",
+    "cell_facets",
     "compiled",
     "farthest_points",
     "knn",

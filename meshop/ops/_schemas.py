@@ -14,7 +14,6 @@ SCHEMAS: dict[str, str] = {
     "segment_reduce": "(Tensor values, Tensor rowptr, str reduce) -> (Tensor out, Tensor arg)",
     "segment_reduce_backward": "(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
     "str reduce) -> Tensor",
-    "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor",
     "farthest_points": "(Tensor points, Tensor? ptr, Tensor? counts, SymInt count, Tensor? start) "
     "-> (Tensor dist2, Tensor index, Tensor out_ptr)",
     "voxel_groups": "(Tensor points, Tensor? ptr, Tensor size, Tensor origin) "
@@ -22,4 +21,9 @@ SCHEMAS: dict[str, str] = {
     "voxel_mean": "(Tensor points, Tensor group, Tensor order, Tensor rowptr) "
     "-> (Tensor mean, Tensor nearest)",
     "voxel_mean_backward": "(Tensor grad, Tensor group, Tensor rowptr) -> Tensor",
+    "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
+    "Tensor? face_offsets) -> Tensor",
+    "cell_facets": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
+    "Tensor? face_offsets, int dim) "
+    "-> (Tensor ptr, Tensor nodes, Tensor owner, Tensor neighbor, Tensor further)",
 }

@@ -55,6 +55,26 @@ def test_edges_are_receiver_sorted_and_symmetric():
         assert n == 0 or len(graph.x) == 18 * 3 + 36
 
 
+def test_polyhedra_have_the_edges_of_the_cells_they_stand_for():
+    plain = box(3, hole=True)
+    faces = plain.cell_nodes.reshape(-1, 4)[:, [[0, 1, 3], [1, 2, 3], [2, 0, 3], [0, 2, 1]]]
+    stream = np.full((plain.n_cells, 17), 3)
+    stream[:, 0] = 4
+    stream[:, 1:].reshape(-1, 4, 4)[:, :, 1:] = faces
+    poly = Mesh(
+        plain.points,
+        np.full(plain.n_cells, 42),
+        plain.cell_offsets,
+        plain.cell_nodes,
+        faces=stream.ravel(),
+        face_offsets=np.arange(1, plain.n_cells + 1) * 17,
+    )
+    for location in ("point", "cell"):
+        spec = GraphSpec(dim=3, edges=True, location=location)
+        one, other = (build_graph(mesh, {}, spec) for mesh in (plain, poly))
+        assert torch.equal(one.edge_index, other.edge_index)
+
+
 def test_mirror_image_is_the_parity():
     mesh = ring(48, layers=8)
     image = mesh.copy()

@@ -6,13 +6,14 @@ kernels' own order, so that the two agree to the last bit.
 """
 
 from ._common import rows_of
-from .cells import cell_edges
+from .cells import cell_edges, cell_facets
 from .neighbors import dist2_backward, knn, radius
 from .sampling import farthest_points, voxel_groups, voxel_mean, voxel_mean_backward
 from .segments import segment_reduce, segment_reduce_backward
 
 __all__ = [
     "cell_edges",
+    "cell_facets",
     "dist2_backward",
     "farthest_points",
     "knn",

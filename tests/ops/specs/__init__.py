@@ -2,8 +2,18 @@
 
 from . import cells as _cells
 from . import neighbors, sampling, segments
-from ._inputs import boxes, cells, cloud, graded, lattice, ptr
+from ._inputs import beside, boxes, cells, cloud, graded, lattice, polyhedra, ptr
 
 SPECS = neighbors.SPECS | segments.SPECS | _cells.SPECS | sampling.SPECS
 
-__all__ = ["SPECS", "boxes", "cells", "cloud", "graded", "lattice", "ptr"]
+__all__ = [
+    "SPECS",
+    "beside",
+    "boxes",
+    "cells",
+    "cloud",
+    "graded",
+    "lattice",
+    "polyhedra",
+    "ptr",
+]

@@ -39,6 +39,30 @@ def cells(*blocks: tuple[int, list[list[int]]]) -> tuple[torch.Tensor, ...]:
     )
 
 
+def polyhedra(*mesh: list[list[int]]) -> tuple[torch.Tensor, ...]:
+    """Polyhedra from their faces: the arguments of `cells`, faces and face_offsets."""
+    types, offsets, nodes = cells((42, [sorted({n for face in one for n in face}) for one in mesh]))
+    stream, ends = [], []
+    for one in mesh:
+        stream += [len(one), *(v for face in one for v in (len(face), *face))]
+        ends.append(len(stream))
+    return types, offsets, nodes, torch.tensor(stream, dtype=torch.int64), torch.tensor(ends)
+
+
+def beside(*meshes: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Meshes as one, cell after cell; those of three arrays have no polyhedra."""
+    types, offsets, nodes, faces, ends = [], [torch.zeros(1, dtype=torch.int64)], [], [], []
+    for mesh in (cells(), *meshes):
+        types.append(mesh[0])
+        offsets.append(mesh[1][1:] + sum(map(len, nodes)))
+        nodes.append(mesh[2])
+        solid = len(mesh) > 3
+        ends.append(mesh[4] + sum(map(len, faces)) if solid else torch.full_like(mesh[1][1:], -1))
+        faces += [mesh[3]] if solid else []
+    faces.append(torch.empty(0, dtype=torch.int64))
+    return tuple(torch.cat(part) for part in (types, offsets, nodes, faces, ends))
+
+
 def boxes(side: int) -> tuple[torch.Tensor, ...]:
     """side^3 hexahedra."""
     n = side + 1

@@ -1,0 +1,52 @@
+// Cells as the CUDA kernels take them: every value checked, on the device.
+#pragma once
+
+#include <algorithm>
+
+#include "cells.h"
+#include "cuda_common.h"
+
+namespace meshop {
+
+namespace {
+__constant__ CellTable kDeviceTable = table::make();
+}
+
+struct DeviceCells {
+  Cells cells;
+  int64_t nodes = 0;       // node numbers are below this
+  bool present[256] = {};  // which types occur
+  cudaStream_t stream;
+
+  // What `cells` points into.
+  Tensor types, offsets, cell_nodes, faces, face_begin;
+
+  int node_bits() const {  // enough for `nodes` itself
+    int bits = 1;
+    while (bits < 64 && static_cast<uint64_t>(nodes) >> bits) ++bits;
+    return bits;
+  }
+};
+
+// Throws where a value is out of range; edges: also where the edges of a type are not known.
+DeviceCells checked_device_cells(const Tensor& types, const Tensor& offsets, const Tensor& nodes,
+                                 const std::optional<Tensor>& faces,
+                                 const std::optional<Tensor>& face_offsets, bool edges);
+
+// Calls one of CUB's algorithms, which asks for memory first: call(storage, bytes).
+template <typename F>
+void with_storage(const Tensor& like, F&& call) {
+  size_t bytes = 0;
+  STD_CUDA_CHECK(call(nullptr, bytes));
+  Tensor storage = empty_of(like, {static_cast<int64_t>(bytes) + 1}, ScalarType::Byte);
+  STD_CUDA_CHECK(call(storage.mutable_data_ptr(), bytes));
+}
+
+inline Tensor new_indices(const Tensor& like, int64_t count) {
+  return empty_of(like, {count}, ScalarType::Long);
+}
+
+// counts (n + 1, the last one 0) to where each one begins; returns the sum.
+Tensor running_sum(const Tensor& counts, cudaStream_t stream, int64_t* sum);
+
+}  // namespace meshop
