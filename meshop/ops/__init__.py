@@ -6,18 +6,23 @@ with the same results; ``ops.compiled`` says which. All are known to autograd an
 
 from ._library import MeshopWarning, compiled
 from .cells import cell_edges
+from .gather import CsrTranspose, csr_transpose, gather_reduce
 from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
-from .segments import segment_reduce
+from .segments import segment_reduce, segment_softmax
 
 __all__ = [
+    "CsrTranspose",
     "MeshopWarning",
     "Neighbors",
     "RadiusNeighbors",
     "cell_edges",
     "compiled",
+    "csr_transpose",
+    "gather_reduce",
     "knn",
     "radius",
     "rows_of",
     "segment_reduce",
+    "segment_softmax",
 ]
