@@ -132,11 +132,19 @@ def near_errors(case: AirfoilCase, predicted: dict[str, np.ndarray]) -> dict[str
     return out
 
 
-def interleaved(jobs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median seconds of each job, run in turns so that a busy machine is fair to all."""
+def interleaved(
+    jobs: dict[str, Callable[[], Any]], repeats: int, settle: bool = False
+) -> dict[str, float]:
+    """Median seconds of each job, run in turns so that a busy machine is fair to all.
+
+    settle: each timed call follows one that is not, as in a loop. Virtual machines give free memory
+    back to their host within seconds, and asking for it again takes longer than most kernels.
+    """
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(repeats + 1):
         for name, job in jobs.items():
+            if settle:
+                job()
             start = time.perf_counter()
             job()
             if turn:  # the first turn warms up

@@ -11,7 +11,7 @@ namespace meshop {
 struct GatherInput {
   Tensor x, weight, rowptr, index, order;  // contiguous; undefined where not given
   int64_t rows, entries, channels, heads = 1;
-  bool mean;
+  bool mean, weighted, ordered;
 
   GatherInput(const Tensor& values, const std::optional<Tensor>& weights, const Tensor& ptr,
               const Tensor& to, const std::optional<Tensor>& places, bool transposed,
@@ -22,6 +22,8 @@ struct GatherInput {
     STD_TORCH_CHECK(ptr.numel() >= 1, "rowptr must have at least one entry");
     STD_TORCH_CHECK(reduce == "sum" || reduce == "mean", "reduce must be sum or mean, got ", reduce);
     mean = reduce == "mean";
+    weighted = weights.has_value();
+    ordered = places.has_value();
     rows = ptr.numel() - 1;
     entries = to.numel();
     channels = trailing(values);
@@ -46,10 +48,11 @@ struct GatherInput {
 
 struct DotInput {
   Tensor a, b, rowptr, index;
-  int64_t rows, entries, channels;
+  int64_t rows, entries, channels, heads;
 
-  DotInput(const Tensor& left, const Tensor& right, int64_t heads, const Tensor& ptr,
-           const Tensor& to) {
+  DotInput(const Tensor& left, const Tensor& right, int64_t parts, const Tensor& ptr,
+           const Tensor& to)
+      : heads(parts) {
     check_indices(ptr, "rowptr", 1);
     check_indices(to, "index", 1);
     STD_TORCH_CHECK(left.dim() >= 1 && right.dim() >= 1 && ptr.numel() == left.size(0) + 1,

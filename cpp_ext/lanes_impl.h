@@ -1,34 +1,12 @@
-// Blocks of channels in vector registers, and a choice of instruction set when the library runs.
+// Blocks of channels in vector registers, for the instruction set that the including file is being
+// compiled for; see each_isa.h. No include guard: that is the point.
 //
 // A kernel is a struct whose run<N, K>(begin, end, c) works on channels c to c + N * K, K vectors of
-// N lanes; `run_lanes` calls it for all channels with the widest vectors of the machine. A channel is
-// a lane, and its sum goes front to back, so the width of the vectors does not show in the result.
-#pragma once
-
-#include <torch/headeronly/util/BFloat16.h>
-#include <torch/headeronly/util/Half.h>
-
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <type_traits>
-
-// Every function here is inlined: no vector ever crosses a call.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wpsabi"
-#endif
-
-#define MESHOP_INLINE inline __attribute__((always_inline))
-#define MESHOP_UNROLL _Pragma("GCC unroll 8")
+// N lanes; `run_lanes` calls it for all channels with vectors of kBytes. A channel is a lane, and its
+// sum goes front to back, so the width of the vectors does not show in the result.
 
 namespace meshop {
-
-using torch::headeronly::BFloat16;
-using torch::headeronly::Half;
-
-// What sums of T are carried in.
-template <typename T>
-using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
+namespace MESHOP_ISA {
 
 template <typename W, int N>
 struct LanesOf {
@@ -63,19 +41,19 @@ MESHOP_INLINE To convert(const From& from) {
 }
 
 template <int N>
-MESHOP_INLINE void load(Lanes<float, N>& v, const float* from) {
+MESHOP_INLINE void load_lanes(Lanes<float, N>& v, const float* from) {
   std::memcpy(&v, from, sizeof(v));
 }
 template <int N>
-MESHOP_INLINE void load(Lanes<double, N>& v, const double* from) {
+MESHOP_INLINE void load_lanes(Lanes<double, N>& v, const double* from) {
   std::memcpy(&v, from, sizeof(v));
 }
 template <int N>
-MESHOP_INLINE void store(const Lanes<float, N>& v, float* to) {
+MESHOP_INLINE void store_lanes(const Lanes<float, N>& v, float* to) {
   std::memcpy(to, &v, sizeof(v));
 }
 template <int N>
-MESHOP_INLINE void store(const Lanes<double, N>& v, double* to) {
+MESHOP_INLINE void store_lanes(const Lanes<double, N>& v, double* to) {
   std::memcpy(to, &v, sizeof(v));
 }
 
@@ -93,13 +71,13 @@ MESHOP_INLINE void store_half_bits(const Lanes<uint32_t, N>& bits, void* to) {
 }
 
 template <int N>
-MESHOP_INLINE void load(Lanes<float, N>& v, const BFloat16* from) {
+MESHOP_INLINE void load_lanes(Lanes<float, N>& v, const BFloat16* from) {
   v = bits_as<Lanes<float, N>>(load_half_bits<N>(from) << 16);
 }
 
 // To the nearest, ties to even, as torch rounds.
 template <int N>
-MESHOP_INLINE void store(const Lanes<float, N>& v, BFloat16* to) {
+MESHOP_INLINE void store_lanes(const Lanes<float, N>& v, BFloat16* to) {
   using U = Lanes<uint32_t, N>;
   const U bits = bits_as<U>(v);
   const U rounded = (bits + ((bits >> 16) & 1u) + 0x7FFFu) >> 16;
@@ -108,7 +86,7 @@ MESHOP_INLINE void store(const Lanes<float, N>& v, BFloat16* to) {
 
 // The arithmetic of torch/headeronly/util/Half.h, a lane each.
 template <int N>
-MESHOP_INLINE void load(Lanes<float, N>& v, const Half* from) {
+MESHOP_INLINE void load_lanes(Lanes<float, N>& v, const Half* from) {
   using U = Lanes<uint32_t, N>;
   using F = Lanes<float, N>;
   const U word = load_half_bits<N>(from) << 16;
@@ -119,7 +97,7 @@ MESHOP_INLINE void load(Lanes<float, N>& v, const Half* from) {
 }
 
 template <int N>
-MESHOP_INLINE void store(const Lanes<float, N>& v, Half* to) {
+MESHOP_INLINE void store_lanes(const Lanes<float, N>& v, Half* to) {
   using U = Lanes<uint32_t, N>;
   using F = Lanes<float, N>;
   const U word = bits_as<U>(v), twice = word + word, sign = word & 0x80000000u;
@@ -142,11 +120,11 @@ struct Block {
   }
   template <typename T>
   MESHOP_INLINE void load(const T* from) {
-    MESHOP_UNROLL for (int k = 0; k < K; ++k) meshop::load<N>(v[k], from + k * N);
+    MESHOP_UNROLL for (int k = 0; k < K; ++k) load_lanes<N>(v[k], from + k * N);
   }
   template <typename T>
   MESHOP_INLINE void store(T* to) const {
-    MESHOP_UNROLL for (int k = 0; k < K; ++k) meshop::store<N>(v[k], to + k * N);
+    MESHOP_UNROLL for (int k = 0; k < K; ++k) store_lanes<N>(v[k], to + k * N);
   }
 };
 
@@ -173,67 +151,14 @@ MESHOP_INLINE void walk_lanes(const Kernel& kernel, int64_t begin, int64_t end, 
   }
 }
 
-// A job's at<Bytes>() runs with vectors of that many bytes: the machine's widest.
-#if defined(__x86_64__) && defined(__GNUC__)
-#define MESHOP_X86 1
-template <typename Job>
-__attribute__((target("arch=x86-64-v4"))) void at_v4(const Job& job) {
-  job.template at<64>();
-}
-template <typename Job>
-__attribute__((target("arch=x86-64-v3"))) void at_v3(const Job& job) {
-  job.template at<32>();
-}
-#endif
-
-// The machine's vectors in bytes, or narrower ones where MESHOP_VECTOR_BYTES asks for them.
-inline int vector_bytes() {
-  static const int bytes = [] {
-    int widest = 16;
-#ifdef MESHOP_X86
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("bmi2"))
-      widest = 32;
-    if (widest == 32 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-      widest = 64;
-#endif
-    const char* asked = std::getenv("MESHOP_VECTOR_BYTES");
-    const int most = asked ? std::atoi(asked) : widest;
-    while (widest > 16 && widest > most) widest /= 2;
-    return widest;
-  }();
-  return bytes;
-}
-
-template <typename Job>
-void dispatch(const Job& job) {
-#ifdef MESHOP_X86
-  if (vector_bytes() == 64) return at_v4(job);
-  if (vector_bytes() == 32) return at_v3(job);
-#endif
-  job.template at<16>();
-}
-
 // The channels in `groups` equal parts; no block of channels lies across two.
 template <typename Kernel>
-struct ChannelJob {
-  const Kernel* kernel;
-  int64_t begin, end, channels, groups;
-
-  template <int Bytes>
-  MESHOP_INLINE void at() const {
-    const int64_t width = channels / groups;
-    for (int64_t g = 0; g < groups; ++g)
-      walk_lanes<Bytes>(*kernel, begin, end, g * width, (g + 1) * width);
-  }
-};
-
-template <typename Kernel>
 void run_lanes(const Kernel& kernel, int64_t begin, int64_t end, int64_t channels,
-               int64_t groups = 1) {
-  dispatch(ChannelJob<Kernel>{&kernel, begin, end, channels, groups});
+               int64_t groups) {
+  const int64_t width = channels / groups;
+  for (int64_t g = 0; g < groups; ++g)
+    walk_lanes<kBytes>(kernel, begin, end, g * width, (g + 1) * width);
 }
 
+}  // namespace MESHOP_ISA
 }  // namespace meshop
