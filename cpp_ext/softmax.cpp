@@ -1,5 +1,8 @@
 // Softmax over CSR segments, its gradient, and the gradient of logsumexp, which is a softmax too.
+#include "softmax.h"
+
 #include "row_tasks.h"
+#include "softmax_input.h"
 
 #define MESHOP_KERNELS "softmax_impl.h"
 #include "each_isa.h"
@@ -7,57 +10,38 @@
 namespace meshop {
 namespace {
 
-struct Segments {
-  Tensor values, rowptr;
-  int64_t rows, channels;
-
-  Segments(const Tensor& v, const Tensor& p)
-      : values(torch::stable::contiguous(v)), rowptr(torch::stable::contiguous(p)) {
-    STD_TORCH_CHECK(v.dim() >= 1, "values must have shape (E, ...)");
-    check_indices(p, "rowptr", 1);
-    STD_TORCH_CHECK(p.numel() >= 1, "rowptr must have at least one entry");
-    rows = p.numel() - 1;
-    channels = trailing(v);
-    check_rowptr(indices(rowptr), rows, v.size(0), "rowptr");
-  }
-};
-
-Tensor scaled_softmax(const Segments& s, const Tensor* scale) {
-  Tensor out = large_empty(s.values, shape_with(s.values, s.values.size(0)),
-                           s.values.scalar_type());
-  const int64_t* at = indices(s.rowptr);
-  with_floating(s.values.scalar_type(), [&](auto zero) {
+Tensor scaled_softmax(const SoftmaxInput& in, const Tensor* scale) {
+  const int64_t* at = indices(in.rowptr);
+  check_rowptr(at, in.rows, in.values.size(0), "rowptr");
+  Tensor out = large_empty(in.values, shape_with(in.values, in.values.size(0)),
+                           in.values.scalar_type());
+  with_floating(out.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    MESHOP_PICK(softmax_rows<T>)(data<T>(s.values), at, s.rows, s.channels,
+    MESHOP_PICK(softmax_rows<T>)(data<T>(in.values), at, in.rows, in.channels,
                                  scale ? data<T>(*scale) : nullptr, mutable_data<T>(out));
   });
   return out;
 }
 
 Tensor segment_softmax(Tensor values, Tensor rowptr) {
-  return scaled_softmax(Segments(values, rowptr), nullptr);
+  return scaled_softmax(SoftmaxInput(values, rowptr), nullptr);
 }
 
 Tensor segment_logsumexp_backward(Tensor grad, Tensor values, Tensor rowptr) {
-  const Segments s(values, rowptr);
-  STD_TORCH_CHECK(grad.scalar_type() == values.scalar_type() && grad.dim() == values.dim() &&
-                      grad.size(0) == s.rows && trailing(grad) == s.channels,
-                  "grad must have one row per segment, shaped as values");
-  const Tensor g = torch::stable::contiguous(grad);
-  return scaled_softmax(s, &g);
+  const SoftmaxInput in(values, rowptr);
+  const Tensor g = in.matching(grad, in.rows);
+  return scaled_softmax(in, &g);
 }
 
 Tensor segment_softmax_backward(Tensor grad, Tensor out, Tensor rowptr) {
-  const Segments s(out, rowptr);
-  STD_TORCH_CHECK(grad.scalar_type() == out.scalar_type() && grad.dim() == out.dim() &&
-                      grad.size(0) == out.size(0) && trailing(grad) == s.channels,
-                  "grad must be shaped as out");
-  const Tensor g = torch::stable::contiguous(grad);
+  const SoftmaxInput in(out, rowptr);
+  const Tensor g = in.matching(grad, out.size(0));
+  const int64_t* at = indices(in.rowptr);
+  check_rowptr(at, in.rows, out.size(0), "rowptr");
   Tensor result = large_empty(g, shape_with(g, g.size(0)), g.scalar_type());
-  const int64_t* at = indices(s.rowptr);
   with_floating(g.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    MESHOP_PICK(softmax_grad_rows<T>)(data<T>(g), data<T>(s.values), at, s.rows, s.channels,
+    MESHOP_PICK(softmax_grad_rows<T>)(data<T>(g), data<T>(in.values), at, in.rows, in.channels,
                                       mutable_data<T>(result));
   });
   return result;
