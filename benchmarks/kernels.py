@@ -2,10 +2,10 @@
 
     python benchmarks/kernels.py [--points 100000] [--threads 2] [--repeats 7]
 
-knn on uniform points in space and on the cells of a graded airfoil mesh, segment_reduce on its CSR,
-cell_edges on its cells. References: `meshop.ops.reference` (plain torch; all pairs, so neighbours
-are compared on fewer points), scipy's cKDTree (build and query), torch's index_add, numpy's unique.
-Every pair of results is compared before it is timed.
+knn on uniform points in space and on the cells of a graded airfoil mesh, cell_edges on its cells.
+References: `meshop.ops.reference` (plain torch; all pairs, so neighbours are compared on fewer
+points), scipy's cKDTree (build and query), numpy's unique. Every pair of results is compared before
+it is timed. Segment reductions have a benchmark of their own, kernels_segments.py.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ def main() -> None:
     for name, points in ((f"knn {opt.points} x 3", space), (f"knn {len(cells)} cells x 2", cells)):
         suites[name] = knn_jobs(points, opt.threads)
     suites[f"knn {SMALL} x 3"] = small_knn_jobs(space[:SMALL].contiguous())
-    suites |= segment_jobs(cells, g)
     suites["cell_edges"] = edge_jobs(mesh)
 
     rows, result = [], {}
@@ -76,26 +75,6 @@ def small_knn_jobs(points: torch.Tensor) -> dict:
     if not torch.equal(ops.knn(points, K).index, plain()[2]):
         raise SystemExit("knn differs from its reference")
     return {"meshop": lambda: ops.knn(points, K), "plain torch": plain}
-
-
-def segment_jobs(cells: torch.Tensor, g: torch.Generator) -> dict[str, dict]:
-    near = ops.knn(cells, K)
-    values = torch.randn(len(near.index), 64, generator=g)
-    rows, out = near.receivers, torch.zeros(len(cells), 64)
-    suites = {}
-    for how in ("sum", "mean", "max"):
-        same(
-            ops.segment_reduce(values, near.rowptr, how),
-            reference.segment_reduce(values, near.rowptr, how)[0],
-        )
-        suites[f"segment_{how} {len(values)} x 64"] = {
-            "meshop": lambda how=how: ops.segment_reduce(values, near.rowptr, how),
-            "plain torch": lambda how=how: reference.segment_reduce(values, near.rowptr, how),
-        }
-    suites[f"segment_sum {len(values)} x 64"]["torch index_add"] = lambda: out.zero_().index_add_(
-        0, rows, values
-    )
-    return suites
 
 
 def edge_jobs(mesh: meshop.Mesh) -> dict:

@@ -1,5 +1,5 @@
-// Compiles the file MESHOP_KERNELS once for each instruction set, each time in a namespace of its own
-// (MESHOP_ISA) and for vectors of kBytes; `MESHOP_PICK` chooses among them. To be included after
+// Compiles the file MESHOP_KERNELS once for each instruction set, each time in a namespace of its
+// own (MESHOP_ISA) and for vectors of kBytes; `MESHOP_PICK` chooses among them. To be included after
 // every other header: what those define may be shared with code for lesser machines.
 //
 // Attributes on a function would not do: the compiler takes vectors apart for the plain machine

@@ -40,8 +40,8 @@ __global__ void gather_kernel(const T* x, const T* weight, const int64_t* order,
   }
 }
 
-// out[e, h] = dot of a[row of e] and b[index[e]] in head h: `group` neighbouring threads (a power of
-// two, at most a warp) take every group-th channel, and add theirs in pairs.
+// out[e, h] = dot of a[row of e] and b[index[e]] in head h: `group` neighbouring threads (a power
+// of two, at most a warp) take every group-th channel, and add theirs in pairs.
 template <typename T>
 __global__ void gather_dot_kernel(const T* a, const T* b, const int64_t* rowptr,
                                   const int64_t* index, int64_t rows, int64_t entries,

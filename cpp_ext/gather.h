@@ -20,8 +20,8 @@ struct GatherInput {
     check_indices(ptr, "rowptr", 1);
     check_indices(to, "index", 1);
     STD_TORCH_CHECK(ptr.numel() >= 1, "rowptr must have at least one entry");
-    STD_TORCH_CHECK(reduce == "sum" || reduce == "mean", "reduce must be sum or mean, got ", reduce);
     mean = reduce == "mean";
+    STD_TORCH_CHECK(mean || reduce == "sum", "reduce must be sum or mean, got ", reduce);
     weighted = weights.has_value();
     ordered = places.has_value();
     rows = ptr.numel() - 1;

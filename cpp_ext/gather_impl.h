@@ -28,17 +28,17 @@ struct GatherRows {
   bool mean;
   Out* out;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     const T* from = x + c;
     const T* factor = weight ? weight + c / (channels / heads) : nullptr;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = rows.begin[i], last = rows.end[i];
       if (last - first > rows.longest) continue;
-      Block<Carried, N, K> sum, value;
+      Block<Carried, N, K, M> sum, value;
       sum.fill(0);
       for (int64_t e = first; e < last; ++e) {
-        prefetch<N * K * sizeof(T)>(from + index[std::min(e + kAhead, entries - 1)] * channels);
+        prefetch<M * sizeof(T)>(from + index[std::min(e + kAhead, entries - 1)] * channels);
         value.load(from + index[e] * channels);
         if (factor) {
           const auto w = static_cast<Carried>(factor[(order ? order[e] : e) * heads]);
@@ -55,20 +55,55 @@ struct GatherRows {
   }
 };
 
+// The sum of an array's vectors, and of a vector's lanes, by adding halves.
+template <typename W, int N, int K>
+MESHOP_INLINE W fold(const Lanes<W, N> (&v)[K]) {
+  if constexpr (K > 1) {
+    Lanes<W, N> half[K / 2];
+    MESHOP_UNROLL for (int k = 0; k < K / 2; ++k) half[k] = v[k] + v[k + K / 2];
+    return fold<W, N, K / 2>(half);
+  } else if constexpr (N > 1) {
+    Lanes<W, N / 2> half[2];
+    std::memcpy(half, v, sizeof(half));
+    return fold<W, N / 2, 2>(half);
+  } else {
+    return v[0];
+  }
+}
+
 // out[e] = dot of a[row of e] and b[index[e]] in each head. Channel c of a head is added to lane
-// c % kLanes and the lanes are then added in pairs: an order that no vector width changes.
-template <typename T>
+// c % L, and the lanes are then folded: an order that no vector width changes.
+template <typename T, int L>
 struct DotRows {
   using Carried = Wide<T>;
-  static constexpr int kLanes = 64 / sizeof(Carried);
   const T *a, *b;
   const int64_t *rowptr, *index;
-  int64_t rows, begin, end, entries, channels, heads;
+  int64_t rows, entries, channels, heads;
   T* out;
 
-  void run() const {
-    constexpr int n = kBytes / sizeof(Carried), vectors = kLanes / n;
-    const int64_t width = channels / heads, whole = width / kLanes * kLanes;
+  static MESHOP_INLINE Carried dot(const T* left, const T* right, int64_t width) {
+    constexpr int most = kBytes / sizeof(Carried), n = most < L ? most : L, vectors = L / n;
+    Block<Carried, n, vectors, L> sum, one, other;
+    sum.fill(0);
+    int64_t c = 0;
+    for (; c + L <= width; c += L) {
+      one.load(left + c);
+      other.load(right + c);
+      MESHOP_UNROLL for (int k = 0; k < vectors; ++k) sum.v[k] += one.v[k] * other.v[k];
+    }
+    if (c < width) {
+      T first[L] = {}, second[L] = {};
+      std::copy(left + c, left + width, first);
+      std::copy(right + c, right + width, second);
+      one.load(first);
+      other.load(second);
+      MESHOP_UNROLL for (int k = 0; k < vectors; ++k) sum.v[k] += one.v[k] * other.v[k];
+    }
+    return fold<Carried, n, vectors>(sum.v);
+  }
+
+  void run(int64_t begin, int64_t end) const {
+    const int64_t width = channels / heads;
     int64_t i = row_at(rowptr, rows, begin);
     for (int64_t e = begin; e < end; ++i) {
       const T* left = a + i * channels;
@@ -77,24 +112,8 @@ struct DotRows {
         for (int64_t c = 0; c < channels; c += 64 / static_cast<int64_t>(sizeof(T)))
           __builtin_prefetch(ahead + c);
         const T* right = b + index[e] * channels;
-        for (int64_t h = 0; h < heads; ++h) {
-          const int64_t from = h * width;
-          Block<Carried, n, vectors> sum, one, other;
-          sum.fill(0);
-          for (int64_t c = from; c < from + whole; c += kLanes) {
-            one.load(left + c);
-            other.load(right + c);
-            MESHOP_UNROLL for (int k = 0; k < vectors; ++k) sum.v[k] += one.v[k] * other.v[k];
-          }
-          Carried lanes[kLanes];
-          sum.store(lanes);
-          for (int64_t c = from + whole; c < from + width; ++c)
-            lanes[c - from - whole] +=
-                static_cast<Carried>(left[c]) * static_cast<Carried>(right[c]);
-          for (int step = kLanes / 2; step > 0; step /= 2)
-            for (int k = 0; k < step; ++k) lanes[k] += lanes[k + step];
-          out[e * heads + h] = static_cast<T>(lanes[0]);
-        }
+        for (int64_t h = 0; h < heads; ++h)
+          out[e * heads + h] = static_cast<T>(dot(left + h * width, right + h * width, width));
       }
     }
   }
@@ -120,12 +139,20 @@ void gather_rows(const GatherInput& in, T* out) {
   add_pieces(tall, rowptr, sums.data(), in.channels, in.mean, out);
 }
 
+template <typename T, int L>
+void dot_rows_by(const DotInput& in, int64_t begin, int64_t end, T* out) {
+  DotRows<T, L>{data<T>(in.a), data<T>(in.b), indices(in.rowptr), indices(in.index), in.rows,
+                in.entries,    in.channels,   in.heads,           out}
+      .run(begin, end);
+}
+
 template <typename T>
 void dot_rows(const DotInput& in, int64_t begin, int64_t end, T* out) {
-  DotRows<T>{data<T>(in.a), data<T>(in.b), indices(in.rowptr), indices(in.index), in.rows,
-             begin,         end,           in.entries,         in.channels,       in.heads,
-             out}
-      .run();
+  const int64_t width = in.channels / in.heads;
+  if (width > 8 && sizeof(Wide<T>) == 4) return dot_rows_by<T, 16>(in, begin, end, out);
+  if (width > 4) return dot_rows_by<T, 8>(in, begin, end, out);
+  if (width > 1) return dot_rows_by<T, 4>(in, begin, end, out);
+  dot_rows_by<T, 1>(in, begin, end, out);
 }
 
 }  // namespace MESHOP_ISA

@@ -1,9 +1,9 @@
 // Blocks of channels in vector registers, for the instruction set that the including file is being
 // compiled for; see each_isa.h. No include guard: that is the point.
 //
-// A kernel is a struct whose run<N, K>(begin, end, c) works on channels c to c + N * K, K vectors of
-// N lanes; `run_lanes` calls it for all channels with vectors of kBytes. A channel is a lane, and its
-// sum goes front to back, so the width of the vectors does not show in the result.
+// A kernel is a struct whose run<N, K, M>(begin, end, c) works on channels c to c + M, in K vectors
+// of N lanes; `run_lanes` calls it for all channels with vectors of kBytes. A channel is a lane, and
+// its sum goes front to back, so the width of the vectors does not show in the result.
 
 namespace meshop {
 namespace MESHOP_ISA {
@@ -109,8 +109,9 @@ MESHOP_INLINE void store_lanes(const Lanes<float, N>& v, Half* to) {
   store_half_bits<N>((sign >> 16) | (twice > (U{} + 0xFF000000u) ? U{} + 0x7E00u : finite), to);
 }
 
-// K vectors of N lanes, of what sums of T are carried in.
-template <typename W, int N, int K>
+// M channels in K vectors of N lanes, of what sums are carried in. Only a single vector may have
+// lanes to spare; they hold 0 when loaded.
+template <typename W, int N, int K, int M>
 struct Block {
   using V = Lanes<W, N>;
   V v[K];
@@ -120,11 +121,27 @@ struct Block {
   }
   template <typename T>
   MESHOP_INLINE void load(const T* from) {
-    MESHOP_UNROLL for (int k = 0; k < K; ++k) load_lanes<N>(v[k], from + k * N);
+    if constexpr (M == N * K) {
+      MESHOP_UNROLL for (int k = 0; k < K; ++k) load_lanes<N>(v[k], from + k * N);
+    } else {
+      v[0] = V{};
+      MESHOP_UNROLL for (int m = 0; m < M; ++m) {
+        W one;
+        load_lanes<1>(one, from + m);
+        v[0][m] = one;
+      }
+    }
   }
   template <typename T>
   MESHOP_INLINE void store(T* to) const {
-    MESHOP_UNROLL for (int k = 0; k < K; ++k) store_lanes<N>(v[k], to + k * N);
+    if constexpr (M == N * K) {
+      MESHOP_UNROLL for (int k = 0; k < K; ++k) store_lanes<N>(v[k], to + k * N);
+    } else {
+      MESHOP_UNROLL for (int m = 0; m < M; ++m) {
+        const W one = v[0][m];
+        store_lanes<1>(one, to + m);
+      }
+    }
   }
 };
 
@@ -135,19 +152,22 @@ MESHOP_INLINE void walk_lanes(const Kernel& kernel, int64_t begin, int64_t end, 
   constexpr int n = Bytes / sizeof(typename Kernel::Carried);
   constexpr int most = Kernel::kVectors;
   int64_t c = from;
-  for (; c + most * n <= to; c += most * n) kernel.template run<n, most>(begin, end, c);
+  for (; c + most * n <= to; c += most * n)
+    kernel.template run<n, most, most * n>(begin, end, c);
   if constexpr (most > 4)
-    if (c + 4 * n <= to) kernel.template run<n, 4>(begin, end, c), c += 4 * n;
+    if (c + 4 * n <= to) kernel.template run<n, 4, 4 * n>(begin, end, c), c += 4 * n;
   if constexpr (most > 2)
-    if (c + 2 * n <= to) kernel.template run<n, 2>(begin, end, c), c += 2 * n;
-  if (c + n <= to) kernel.template run<n, 1>(begin, end, c), c += n;
+    if (c + 2 * n <= to) kernel.template run<n, 2, 2 * n>(begin, end, c), c += 2 * n;
+  if (c + n <= to) kernel.template run<n, 1, n>(begin, end, c), c += n;
   if (c == to) return;
   if constexpr (Bytes > 16) {
     walk_lanes<Bytes / 2>(kernel, begin, end, c, to);
   } else {
-    if (to - c == 3) kernel.template run<1, 3>(begin, end, c);
-    if (to - c == 2) kernel.template run<1, 2>(begin, end, c);
-    if (to - c == 1) kernel.template run<1, 1>(begin, end, c);
+    if constexpr (n > 2) {
+      if (to - c == 3) kernel.template run<n, 1, 3>(begin, end, c);
+      if (to - c == 2) kernel.template run<n, 1, 2>(begin, end, c);
+    }
+    if (to - c == 1) kernel.template run<n, 1, 1>(begin, end, c);
   }
 }
 

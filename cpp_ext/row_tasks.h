@@ -15,8 +15,8 @@ inline int64_t task_count(int64_t values) {
   return std::min<int64_t>(std::max<int64_t>(1, values / kTaskValues), 1 << 16);
 }
 
-// `run` for [begin, end) in tiles of some `values_each` * (end of tile - begin of tile) values, each
-// for all channels, so that a second block of channels finds the tile in cache.
+// `run` for [begin, end), which hold some `values_each` values each, in tiles: each tile for all
+// channels, so that a second block of channels finds it in cache.
 template <typename Kernel>
 void run_tiles(const Kernel& kernel, int64_t begin, int64_t end, double values_each,
                int64_t channels, int64_t groups = 1) {
@@ -50,8 +50,9 @@ void for_rows(const Kernel& kernel, const int64_t* rowptr, int64_t rows, int64_t
   const int64_t tasks = task_count((rows + rowptr[rows]) * channels);
   const double each = static_cast<double>((rows + rowptr[rows]) * channels) / rows;
   torch::stable::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
-    run_tiles(kernel, task_row(rowptr, rows, begin, tasks), task_row(rowptr, rows, end, tasks), each,
-              channels, groups);
+    const int64_t first = task_row(rowptr, rows, begin, tasks);
+    const int64_t last = task_row(rowptr, rows, end, tasks);
+    run_tiles(kernel, first, last, each, channels, groups);
   });
 }
 

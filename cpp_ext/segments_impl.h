@@ -18,18 +18,18 @@ struct ExtremeRows {
   T* out;
   int64_t* arg;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     using I = Lanes<Int<Carried>, N>;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = rows.begin[i], last = rows.end[i];
       if (last - first > rows.longest) continue;
       int64_t* to = arg + i * channels + c;
-      Block<Carried, N, K> best, value;
+      Block<Carried, N, K, M> best, value;
       if (first == last) {
         best.fill(0);
         best.store(out + i * channels + c);
-        for (int j = 0; j < N * K; ++j) to[j] = none;
+        for (int j = 0; j < M; ++j) to[j] = none;
         continue;
       }
       I at[K];  // from the first entry; a row here is at most kPiece long
@@ -48,7 +48,7 @@ struct ExtremeRows {
       best.store(out + i * channels + c);
       Int<Carried> steps[N * K];
       std::memcpy(steps, at, sizeof(steps));
-      for (int j = 0; j < N * K; ++j) to[j] = first + steps[j];
+      for (int j = 0; j < M; ++j) to[j] = first + steps[j];
     }
   }
 };
@@ -64,13 +64,13 @@ struct SpreadRows {
   bool mean;
   T* out;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     int64_t i = row_at(rowptr, rows, begin);
     for (int64_t e = begin; e < end; ++i) {
       const int64_t stop = std::min(end, rowptr[i + 1]);
       if (e == stop) continue;
-      Block<Carried, N, K> share;
+      Block<Carried, N, K, M> share;
       share.load(grad + i * channels + c);
       if (mean) {
         const auto count = static_cast<Carried>(rowptr[i + 1] - rowptr[i]);
@@ -92,7 +92,7 @@ struct WinnerRows {
   T* out;
   std::atomic<bool>* bad;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     using I = Lanes<Int<Carried>, N>;
     int64_t i = row_at(rowptr, rows, begin);
@@ -100,9 +100,9 @@ struct WinnerRows {
       const int64_t start = e, stop = std::min(end, rowptr[i + 1]);
       if (e == stop) continue;
       const int64_t* winner = arg + i * channels + c;
-      Int<Carried> steps[N * K];
+      Int<Carried> steps[N * K] = {};
       bool outside = false;
-      for (int j = 0; j < N * K; ++j) {
+      for (int j = 0; j < M; ++j) {
         const int64_t at = winner[j];
         outside |= at < rowptr[i] || at >= rowptr[i + 1];
         // Entries [start, stop) are at most a tile, so the step fits.
@@ -111,7 +111,7 @@ struct WinnerRows {
       if (outside) bad->store(true, std::memory_order_relaxed);
       I at[K];
       std::memcpy(at, steps, sizeof(steps));
-      Block<Carried, N, K> g, share;
+      Block<Carried, N, K, M> g, share;
       g.load(grad + i * channels + c);
       for (; e < stop; ++e) {
         const auto step = static_cast<Int<Carried>>(e - start);
@@ -124,7 +124,8 @@ struct WinnerRows {
 };
 
 template <typename T>
-void sum_rows(const T* x, const int64_t* rowptr, int64_t rows, int64_t channels, bool mean, T* out) {
+void sum_rows(const T* x, const int64_t* rowptr, int64_t rows, int64_t channels, bool mean,
+              T* out) {
   for_rows(SumRows<T, T>{x, short_rows(rowptr), channels, mean, out}, rowptr, rows, channels);
   const LongRows tall(rowptr, rows);
   if (tall.count() == 0) return;
@@ -144,7 +145,8 @@ void extreme_rows(const T* x, const int64_t* rowptr, int64_t rows, int64_t chann
   if (count == 0) return;
   std::vector<T> best(pieces * channels), top(count * channels);
   std::vector<int64_t> at(pieces * channels), piece(count * channels);
-  for_pieces(Kernel{x, tall.of_entries(), channels, none, best.data(), at.data()}, pieces, channels);
+  for_pieces(Kernel{x, tall.of_entries(), channels, none, best.data(), at.data()}, pieces,
+             channels);
   for_pieces(Kernel{best.data(), tall.of_pieces(), channels, none, top.data(), piece.data()}, count,
              channels);
   for (int64_t k = 0; k < count; ++k)

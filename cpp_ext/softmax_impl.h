@@ -9,9 +9,9 @@ namespace meshop {
 namespace MESHOP_ISA {
 
 // A row's largest value and the sum of exp(value - shift), with shift_of(largest).
-template <typename W, int N, int K>
+template <typename W, int N, int K, int M>
 struct Exponents {
-  Block<W, N, K> top, sum;
+  Block<W, N, K, M> top, sum;
 
   // The largest itself; where all are -inf, 0, which leaves a sum of 0 instead of NaN.
   static MESHOP_INLINE Lanes<W, N> shift_of(const Lanes<W, N>& top) {
@@ -19,7 +19,7 @@ struct Exponents {
     return top == V{} - static_cast<W>(__builtin_inf()) ? V{} : top;
   }
 
-  MESHOP_INLINE void raise(const Block<W, N, K>& value) {
+  MESHOP_INLINE void raise(const Block<W, N, K, M>& value) {
     MESHOP_UNROLL for (int k = 0; k < K; ++k) {
       const auto v = value.v[k], old = top.v[k];
       top.v[k] = (v > old) | (v != v) ? v : old;
@@ -28,7 +28,7 @@ struct Exponents {
 
   template <typename T>
   MESHOP_INLINE void of_entries(const T* x, int64_t first, int64_t last, int64_t channels) {
-    Block<W, N, K> value;
+    Block<W, N, K, M> value;
     top.fill(-static_cast<W>(__builtin_inf()));
     for (int64_t e = first; e < last; ++e) {
       value.load(x + e * channels);
@@ -44,7 +44,7 @@ struct Exponents {
 
   MESHOP_INLINE void of_pieces(const W* tops, const W* sums, int64_t first, int64_t last,
                                int64_t channels) {
-    Block<W, N, K> value, part;
+    Block<W, N, K, M> value, part;
     top.fill(-static_cast<W>(__builtin_inf()));
     for (int64_t p = first; p < last; ++p) {
       value.load(tops + p * channels);
@@ -63,7 +63,7 @@ struct Exponents {
   MESHOP_INLINE void store_log(T* out) const {
     using V = Lanes<W, N>;
     const V infinity = V{} + static_cast<W>(__builtin_inf());
-    Block<W, N, K> value;
+    Block<W, N, K, M> value;
     MESHOP_UNROLL for (int k = 0; k < K; ++k) {
       const V total = shift_of(top.v[k]) + log_lanes<W, N>(sum.v[k]);
       value.v[k] = top.v[k] == infinity ? infinity : total;
@@ -76,7 +76,7 @@ struct Exponents {
   MESHOP_INLINE void store_shares(const T* x, int64_t first, int64_t last, int64_t channels,
                                   const T* scale, T* out) const {
     using V = Lanes<W, N>;
-    Block<W, N, K> value, factor;
+    Block<W, N, K, M> value, factor;
     factor.fill(1);
     if (scale) factor.load(scale);
     for (int64_t e = first; e < last; ++e) {
@@ -100,11 +100,11 @@ struct LogSumExpRows {
   int64_t channels;
   T* out;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     for (int64_t i = begin; i < end; ++i) {
       if (rows.end[i] - rows.begin[i] > rows.longest) continue;
-      Exponents<Carried, N, K> row;
+      Exponents<Carried, N, K, M> row;
       row.of_entries(x + c, rows.begin[i], rows.end[i], channels);
       row.store_log(out + i * channels + c);
     }
@@ -122,12 +122,12 @@ struct SoftmaxRows {
   const T* scale;
   T* out;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = rows.begin[i], last = rows.end[i];
       if (last - first > rows.longest) continue;
-      Exponents<Carried, N, K> row;
+      Exponents<Carried, N, K, M> row;
       row.of_entries(x + c, first, last, channels);
       row.store_shares(x + c, first, last, channels, scale ? scale + i * channels + c : nullptr,
                        out + c);
@@ -145,10 +145,10 @@ struct ExponentsOfPieces {
   int64_t channels;
   Carried *tops, *sums;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     for (int64_t p = begin; p < end; ++p) {
-      Exponents<Carried, N, K> piece;
+      Exponents<Carried, N, K, M> piece;
       piece.of_entries(x + c, pieces.begin[p], pieces.end[p], channels);
       piece.top.store(tops + p * channels + c);
       piece.sum.store(sums + p * channels + c);
@@ -166,10 +166,10 @@ struct ExponentsOfRows {
   int64_t channels;
   W *tops, *sums, *logs;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     for (int64_t i = begin; i < end; ++i) {
-      Exponents<W, N, K> row;
+      Exponents<W, N, K, M> row;
       row.of_pieces(piece_tops + c, piece_sums + c, rows.begin[i], rows.end[i], channels);
       row.top.store(tops + i * channels + c);
       row.sum.store(sums + i * channels + c);
@@ -190,11 +190,11 @@ struct SoftmaxOfPieces {
   const T* scale;
   T* out;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     for (int64_t p = begin; p < end; ++p) {
       const int64_t k = tall->owner(p);
-      Exponents<Carried, N, K> row;
+      Exponents<Carried, N, K, M> row;
       row.top.load(tops + k * channels + c);
       row.sum.load(sums + k * channels + c);
       row.store_shares(x + c, tall->begin[p], tall->end[p], channels,
@@ -255,20 +255,21 @@ struct SoftmaxGradRows {
   int64_t channels;
   T* out;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = rows.begin[i], last = rows.end[i];
       if (last - first > rows.longest) continue;
-      Block<Carried, N, K> dot;
+      Block<Carried, N, K, M> dot;
       add(first, last, c, dot);
       apply(first, last, c, dot);
     }
   }
 
-  template <int N, int K>
-  MESHOP_INLINE void add(int64_t first, int64_t last, int64_t c, Block<Carried, N, K>& dot) const {
-    Block<Carried, N, K> g, p;
+  template <int N, int K, int M>
+  MESHOP_INLINE void add(int64_t first, int64_t last, int64_t c,
+                         Block<Carried, N, K, M>& dot) const {
+    Block<Carried, N, K, M> g, p;
     dot.fill(0);
     for (int64_t e = first; e < last; ++e) {
       g.load(grad + e * channels + c);
@@ -277,10 +278,10 @@ struct SoftmaxGradRows {
     }
   }
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void apply(int64_t first, int64_t last, int64_t c,
-                           const Block<Carried, N, K>& dot) const {
-    Block<Carried, N, K> g, p;
+                           const Block<Carried, N, K, M>& dot) const {
+    Block<Carried, N, K, M> g, p;
     for (int64_t e = first; e < last; ++e) {
       g.load(grad + e * channels + c);
       p.load(share + e * channels + c);
@@ -299,10 +300,10 @@ struct SoftmaxGradPieces {
   const LongRows* tall;
   Carried* dots;  // (pieces, channels) written, or (rows, channels) read
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     for (int64_t p = begin; p < end; ++p) {
-      Block<Carried, N, K> dot;
+      Block<Carried, N, K, M> dot;
       if constexpr (Dots) {
         whole.add(tall->begin[p], tall->end[p], c, dot);
         dot.store(dots + p * whole.channels + c);

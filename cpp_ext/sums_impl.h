@@ -14,12 +14,12 @@ struct SumRows {
   bool mean;
   Out* out;
 
-  template <int N, int K>
+  template <int N, int K, int M>
   MESHOP_INLINE void run(int64_t begin, int64_t end, int64_t c) const {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = rows.begin[i], last = rows.end[i];
       if (last - first > rows.longest) continue;
-      Block<Carried, N, K> sum, value;
+      Block<Carried, N, K, M> sum, value;
       sum.fill(0);
       for (int64_t e = first; e < last; ++e) {
         value.load(x + e * channels + c);
