@@ -34,4 +34,18 @@ STABLE_TORCH_LIBRARY(meshop, m) {
       "cell_facets(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
       "Tensor? face_offsets, int dim) "
       "-> (Tensor ptr, Tensor nodes, Tensor owner, Tensor neighbor, Tensor further)");
+  m.def("cell_edges(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor");
+
+  m.def("segment_softmax(Tensor values, Tensor rowptr) -> Tensor");
+  m.def("segment_softmax_backward(Tensor grad, Tensor out, Tensor rowptr) -> Tensor");
+  m.def("segment_logsumexp_backward(Tensor grad, Tensor values, Tensor rowptr) -> Tensor");
+  m.def(
+      "csr_transpose(Tensor rowptr, Tensor index, SymInt num_columns) "
+      "-> (Tensor rowptr_t, Tensor index_t, Tensor order_t)");
+  m.def(
+      "gather_reduce(Tensor x, Tensor? weight, Tensor rowptr, Tensor index, Tensor? order, "
+      "Tensor? rowptr_t, Tensor? index_t, Tensor? order_t, str reduce) -> Tensor");
+  m.def(
+      "gather_dot(Tensor a, Tensor b, SymInt heads, Tensor rowptr, Tensor index, "
+      "Tensor? rowptr_t, Tensor? index_t, Tensor? order_t) -> Tensor");
 }

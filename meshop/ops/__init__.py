@@ -14,6 +14,14 @@ from .segments import segment_reduce
 __all__ = [
     "CellFacets",
     "FarthestPoints",
+from .cells import cell_edges
+from .gather import CsrTranspose, csr_transpose, gather_reduce
+from .neighbors import Neighbors, RadiusNeighbors, knn, radius
+from .reference import rows_of
+from .segments import segment_reduce, segment_softmax
+
+__all__ = [
+    "CsrTranspose",
     "MeshopWarning",
     "Neighbors",
     "RadiusNeighbors",
@@ -22,9 +30,12 @@ __all__ = [
     "cell_facets",
     "compiled",
     "farthest_points",
+    "csr_transpose",
+    "gather_reduce",
     "knn",
     "radius",
     "rows_of",
     "segment_reduce",
     "voxel_downsample",
+    "segment_softmax",
 ]

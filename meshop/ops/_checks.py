@@ -41,6 +41,16 @@ def rowptr_values(rowptr: Tensor, total: int, name: str, of: str) -> None:
         )
 
 
+def index_values(index: Tensor, limit: int, name: str, of: str) -> None:
+    """Says which index is outside [0, limit), if any."""
+    outside = ((index < 0) | (index >= limit)).nonzero()
+    if len(outside):
+        e = int(outside[0])
+        raise IndexError(
+            f"{name}[{e}]: expected 0 <= index < {limit}, the number of {of}, found {int(index[e])}"
+        )
+
+
 def explained(call: Callable[[], Any], explain: Callable[[], None]) -> Any:
     """Runs ``call``; where it fails, ``explain`` looks at the values and raises in plain words.
 

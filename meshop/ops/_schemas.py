@@ -26,4 +26,14 @@ SCHEMAS: dict[str, str] = {
     "cell_facets": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
     "Tensor? face_offsets, int dim) "
     "-> (Tensor ptr, Tensor nodes, Tensor owner, Tensor neighbor, Tensor further)",
+    "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor",
+    "segment_softmax": "(Tensor values, Tensor rowptr) -> Tensor",
+    "segment_softmax_backward": "(Tensor grad, Tensor out, Tensor rowptr) -> Tensor",
+    "segment_logsumexp_backward": "(Tensor grad, Tensor values, Tensor rowptr) -> Tensor",
+    "csr_transpose": "(Tensor rowptr, Tensor index, SymInt num_columns) "
+    "-> (Tensor rowptr_t, Tensor index_t, Tensor order_t)",
+    "gather_reduce": "(Tensor x, Tensor? weight, Tensor rowptr, Tensor index, Tensor? order, "
+    "Tensor? rowptr_t, Tensor? index_t, Tensor? order_t, str reduce) -> Tensor",
+    "gather_dot": "(Tensor a, Tensor b, SymInt heads, Tensor rowptr, Tensor index, "
+    "Tensor? rowptr_t, Tensor? index_t, Tensor? order_t) -> Tensor",
 }

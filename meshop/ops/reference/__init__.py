@@ -16,12 +16,32 @@ __all__ = [
     "cell_facets",
     "dist2_backward",
     "farthest_points",
+from .cells import cell_edges
+from .gather import csr_transpose, gather_dot, gather_reduce
+from .neighbors import dist2_backward, knn, radius
+from .segments import (
+    segment_logsumexp_backward,
+    segment_reduce,
+    segment_reduce_backward,
+    segment_softmax,
+    segment_softmax_backward,
+)
+
+__all__ = [
+    "cell_edges",
+    "csr_transpose",
+    "dist2_backward",
+    "gather_dot",
+    "gather_reduce",
     "knn",
     "radius",
     "rows_of",
+    "segment_logsumexp_backward",
     "segment_reduce",
     "segment_reduce_backward",
     "voxel_groups",
     "voxel_mean",
     "voxel_mean_backward",
+    "segment_softmax",
+    "segment_softmax_backward",
 ]

@@ -20,3 +20,13 @@ def rows_of(rowptr: Tensor, total: int) -> Tensor:
     """The row of each CSR entry, (E,)."""
     rows = torch.arange(rowptr.numel() - 1, device=rowptr.device)
     return torch.repeat_interleave(rows, rowptr.diff(), output_size=total)
+
+
+def wide(values: Tensor) -> Tensor:
+    """``values`` in the type that sums of them are carried in."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
+def per_row(counts: Tensor, like: Tensor) -> Tensor:
+    """``counts`` (N,) shaped to divide ``like`` (N, ...)."""
+    return counts.reshape(-1, *[1] * (like.dim() - 1))

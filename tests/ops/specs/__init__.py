@@ -5,6 +5,10 @@ from . import neighbors, sampling, segments
 from ._inputs import beside, boxes, cells, cloud, graded, lattice, polyhedra, ptr
 
 SPECS = neighbors.SPECS | segments.SPECS | _cells.SPECS | sampling.SPECS
+from . import gather, neighbors, segments
+from ._inputs import boxes, cells, cloud, graded, lattice, ptr
+
+SPECS = neighbors.SPECS | segments.SPECS | gather.SPECS | _cells.SPECS
 
 __all__ = [
     "SPECS",
