@@ -5,6 +5,7 @@ with the same results; ``ops.compiled`` says which. All are known to autograd an
 """
 
 from ._library import MeshopWarning, compiled
+from .attention import edge_attention
 from .cells import cell_edges
 from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
@@ -16,6 +17,7 @@ __all__ = [
     "RadiusNeighbors",
     "cell_edges",
     "compiled",
+    "edge_attention",
     "knn",
     "radius",
     "rows_of",

@@ -15,4 +15,11 @@ SCHEMAS: dict[str, str] = {
     "segment_reduce_backward": "(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
     "str reduce) -> Tensor",
     "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor",
+    "edge_attention": "(Tensor query, Tensor key, Tensor value, Tensor index, Tensor rowptr, "
+    "Tensor? bias, Tensor? coords, Tensor? centers, float scale) "
+    "-> (Tensor out, Tensor out_coords, Tensor lse)",
+    "edge_attention_backward": "(Tensor grad, Tensor grad_coords, Tensor grad_lse, Tensor query, "
+    "Tensor key, Tensor value, Tensor index, Tensor rowptr, Tensor? bias, Tensor? coords, "
+    "Tensor? centers, Tensor lse, float scale) -> (Tensor grad_query, Tensor grad_key, "
+    "Tensor grad_value, Tensor grad_bias, Tensor to_coords, Tensor to_centers)",
 }

@@ -6,6 +6,7 @@ kernels' own order, so that the two agree to the last bit.
 """
 
 from ._common import rows_of
+from .attention import edge_attention, edge_attention_backward
 from .cells import cell_edges
 from .neighbors import dist2_backward, knn, radius
 from .segments import segment_reduce, segment_reduce_backward
@@ -13,6 +14,8 @@ from .segments import segment_reduce, segment_reduce_backward
 __all__ = [
     "cell_edges",
     "dist2_backward",
+    "edge_attention",
+    "edge_attention_backward",
     "knn",
     "radius",
     "rows_of",
