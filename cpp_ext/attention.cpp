@@ -30,7 +30,7 @@ struct Attend {
     Scratch(const AttentionShape& s, int64_t stride, int64_t lanes)
         : query(s.heads * padded<W>(s.depth)),
           sum(s.heads * padded<W>(s.width)),
-          moved(s.space * stride),
+          moved(s.heads * s.space),
           weight(padded<W>(kEdgeTile * stride)),
           peak(lanes),
           total(lanes),
@@ -67,6 +67,7 @@ struct Attend {
     for (int64_t k = e + kEdgesAhead; k < std::min(e + edges + kEdgesAhead, shape.edges); ++k) {
       fetch(key.row(index[k]), shape.heads * shape.depth);
       fetch(value.row(index[k]), shape.heads * shape.width);
+      if (coords) fetch(coords + index[k] * shape.space, shape.space);
     }
     scores(s.query.data(), key, index + e, edges, stride, s.weight.data());
     if (!bias) return;
@@ -103,18 +104,24 @@ struct Attend {
     }
     if (!again) return;
     gather_heads(s.sum.data(), s.shrink.data(), shape.heads, padded<W>(shape.width), s.sum.data());
-    for (int64_t p = 0; p < shape.space; ++p)
-      for (int64_t h = 0; h < shape.heads; ++h) s.moved[p * stride + h] *= s.shrink[h];
+    for (int64_t h = 0; h < shape.heads; ++h)
+      for (int64_t p = 0; p < shape.space; ++p) s.moved[h * shape.space + p] *= s.shrink[h];
   }
 
   MESHOP_INLINE void move(int64_t i, const int64_t* at, int64_t edges, int64_t stride,
                           Scratch& s) const {
-    for (int64_t k = 0; k < edges; ++k)
-      for (int64_t p = 0; p < shape.space; ++p) {
-        const W gap = coords[at[k] * shape.space + p] - centers[i * shape.space + p];
-        for (int64_t h = 0; h < stride; ++h)
-          s.moved[p * stride + h] += s.weight[k * stride + h] * gap;
+    W* moved = s.moved.data();
+    const W* from = centers + i * shape.space;
+    with_space(shape.space, [&](auto space) MESHOP_INLINE_LAMBDA {
+      for (int64_t k = 0; k < edges; ++k) {
+        const W* weight = s.weight.data() + k * stride;
+        const W* to = coords + at[k] * space;
+        for (int64_t p = 0; p < space; ++p) {
+          const W gap = to[p] - from[p];
+          for (int64_t h = 0; h < shape.heads; ++h) moved[h * space + p] += weight[h] * gap;
+        }
       }
+    });
   }
 
   MESHOP_INLINE void finish(int64_t i, int64_t stride, Scratch& s) const {
@@ -129,7 +136,7 @@ struct Attend {
     for (int64_t h = 0; h < shape.heads; ++h) {
       lse[i * shape.heads + h] = s.peak[h];
       for (int64_t p = 0; p < shape.space; ++p)
-        out_coords[(i * shape.heads + h) * shape.space + p] = s.moved[p * stride + h] * s.shrink[h];
+        out_coords[(i * shape.heads + h) * shape.space + p] = s.moved[h * shape.space + p] * s.shrink[h];
     }
   }
 };

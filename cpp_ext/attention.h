@@ -244,6 +244,18 @@ MESHOP_INLINE Vec<W> fold(const Vec<W>& of, int64_t stride, const Combine& combi
   return v;
 }
 
+// Calls f with the dimension of space, known to the compiler where it is 2 or 3.
+template <typename F>
+MESHOP_INLINE void with_space(int64_t space, const F& f) {
+  if (space == 3)
+    f(std::integral_constant<int64_t, 3>{});
+  else if (space == 2)
+    f(std::integral_constant<int64_t, 2>{});
+  else
+    f(space);
+}
+#define MESHOP_INLINE_LAMBDA __attribute__((always_inline))
+
 // Runs kernel.run(begin, end) as compiled for this machine.
 #ifdef MESHOP_X86
 template <typename Kernel>

@@ -3,7 +3,7 @@
 // with weight p and slope g = d loss / d p, the logit's slope is p (g - sum of p g over the row).
 //
 // Two passes: over the rows, for query, bias and centers, which also leaves each row's
-// (logsumexp, sum of p g) behind; then over the transposed CSR, for key, value and coords. Both look at
+// logsumexp and sum of p g behind; then over the transposed CSR, for key, value and coords. Both look at
 // each edge from the side that they sum on, so that no two threads write to one place.
 #include "attention.h"
 #include "attention_shape.h"
@@ -25,7 +25,7 @@ struct Backward {
   const W *grad_coords, *grad_lse, *lse, *coords, *centers;
   const T* bias;
   const int64_t *index, *rowptr, *row_t, *order_t, *rowptr_t;
-  W* rows;  // (receivers, 2, heads): logsumexp, sum of p g
+  W* rows;  // what is kept of a receiver: logsumexp (heads), sum of p g (heads), push (heads, P)
 
   // Weights and slopes of a tile of edges, and the two nodes' features and sums, spread.
   struct Scratch {
@@ -42,12 +42,18 @@ struct Backward {
           ones(s.heads, W(1)) {}
   };
 
-  // slope[k, h] += grad_coords[i, h] . (coords[j] - centers[i]) for edge k from j to i
-  MESHOP_INLINE void add_coords(int64_t i, int64_t j, W* slope) const {
-    for (int64_t p = 0; p < shape.space; ++p) {
-      const W gap = coords[j * shape.space + p] - centers[i * shape.space + p];
-      for (int64_t h = 0; h < shape.heads; ++h)
-        slope[h] += grad_coords[(i * shape.heads + h) * shape.space + p] * gap;
+  int64_t kept() const { return shape.heads * (2 + shape.space); }
+  // The slopes of row i's out_coords, (heads, P).
+  MESHOP_INLINE const W* push(int64_t i) const { return rows + i * kept() + 2 * shape.heads; }
+
+  // slope[h] += push[h] . (coords[j] - centers[i]) for an edge from j to i
+  template <typename Space>
+  MESHOP_INLINE void add_coords(Space space, int64_t i, int64_t j, W* slope) const {
+    const W *from = centers + i * space, *to = coords + j * space, *along = push(i);
+    for (int64_t h = 0; h < shape.heads; ++h, along += space) {
+      W sum = 0;
+      for (int64_t p = 0; p < space; ++p) sum += along[p] * (to[p] - from[p]);
+      slope[h] += sum;
     }
   }
 
@@ -91,6 +97,9 @@ struct ToReceivers : Backward<T> {
       s.lse[l] = h < shape.heads ? usable(this->lse[i * shape.heads + h])
                                  : std::numeric_limits<W>::infinity();
     }
+    W* kept = this->rows + i * this->kept();
+    for (int64_t c = 0; c < shape.heads * shape.space; ++c)
+      kept[2 * shape.heads + c] = this->grad_coords[i * shape.heads * shape.space + c];
     W* total = s.dot.data();           // sum of p g
     W* whole = s.dot.data() + lanes;  // sum of p
     std::fill(total, total + 2 * lanes, W(0));
@@ -107,7 +116,6 @@ struct ToReceivers : Backward<T> {
     for (int64_t l = 0; l < 2 * lanes; l += kLanes<W>)
       store_vec<W>(fold<W>(load_vec(total + l), stride, Plus{}), total + l);
     centers_of(i, whole);
-    W* kept = this->rows + i * 2 * shape.heads;
     for (int64_t l = 0; l < lanes; ++l) {
       const int64_t h = l % stride;
       if (h < shape.heads) total[l] -= this->grad_lse[i * shape.heads + h];
@@ -137,12 +145,13 @@ struct ToReceivers : Backward<T> {
     }
     scores(s.left.data(), this->key, this->index + e, edges, stride, s.weight.data());
     scores(s.right.data(), this->value, this->index + e, edges, stride, s.slope.data());
-    for (int64_t k = 0; k < edges; ++k) {
-      if (this->bias)
-        for (int64_t h = 0; h < shape.heads; ++h)
-          s.weight[k * stride + h] += static_cast<W>(this->bias[(e + k) * shape.heads + h]);
-      if (shape.space) this->add_coords(i, this->index[e + k], s.slope.data() + k * stride);
-    }
+    for (int64_t k = 0; this->bias && k < edges; ++k)
+      for (int64_t h = 0; h < shape.heads; ++h)
+        s.weight[k * stride + h] += static_cast<W>(this->bias[(e + k) * shape.heads + h]);
+    with_space(shape.space, [&](auto space) MESHOP_INLINE_LAMBDA {
+      for (int64_t k = 0; space && k < edges; ++k)
+        this->add_coords(space, i, this->index[e + k], s.slope.data() + k * stride);
+    });
     for (int64_t v = 0, g = 0; v < used; v += kLanes<W>, g = g + kLanes<W> < lanes ? g + kLanes<W> : 0)
       store_vec<W>(exp_lanes<W, kLanes<W>>(load_vec(s.weight.data() + v) - load_vec(s.lse.data() + g)),
                    s.weight.data() + v);
@@ -169,7 +178,7 @@ struct ToReceivers : Backward<T> {
     for (int64_t p = 0; p < space; ++p) {
       W sum = 0;
       for (int64_t h = 0; h < heads; ++h)
-        sum -= this->grad_coords[(i * heads + h) * space + p] * whole[h];
+        sum -= this->push(i)[h * space + p] * whole[h];
       to_centers[i * space + p] = sum;
     }
   }
@@ -223,22 +232,26 @@ struct ToSenders : Backward<T> {
     for (int64_t k = kEdgesAhead; k < std::min(edges + kEdgesAhead, shape.edges - t); ++k) {
       fetch(this->query.row(at[k]), heads * shape.depth);
       fetch(this->grad.row(at[k]), heads * shape.width);
-      fetch(this->rows + at[k] * 2 * heads, 2 * heads);
+      fetch(this->rows + at[k] * this->kept(), this->kept());
+      if (this->bias) __builtin_prefetch(this->bias + this->order_t[t + k] * heads);
+      if (shape.space) __builtin_prefetch(this->centers + at[k] * shape.space);
     }
     scores(s.left.data(), this->query, at, edges, stride, s.weight.data());
     scores(s.right.data(), this->grad, at, edges, stride, s.slope.data());
     for (int64_t k = 0; k < edges; ++k) {
-      const W* row = this->rows + at[k] * 2 * heads;
+      const W* row = this->rows + at[k] * this->kept();
       for (int64_t h = 0; h < heads; ++h) {
         s.lse[k * stride + h] = row[h];
         s.dot[k * stride + h] = row[heads + h];
       }
-      if (this->bias)
-        for (int64_t h = 0; h < heads; ++h)
-          s.weight[k * stride + h] +=
-              static_cast<W>(this->bias[this->order_t[t + k] * heads + h]);
-      if (shape.space) this->add_coords(at[k], j, s.slope.data() + k * stride);
     }
+    for (int64_t k = 0; this->bias && k < edges; ++k)
+      for (int64_t h = 0; h < heads; ++h)
+        s.weight[k * stride + h] += static_cast<W>(this->bias[this->order_t[t + k] * heads + h]);
+    with_space(shape.space, [&](auto space) MESHOP_INLINE_LAMBDA {
+      for (int64_t k = 0; space && k < edges; ++k)
+        this->add_coords(space, at[k], j, s.slope.data() + k * stride);
+    });
     for (int64_t v = 0; v < used; v += kLanes<W>) {
       const V p = exp_lanes<W, kLanes<W>>(load_vec(s.weight.data() + v) - load_vec(s.lse.data() + v));
       store_vec<W>(p, s.weight.data() + v);
@@ -249,12 +262,14 @@ struct ToSenders : Backward<T> {
 
   MESHOP_INLINE void coords_of(int64_t j, const int64_t* at, int64_t edges, int64_t stride,
                                const Scratch& s) const {
-    const int64_t heads = this->shape.heads, space = this->shape.space;
-    for (int64_t k = 0; k < edges; ++k)
-      for (int64_t h = 0; h < heads; ++h)
-        for (int64_t p = 0; p < space; ++p)
-          to_coords[j * space + p] +=
-              s.weight[k * stride + h] * this->grad_coords[(at[k] * heads + h) * space + p];
+    W* sum = to_coords + j * this->shape.space;
+    with_space(this->shape.space, [&](auto space) MESHOP_INLINE_LAMBDA {
+      for (int64_t k = 0; k < edges; ++k) {
+        const W* along = this->push(at[k]);
+        for (int64_t h = 0; h < this->shape.heads; ++h, along += space)
+          for (int64_t p = 0; p < space; ++p) sum[p] += s.weight[k * stride + h] * along[p];
+      }
+    });
   }
 };
 
@@ -286,7 +301,7 @@ Gradients edge_attention_backward(Tensor grad, Tensor grad_coords, Tensor grad_l
   const Tensor to_bias = empty({s.edges, s.heads}, dtype, bias.has_value());
   const Tensor to_coords = empty({s.senders, s.space}, wide, coords.has_value());
   const Tensor to_centers = empty({s.receivers, s.space}, wide, coords.has_value());
-  const Tensor rows = empty({s.receivers, 2, s.heads}, wide, true);
+  const Tensor rows = empty({s.receivers, s.heads, 2 + s.space}, wide, true);
   const Tensor rowptr_t = empty({s.senders + 1}, ScalarType::Long, true);
   const Tensor row_t = empty({s.edges}, ScalarType::Long, true);
   const Tensor order_t = empty({s.edges}, ScalarType::Long, bias.has_value());
