@@ -15,10 +15,10 @@ that and what numbering at random costs lies the traffic of reading each neighbo
 from __future__ import annotations
 
 import argparse
-import math
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from _common import interleaved, machine, table, write_json
@@ -69,11 +69,16 @@ def main() -> None:
     print(f"{opt.nodes} nodes, {len(index)} edges, {opt.channels} channels, {opt.dtype}, ", end="")
     print(f"{opt.order} order; compiled kernels: {ops.compiled}")
     print(table(rows, ("heads", "what", "who", "ms", "times ours", "limit ms", "times limit")))
-    print(f"copy bandwidth {bandwidth / 1e9:.1f} GB/s; exp evaluations forward {len(index)} x heads")
-    for who in ["meshop"] if TransformerConv is None or opt.no_peers else ["meshop", "pyg"]:
+    print(
+        f"copy bandwidth {bandwidth / 1e9:.1f} GB/s; exp evaluations forward {len(index)} x heads"
+    )
+    peers = [] if TransformerConv is None or opt.no_peers else ["pyg"]
+    for who in ["meshop", *peers] if Path("/proc/self/clear_refs").exists() else []:
         mib = float(subprocess.check_output([sys.executable, *sys.argv, "--memory", who]))
         size = len(index) * opt.channels * torch.finfo(getattr(torch, opt.dtype)).bits / 8 / 2**20
-        print(f"peak memory of forward and backward, {who}: {mib:.0f} MiB; (E, C) is {size:.0f} MiB")
+        print(
+            f"peak memory of forward and backward, {who}: {mib:.0f} MiB; (E, C) is {size:.0f} MiB"
+        )
         result[f"peak MiB, {who}"] = mib
     print(machine())
     write_json(opt.json, {"seconds": result, "bandwidth": bandwidth, "machine": machine()})
@@ -189,25 +194,21 @@ def forward_backward(
 
 
 def growth(opt: argparse.Namespace) -> float:
-    """MiB by which one forward and backward raises this process's peak."""
-    import resource
-
+    """MiB by which one forward and backward raises what this process holds at most."""
     index, rowptr = graph(opt)
     case = Case(index, rowptr, opt.heads[0], opt)
     job = case.ours if opt.memory == "meshop" else case.pyg
     leaves = [x.detach().clone().requires_grad_() for x in case.qkv]
-    small = [x[:1].detach().clone().requires_grad_() for x in case.qkv]  # loads what loads once
-    ops.edge_attention(*small, index[:0], rowptr[:1].repeat(2)).sum().backward()
-    before = resident()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the peak starts over
+    before = status("VmRSS")
     job(*leaves).backward(case.slope)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return peak - before if math.isfinite(before) else peak
+    return status("VmHWM") - before
 
 
-def resident() -> float:
+def status(key: str) -> float:
     with open("/proc/self/status") as file:
-        return next(int(s.split()[1]) / 1024 for s in file if s.startswith("VmRSS"))
+        return next(int(s.split()[1]) / 1024 for s in file if s.startswith(key))
 
 
 if __name__ == "__main__":

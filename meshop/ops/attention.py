@@ -1,6 +1,5 @@
 """Softmax attention over the edges of a graph, without a tensor as large as the edges' channels."""
 
-import math
 from typing import overload
 
 import torch
@@ -86,7 +85,9 @@ def edge_attention(
         _check_like(bias, "bias", (index.shape[0], heads), query.dtype, query.device)
     if receivers is not None and senders is not None:
         wide = torch.float64 if query.dtype == torch.float64 else torch.float32
-        space = senders.shape[-1]
+        if senders.dim() != 2:
+            raise ValueError(f"coords: expected shape (M, P), found {tuple(senders.shape)}")
+        space = senders.shape[1]
         _check_like(senders, "coords", (key.shape[0], space), wide, query.device)
         _check_like(receivers, "coords of receivers", (n, space), wide, query.device)
     if scale is None:

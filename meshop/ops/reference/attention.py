@@ -98,7 +98,9 @@ def edge_attention_backward(
     require(
         grad.shape == (*query.shape[:2], value.shape[2]), "grad must have the shape of the output"
     )
-    require(lse.shape == grad_lse.shape == query.shape[:2], "lse must have shape (receivers, heads)")
+    require(
+        lse.shape == grad_lse.shape == query.shape[:2], "lse must have shape (receivers, heads)"
+    )
     require(
         coords is None or grad_coords.shape == (*query.shape[:2], coords.shape[1]),
         "grad_coords must have shape (receivers, heads, P)",

@@ -30,7 +30,9 @@ def _inputs(
         values = (cloud(rows, heads * channels, 7 * seed + at) - 0.5) / 2
         return values.reshape(rows, heads, channels).to(dtype)
 
-    index = torch.randint(max(senders, 1), (edges,), generator=torch.Generator().manual_seed(seed + 1))
+    index = torch.randint(
+        max(senders, 1), (edges,), generator=torch.Generator().manual_seed(seed + 1)
+    )
     coords, centers = None, None
     if space is not None:
         coords, centers = cloud(senders, space, seed + 2, wide), cloud(n, space, seed + 3, wide)
@@ -69,6 +71,7 @@ _samples = {
     "bfloat16, odd sizes": _inputs(_rows, 4, 3, 5, 9, _bf16, seed=10),
     "bias only": _inputs(_rows, 4, 6, 0, 20, bias=True, seed=11),
     "coords only": _inputs(_rows, 4, 3, 4, 0, space=3, seed=12),
+    "many channels": _inputs(_rows, 4, 1, 270, 300, bias=True, space=3, seed=17),
     "no dimension": _inputs(_rows, 4, 2, 4, 4, space=0, seed=13),
     "long rows": _inputs(ptr(300, 2, 129, 64, 65), 50, 2, 4, 4, bias=True, space=2, seed=14),
     "long rows, float32": _inputs(ptr(200, 64), 50, 3, 8, 4, _f32, space=2, seed=15),
