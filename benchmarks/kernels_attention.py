@@ -3,13 +3,13 @@
     python benchmarks/kernels_attention.py [--nodes 200000] [--degree 6] [--heads 4 1 8]
         [--channels 64] [--order random|mesh] [--dtype float32] [--threads 2] [--repeats 5]
 
-The `degree` nearest neighbours of uniform points in space, numbered at random (neighbours lie anywhere
-in memory: the hardest case) or along a space-filling curve (as meshes mostly are). Peers: what
-TransformerConv does with given queries, keys and values (its `propagate`), and the layer with its
-projections, beside the same projections around ours. Results are compared before they are timed.
+The `degree` nearest neighbours of uniform points in space, numbered at random (neighbours lie
+anywhere in memory: the hardest case) or along a space-filling curve (as meshes mostly are). Peers:
+what TransformerConv does with given queries, keys and values (its `propagate`), and the layer with
+its projections, beside the same around ours. Results are compared before they are timed.
 
-The limit: every input and output read or written once, over the measured bandwidth of a copy. Between
-that and what numbering at random costs lies the traffic of reading each neighbour's row for each edge.
+The limit: every input and output read or written once, over the measured bandwidth of a copy. A
+graph numbered at random cannot reach it: each edge reads its neighbour's rows from memory again.
 """
 
 from __future__ import annotations
@@ -69,15 +69,13 @@ def main() -> None:
     print(f"{opt.nodes} nodes, {len(index)} edges, {opt.channels} channels, {opt.dtype}, ", end="")
     print(f"{opt.order} order; compiled kernels: {ops.compiled}")
     print(table(rows, ("heads", "what", "who", "ms", "times ours", "limit ms", "times limit")))
-    print(
-        f"copy bandwidth {bandwidth / 1e9:.1f} GB/s; exp evaluations forward {len(index)} x heads"
-    )
+    print(f"copy bandwidth {bandwidth / 1e9:.1f} GB/s; {len(index)} exponentials a head and pass")
     peers = [] if TransformerConv is None or opt.no_peers else ["pyg"]
     for who in ["meshop", *peers] if Path("/proc/self/clear_refs").exists() else []:
         mib = float(subprocess.check_output([sys.executable, *sys.argv, "--memory", who]))
         size = len(index) * opt.channels * torch.finfo(getattr(torch, opt.dtype)).bits / 8 / 2**20
         print(
-            f"peak memory of forward and backward, {who}: {mib:.0f} MiB; (E, C) is {size:.0f} MiB"
+            f"forward and backward hold {mib:.0f} MiB more at most, {who}; (E, C): {size:.0f} MiB"
         )
         result[f"peak MiB, {who}"] = mib
     print(machine())

@@ -1,6 +1,6 @@
 """Softmax attention over the edges of a graph, without a tensor as large as the edges' channels."""
 
-from typing import overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -59,10 +59,10 @@ def edge_attention(
     -inf weighs 0; a receiver without edges, or with none above -inf, gets zeros.
 
     ``coords`` (N, P), or a pair for receivers (N, P) and senders (M, P), float32 (float64 with
-    float64), adds a second output of shape (N, H, P): sum_e a_eh (coords_j - coords_i), the mean step
-    to the neighbours. Its size does not depend on where the origin lies, and a node without
-    edges stays: x + mean over heads of it is the deformer of UM2N (Zhang et al. 2024), and it is
-    (A - 1) x of G-Adaptivity and the coordinate update of EGNN (Satorras et al. 2021).
+    float64), adds a second output of shape (N, H, P): sum_e a_eh (coords_j - coords_i), the mean
+    step to the neighbours. It does not feel where the origin lies, and a node without edges stays:
+    x plus its mean over heads is the deformer of UM2N (Zhang et al. 2024), and it is (A - 1) x of
+    G-Adaptivity (Rowbottom et al. 2025) and the coordinate update of EGNN (Satorras et al. 2021).
 
     One pass over the edges with a running maximum (Milakov & Gimelshein 2018), a backward that
     recomputes the weights (Dao 2023): beside inputs and outputs it keeps N x H numbers, and the
@@ -205,10 +205,10 @@ def _backward_backward(ctx, *slopes):
 
     def formula(*given):
         left = iter(given)
-        full = [None if t is None else next(left) for t in inputs]
+        full: list[Any] = [None if t is None else next(left) for t in inputs]
         return edge_attention_slopes(*full, index=index, row=row, scale=ctx.scale)
 
-    _, pull = torch.func.vjp(formula, *given)
+    pull: Any = torch.func.vjp(formula, *given)[1]
     found = iter(pull(slopes))
     *to_floating, to_bias, to_coords, to_centers, to_lse = (
         None if t is None else next(found) for t in inputs

@@ -133,8 +133,7 @@ def edge_attention_slopes(
     logits = _logits(q, k, None if bias is None else _wide(bias), scale)
     weight = (logits - lse.masked_fill(lse == -math.inf, math.inf)[row]).exp()
     slope = (g * v).sum(-1)  # d loss / d weight
-    none = lse.new_empty(0)
-    to_coords, to_centers = none, none
+    to_coords, to_centers = lse.new_empty(0), lse.new_empty(0)
     if coords is not None and centers is not None:
         push = grad_coords[row]  # (E, H, P)
         slope = slope + (push * (coords[index] - centers[row])[:, None]).sum(-1)
@@ -146,6 +145,6 @@ def edge_attention_slopes(
     to_query = torch.zeros_like(_wide(query)).index_add(0, row, scale * to_logits[..., None] * k)
     to_key = torch.zeros_like(_wide(key)).index_add(0, index, scale * to_logits[..., None] * q)
     to_value = torch.zeros_like(_wide(value)).index_add(0, index, weight[..., None] * g)
-    to_bias = none if bias is None else to_logits
+    to_bias = lse.new_empty(0) if bias is None else to_logits
     outputs = (to_query, to_key, to_value, to_bias)
     return (*(t.to(dtype) for t in outputs), to_coords, to_centers)  # type: ignore[return-value]
