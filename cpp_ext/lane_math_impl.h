@@ -1,10 +1,10 @@
 // exp and log of lanes, to within two units in the last place. Written out, because the C library's
 // may round differently on another machine; nothing here does.
-#pragma once
-
-#include "lanes.h"
+//
+// After lanes_impl.h; no include guard, as there.
 
 namespace meshop {
+namespace MESHOP_ISA {
 
 template <typename W>
 struct Constants;
@@ -92,4 +92,5 @@ MESHOP_INLINE Lanes<W, N> log_lanes(const Lanes<W, N>& x) {
   return (x != x) | (x == infinity) ? x : (x == V{} ? -infinity : value);
 }
 
+}  // namespace MESHOP_ISA
 }  // namespace meshop

@@ -1,0 +1,37 @@
+// Compiles the file MESHOP_KERNELS once for each instruction set, each time in a namespace of its
+// own (MESHOP_ISA) and for vectors of kBytes; `MESHOP_PICK` chooses among them. To be included after
+// every other header: what those define may be shared with code for lesser machines.
+//
+// Attributes on a function would not do: the compiler takes vectors apart for the plain machine
+// before it inlines.
+
+#define MESHOP_ISA base
+namespace meshop::MESHOP_ISA {
+constexpr int kBytes = 16;
+}
+#include MESHOP_KERNELS
+#undef MESHOP_ISA
+
+#ifdef MESHOP_X86
+
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+#define MESHOP_ISA v3
+namespace meshop::MESHOP_ISA {
+constexpr int kBytes = 32;
+}
+#include MESHOP_KERNELS
+#undef MESHOP_ISA
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4")
+#define MESHOP_ISA v4
+namespace meshop::MESHOP_ISA {
+constexpr int kBytes = 64;
+}
+#include MESHOP_KERNELS
+#undef MESHOP_ISA
+#pragma GCC pop_options
+
+#endif
