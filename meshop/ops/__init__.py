@@ -6,6 +6,8 @@ with the same results; ``ops.compiled`` says which. All are known to autograd an
 
 from ._library import MeshopWarning, compiled
 from .cells import CellFacets, cell_edges, cell_facets
+from .attention import edge_attention
+from .cells import cell_edges
 from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
 from .sampling import FarthestPoints, Voxels, farthest_points, voxel_downsample
@@ -32,6 +34,7 @@ __all__ = [
     "farthest_points",
     "csr_transpose",
     "gather_reduce",
+    "edge_attention",
     "knn",
     "radius",
     "rows_of",

@@ -36,4 +36,11 @@ SCHEMAS: dict[str, str] = {
     "Tensor? rowptr_t, Tensor? index_t, Tensor? order_t, str reduce) -> Tensor",
     "gather_dot": "(Tensor a, Tensor b, SymInt heads, Tensor rowptr, Tensor index, "
     "Tensor? rowptr_t, Tensor? index_t, Tensor? order_t) -> Tensor",
+    "edge_attention": "(Tensor query, Tensor key, Tensor value, Tensor index, Tensor rowptr, "
+    "Tensor? bias, Tensor? coords, Tensor? centers, float scale) "
+    "-> (Tensor out, Tensor out_coords, Tensor lse)",
+    "edge_attention_backward": "(Tensor grad, Tensor grad_coords, Tensor grad_lse, Tensor query, "
+    "Tensor key, Tensor value, Tensor index, Tensor rowptr, Tensor? bias, Tensor? coords, "
+    "Tensor? centers, Tensor lse, float scale) -> (Tensor grad_query, Tensor grad_key, "
+    "Tensor grad_value, Tensor grad_bias, Tensor to_coords, Tensor to_centers)",
 }

@@ -7,6 +7,8 @@ kernels' own order, so that the two agree to the last bit.
 
 from ._common import rows_of
 from .cells import cell_edges, cell_facets
+from .attention import edge_attention, edge_attention_backward
+from .cells import cell_edges
 from .neighbors import dist2_backward, knn, radius
 from .sampling import farthest_points, voxel_groups, voxel_mean, voxel_mean_backward
 from .segments import segment_reduce, segment_reduce_backward
@@ -33,6 +35,8 @@ __all__ = [
     "dist2_backward",
     "gather_dot",
     "gather_reduce",
+    "edge_attention",
+    "edge_attention_backward",
     "knn",
     "radius",
     "rows_of",
