@@ -7,9 +7,14 @@
 #include <torch/headeronly/core/ScalarType.h>
 #include <torch/headeronly/util/Exception.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace meshop {
 
@@ -31,6 +36,19 @@ inline int64_t* mutable_indices(const Tensor& t) {
 inline void check_indices(const Tensor& t, const char* name, int64_t dim) {
   STD_TORCH_CHECK(t.scalar_type() == ScalarType::Long && t.dim() == dim, name, " must be ", dim,
                   "-D int64");
+}
+
+// Asks for large pages behind a fresh buffer of many MB: most of the time that writing it takes would
+// go into page faults. A hint; nothing depends on it.
+inline void huge_pages(void* data, size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr uintptr_t kPage = uintptr_t(2) << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + kPage - 1) & ~(kPage - 1);
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) & ~(kPage - 1);
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  (void)data, (void)bytes;
+#endif
 }
 
 // The last wall: Python has friendlier words for the same faults.

@@ -15,4 +15,13 @@ SCHEMAS: dict[str, str] = {
     "segment_reduce_backward": "(Tensor grad, Tensor rowptr, Tensor arg, SymInt num_values, "
     "str reduce) -> Tensor",
     "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor",
+    "locate": "(Tensor points, Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, "
+    "Tensor? faces, Tensor? face_offsets, Tensor queries, bool nearest, float tolerance) "
+    "-> (Tensor weights, Tensor distance2, Tensor cell, Tensor nodes, Tensor inside)",
+    "locate_backward": "(Tensor grad_weights, Tensor grad_distance2, Tensor points, "
+    "Tensor queries, Tensor nodes, bool with_points) -> (Tensor grad_points, Tensor grad_queries)",
+    "interpolate": "(Tensor values, Tensor weights, Tensor nodes) -> Tensor",
+    "interpolate_transpose": "(Tensor grad, Tensor weights, Tensor nodes, SymInt num_nodes) "
+    "-> Tensor",
+    "interpolate_dot": "(Tensor grad, Tensor values, Tensor nodes) -> Tensor",
 }

@@ -7,13 +7,25 @@ kernels' own order, so that the two agree to the last bit.
 
 from ._common import rows_of
 from .cells import cell_edges
+from .location import (
+    interpolate,
+    interpolate_dot,
+    interpolate_transpose,
+    locate,
+    locate_backward,
+)
 from .neighbors import dist2_backward, knn, radius
 from .segments import segment_reduce, segment_reduce_backward
 
 __all__ = [
     "cell_edges",
     "dist2_backward",
+    "interpolate",
+    "interpolate_dot",
+    "interpolate_transpose",
     "knn",
+    "locate",
+    "locate_backward",
     "radius",
     "rows_of",
     "segment_reduce",
