@@ -15,7 +15,7 @@ namespace meshop {
 namespace {
 
 constexpr int64_t kLeaf = 8;     // cells
-constexpr int64_t kBlock = 256;  // queries
+constexpr int64_t kBlock = 512;  // queries
 constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -81,7 +81,7 @@ class Search {
 
  private:
   Vec query(int64_t i) const {
-    return {at_[0][i], D > 1 ? at_[D > 1 ? 1 : 0][i] : 0.0, D > 2 ? at_[D > 2 ? 2 : 0][i] : 0.0};
+    return {at_[0][i], D > 1 ? at_[1 % D][i] : 0.0, D > 2 ? at_[2 % D][i] : 0.0};
   }
 
   void visit(int64_t node_id, const uint16_t* list, int64_t n, uint16_t* room) {
@@ -118,25 +118,30 @@ class Search {
       for (int d = 0; d < D; ++d) x[d][j] = at_[d][list[j]];
       hit[j] = hit_[list[j]];
     }
+    // All frames first: the loads that miss the cache then overlap.
+    frames_.clear();
     for (int64_t c = node.begin; c < node.begin + node.count; ++c) {
       const int64_t cell = mesh_.items[c].id;
       for_each_simplex(mesh_.mesh, cell, [&](const int64_t* nodes, int count) {
         Vec v[4];
         for (int i = 0; i < count; ++i) v[i] = mesh_.points(nodes[i]);
-        const Frame frame(v, count - 1);
-        if (!frame.valid) return;
-        if constexpr (D == 3) {
-          if (count == 4) return test_tetra(frame, cell, n, x[0], x[1], x[2], hit);
-        } else if constexpr (D == 2) {
-          if (count == 3) return test_triangle(frame, cell, n, x[0], x[1], hit);
-        }
+        frames_.emplace_back(Frame(v, count - 1), cell);
+      });
+    }
+    for (const auto& [frame, cell] : frames_) {
+      if (!frame.valid) continue;
+      if (D == 3 && frame.k == 3) {
+        test_tetra(frame, cell, n, x[0], x[1 % D], x[2 % D], hit);
+      } else if (D == 2 && frame.k == 2) {
+        test_triangle(frame, cell, n, x[0], x[1 % D], hit);
+      } else {
         for (int64_t j = 0; j < n; ++j) {
           double w[4];
           Vec residual;
           if (cell < hit[j] && holds(frame, D, query(list[j]), mesh_.reach2, w, &residual))
             hit[j] = cell;
         }
-      });
+      }
     }
     for (int64_t j = 0; j < n; ++j) hit_[list[j]] = hit[j];
   }
@@ -199,6 +204,7 @@ class Search {
   double at_[D][kBlock];
   double hit_[kBlock];  // the lowest cell found, exact in a double
   std::vector<uint16_t> lists_;
+  std::vector<std::pair<Frame, int64_t>> frames_;
   double best2_ = 0;
   int64_t best_ = 0;
 };

@@ -90,8 +90,9 @@ MESHOP_HD inline Solid solid(Form form) {
   }
 }
 
-// Mixed cells. `faces` holds [n_faces, (n, ids...)...] for each polyhedron, from face_begin[cell].
+// Mixed cells. `kinds` is cell_kind as a table of 256, since it is asked for at every cell; `faces` holds [n_faces, (n, ids...)...] for each polyhedron, from face_begin[cell].
 struct Cells {
+  const CellKind* kinds;
   const uint8_t* types;
   const int64_t* offsets;
   const int64_t* nodes;
@@ -99,22 +100,37 @@ struct Cells {
   const int64_t* face_begin;
   int dim;  // cells of this topological dimension take part
 
-  MESHOP_HD bool takes_part(int64_t cell) const { return cell_kind(types[cell]).dim == dim; }
+  MESHOP_HD const CellKind& kind(int64_t cell) const { return kinds[types[cell]]; }
+  MESHOP_HD bool takes_part(int64_t cell) const { return kind(cell).dim == dim; }
 
   MESHOP_HD int64_t corners(int64_t cell) const {
     const int64_t count = offsets[cell + 1] - offsets[cell];
-    const int16_t first = cell_kind(types[cell]).corners;
+    const int16_t first = kind(cell).corners;
     return first > 0 ? first : first == 0 ? count : count / 2;
   }
 };
 
+MESHOP_HD inline void order(int64_t* a, int64_t* b) {  // no branch to mispredict
+  const int64_t low = *a < *b ? *a : *b, high = *a < *b ? *b : *a;
+  *a = low;
+  *b = high;
+}
+
+// Up to four nodes, by a sorting network.
 MESHOP_HD inline void sort_nodes(int64_t* v, int count) {
-  for (int i = 1; i < count; ++i)
-    for (int j = i; j > 0 && v[j] < v[j - 1]; --j) {
-      const int64_t t = v[j];
-      v[j] = v[j - 1];
-      v[j - 1] = t;
+  if (count == 4) {
+    order(v, v + 1);
+    order(v + 2, v + 3);
+    order(v, v + 2);
+    order(v + 1, v + 3);
+    order(v + 1, v + 2);
+  } else {
+    if (count >= 2) order(v, v + 1);
+    if (count == 3) {
+      order(v + 1, v + 2);
+      order(v, v + 1);
     }
+  }
 }
 
 // Calls f(a, b, c) for the fan of a face of m nodes; node(j) is the j-th. A face with `apex` gives none.
@@ -137,7 +153,7 @@ template <typename F>
 MESHOP_HD void for_each_simplex(const Cells& mesh, int64_t cell, F&& f) {
   const int64_t* at = mesh.nodes + mesh.offsets[cell];
   const int64_t m = mesh.corners(cell);
-  const Form form = cell_kind(mesh.types[cell]).form;
+  const Form form = mesh.kind(cell).form;
   int64_t v[4] = {0, 0, 0, 0};
   auto give = [&](int count) {
     sort_nodes(v, count);

@@ -51,7 +51,7 @@ struct HostCells {
       : count(cell_count) {
     STD_TORCH_CHECK(count < (int64_t{1} << 31), "at most 2^31 cells can be searched, got ", count);
     check_rowptr(offsets, count, node_total, "cell_offsets");
-    cells = {types, offsets, nodes, faces, nullptr, -1};
+    cells = {kinds().of, types, offsets, nodes, faces, nullptr, -1};
     std::atomic<bool> in_range{true};
     torch::stable::parallel_for(0, node_total, 1 << 16, [&](int64_t begin, int64_t end) {
       bool good = true;
@@ -61,7 +61,7 @@ struct HostCells {
     STD_TORCH_CHECK(in_range, "cell_nodes must lie in [0, ", points, ")");
     bool polyhedra = false;
     for (int64_t m = 0; m < count; ++m) {
-      const CellKind kind = kinds().of[types[m]];
+      const CellKind& kind = cells.kind(m);
       const int64_t size = offsets[m + 1] - offsets[m];
       STD_TORCH_CHECK(kind.form != kUnknown, "cell ", m, ": no simplices known for VTK type ",
                       int(types[m]));
@@ -92,7 +92,7 @@ struct HostCells {
     face_begin.assign(count, -1);
     int64_t at = 0;
     for (int64_t m = 0; m < count; ++m) {
-      if (cell_kind(cells.types[m]).form != kPolyhedral) continue;
+      if (cells.kind(m).form != kPolyhedral) continue;
       const int64_t end = ends[m];
       STD_TORCH_CHECK(end > at && end <= total, "face_offsets[", m, "] must lie in (", at, ", ",
                       total, "], got ", end);
