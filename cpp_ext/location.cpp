@@ -288,28 +288,12 @@ Found locate_any(const Request& ask) {
 Found locate(Tensor points, Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes,
              std::optional<Tensor> faces, std::optional<Tensor> face_offsets, Tensor queries,
              bool nearest, double tolerance) {
-  STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1 && points.size(1) <= 3,
-                  "points must have shape (N, 1), (N, 2) or (N, 3)");
-  STD_TORCH_CHECK(queries.dim() == 2 && queries.size(1) == points.size(1) &&
-                      queries.scalar_type() == points.scalar_type(),
-                  "queries must have shape (Q, ", points.size(1), ") and the points' dtype");
-  STD_TORCH_CHECK(cell_types.scalar_type() == ScalarType::Byte && cell_types.dim() == 1,
-                  "cell_types must be 1-D uint8");
-  check_indices(cell_offsets, "cell_offsets", 1);
-  check_indices(cell_nodes, "cell_nodes", 1);
-  STD_TORCH_CHECK(cell_offsets.numel() == cell_types.numel() + 1,
-                  "cell_offsets must have cells + 1 entries");
-  STD_TORCH_CHECK(faces.has_value() == face_offsets.has_value(),
-                  "faces and face_offsets come together");
+  check_location(points, cell_types, cell_offsets, cell_nodes, faces, face_offsets, queries,
+                 tolerance);
   if (faces) {
-    check_indices(*faces, "faces", 1);
-    check_indices(*face_offsets, "face_offsets", 1);
-    STD_TORCH_CHECK(face_offsets->numel() == cell_types.numel(),
-                    "face_offsets must have one entry a cell");
     faces = torch::stable::contiguous(*faces);
     face_offsets = torch::stable::contiguous(*face_offsets);
   }
-  STD_TORCH_CHECK(!std::isnan(tolerance), "tolerance must not be NaN");
   const Request ask{torch::stable::contiguous(points),
                     torch::stable::contiguous(cell_types),
                     torch::stable::contiguous(cell_offsets),
@@ -319,9 +303,8 @@ Found locate(Tensor points, Tensor cell_types, Tensor cell_offsets, Tensor cell_
                     torch::stable::contiguous(queries),
                     nearest,
                     tolerance};
-  if (points.scalar_type() == ScalarType::Float) return locate_any<float>(ask);
-  STD_TORCH_CHECK(points.scalar_type() == ScalarType::Double, "points must be float32 or float64");
-  return locate_any<double>(ask);
+  return points.scalar_type() == ScalarType::Float ? locate_any<float>(ask)
+                                                   : locate_any<double>(ask);
 }
 
 }  // namespace
