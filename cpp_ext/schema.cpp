@@ -57,4 +57,15 @@ STABLE_TORCH_LIBRARY(meshop, m) {
       "Tensor key, Tensor value, Tensor index, Tensor rowptr, Tensor? bias, Tensor? coords, "
       "Tensor? centers, Tensor lse, float scale) -> (Tensor grad_query, Tensor grad_key, "
       "Tensor grad_value, Tensor grad_bias, Tensor to_coords, Tensor to_centers)");
+  m.def(
+      "locate(Tensor points, Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, "
+      "Tensor? faces, Tensor? face_offsets, Tensor queries, bool nearest, float tolerance) "
+      "-> (Tensor weights, Tensor distance2, Tensor cell, Tensor nodes, Tensor inside)");
+  m.def(
+      "locate_backward(Tensor grad_weights, Tensor grad_distance2, Tensor points, Tensor queries, "
+      "Tensor nodes, bool with_points) -> (Tensor grad_points, Tensor grad_queries)");
+  m.def("interpolate(Tensor values, Tensor weights, Tensor nodes) -> Tensor");
+  m.def(
+      "interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, SymInt num_nodes) -> Tensor");
+  m.def("interpolate_dot(Tensor grad, Tensor values, Tensor nodes) -> Tensor");
 }

@@ -9,6 +9,13 @@ from ._common import rows_of
 from .cells import cell_edges, cell_facets
 from .attention import edge_attention, edge_attention_backward
 from .cells import cell_edges
+from .location import (
+    interpolate,
+    interpolate_dot,
+    interpolate_transpose,
+    locate,
+    locate_backward,
+)
 from .neighbors import dist2_backward, knn, radius
 from .sampling import farthest_points, voxel_groups, voxel_mean, voxel_mean_backward
 from .segments import segment_reduce, segment_reduce_backward
@@ -37,7 +44,12 @@ __all__ = [
     "gather_reduce",
     "edge_attention",
     "edge_attention_backward",
+    "interpolate",
+    "interpolate_dot",
+    "interpolate_transpose",
     "knn",
+    "locate",
+    "locate_backward",
     "radius",
     "rows_of",
     "segment_logsumexp_backward",

@@ -11,6 +11,10 @@ from ._inputs import boxes, cells, cloud, graded, lattice, ptr
 
 SPECS = neighbors.SPECS | segments.SPECS | gather.SPECS | _cells.SPECS
 from ._inputs import boxes, cells, cloud, graded, lattice, ptr
+from . import location, neighbors, segments
+from ._inputs import boxes, cells, cloud, graded, lattice, ptr
+
+SPECS = neighbors.SPECS | segments.SPECS | _cells.SPECS | location.SPECS
 
 SPECS = neighbors.SPECS | segments.SPECS | _cells.SPECS | attention.SPECS
 
