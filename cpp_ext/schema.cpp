@@ -34,8 +34,6 @@ STABLE_TORCH_LIBRARY(meshop, m) {
       "cell_facets(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
       "Tensor? face_offsets, int dim) "
       "-> (Tensor ptr, Tensor nodes, Tensor owner, Tensor neighbor, Tensor further)");
-  m.def("cell_edges(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor");
-
   m.def("segment_softmax(Tensor values, Tensor rowptr) -> Tensor");
   m.def("segment_softmax_backward(Tensor grad, Tensor out, Tensor rowptr) -> Tensor");
   m.def("segment_logsumexp_backward(Tensor grad, Tensor values, Tensor rowptr) -> Tensor");

@@ -26,7 +26,6 @@ SCHEMAS: dict[str, str] = {
     "cell_facets": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes, Tensor? faces, "
     "Tensor? face_offsets, int dim) "
     "-> (Tensor ptr, Tensor nodes, Tensor owner, Tensor neighbor, Tensor further)",
-    "cell_edges": "(Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes) -> Tensor",
     "segment_softmax": "(Tensor values, Tensor rowptr) -> Tensor",
     "segment_softmax_backward": "(Tensor grad, Tensor out, Tensor rowptr) -> Tensor",
     "segment_logsumexp_backward": "(Tensor grad, Tensor values, Tensor rowptr) -> Tensor",

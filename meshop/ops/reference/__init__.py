@@ -6,28 +6,12 @@ kernels' own order, so that the two agree to the last bit.
 """
 
 from ._common import rows_of
-from .cells import cell_edges, cell_facets
 from .attention import edge_attention, edge_attention_backward
-from .cells import cell_edges
-from .location import (
-    interpolate,
-    interpolate_dot,
-    interpolate_transpose,
-    locate,
-    locate_backward,
-)
+from .cells import cell_edges, cell_facets
+from .gather import csr_transpose, gather_dot, gather_reduce
+from .location import interpolate, interpolate_dot, interpolate_transpose, locate, locate_backward
 from .neighbors import dist2_backward, knn, radius
 from .sampling import farthest_points, voxel_groups, voxel_mean, voxel_mean_backward
-from .segments import segment_reduce, segment_reduce_backward
-
-__all__ = [
-    "cell_edges",
-    "cell_facets",
-    "dist2_backward",
-    "farthest_points",
-from .cells import cell_edges
-from .gather import csr_transpose, gather_dot, gather_reduce
-from .neighbors import dist2_backward, knn, radius
 from .segments import (
     segment_logsumexp_backward,
     segment_reduce,
@@ -38,12 +22,14 @@ from .segments import (
 
 __all__ = [
     "cell_edges",
+    "cell_facets",
     "csr_transpose",
     "dist2_backward",
-    "gather_dot",
-    "gather_reduce",
     "edge_attention",
     "edge_attention_backward",
+    "farthest_points",
+    "gather_dot",
+    "gather_reduce",
     "interpolate",
     "interpolate_dot",
     "interpolate_transpose",
@@ -55,9 +41,9 @@ __all__ = [
     "segment_logsumexp_backward",
     "segment_reduce",
     "segment_reduce_backward",
+    "segment_softmax",
+    "segment_softmax_backward",
     "voxel_groups",
     "voxel_mean",
     "voxel_mean_backward",
-    "segment_softmax",
-    "segment_softmax_backward",
 ]

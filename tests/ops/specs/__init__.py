@@ -1,22 +1,18 @@
 """The OpSpecs of meshop's own ops, a family a file: ordinary inputs and the edge cases."""
 
-from . import attention, neighbors, segments
+from . import attention, gather, location, neighbors, sampling, segments
 from . import cells as _cells
-from . import neighbors, sampling, segments
 from ._inputs import beside, boxes, cells, cloud, graded, lattice, polyhedra, ptr
 
-SPECS = neighbors.SPECS | segments.SPECS | _cells.SPECS | sampling.SPECS
-from . import gather, neighbors, segments
-from ._inputs import boxes, cells, cloud, graded, lattice, ptr
-
-SPECS = neighbors.SPECS | segments.SPECS | gather.SPECS | _cells.SPECS
-from ._inputs import boxes, cells, cloud, graded, lattice, ptr
-from . import location, neighbors, segments
-from ._inputs import boxes, cells, cloud, graded, lattice, ptr
-
-SPECS = neighbors.SPECS | segments.SPECS | _cells.SPECS | location.SPECS
-
-SPECS = neighbors.SPECS | segments.SPECS | _cells.SPECS | attention.SPECS
+SPECS = (
+    neighbors.SPECS
+    | segments.SPECS
+    | gather.SPECS
+    | attention.SPECS
+    | _cells.SPECS
+    | sampling.SPECS
+    | location.SPECS
+)
 
 __all__ = [
     "SPECS",
