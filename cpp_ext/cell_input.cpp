@@ -3,21 +3,13 @@
 
 #include <algorithm>
 
+#include "isa.h"
+
+#define MESHOP_KERNELS "cell_input_impl.h"
+#include "each_isa.h"
+
 namespace meshop {
 namespace {
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-__attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#endif
-void extremes(const int64_t* values, int64_t count, int64_t* low, int64_t* high) {
-  int64_t lo = 0, hi = -1;
-  for (int64_t i = 0; i < count; ++i) {
-    lo = values[i] < lo ? values[i] : lo;
-    hi = values[i] > hi ? values[i] : hi;
-  }
-  *low = lo;
-  *high = hi;
-}
 
 // How many nodes a cell of each type may have.
 struct Limits {
@@ -64,7 +56,7 @@ int64_t check_stream(const int64_t* at, const int64_t* end) {
     const int64_t size = *at++;
     if (size < 3 || size > end - at) return -1;
     int64_t lo, hi;
-    extremes(at, size, &lo, &hi);
+    MESHOP_PICK(extremes)(at, size, &lo, &hi);
     if (lo < 0) return -1;
     high = std::max(high, hi);
     at += size;
@@ -177,7 +169,7 @@ CellInput checked_cells(const Tensor& types, const Tensor& offsets, const Tensor
       found[c].good = check_sizes(in.cells.types, ends, chunk_begin(cells, chunks, c),
                                   chunk_begin(cells, chunks, c + 1), found[c].seen);
       const int64_t begin = chunk_begin(total, chunks, c);
-      extremes(in.cells.nodes + begin, chunk_begin(total, chunks, c + 1) - begin, &found[c].low,
+      MESHOP_PICK(extremes)(in.cells.nodes + begin, chunk_begin(total, chunks, c + 1) - begin, &found[c].low,
                &found[c].high);
     }
   });

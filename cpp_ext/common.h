@@ -16,13 +16,6 @@
 #include <sys/mman.h>
 #endif
 
-// Makes of a plain function one for each instruction set; the loader picks.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
-#define MESHOP_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define MESHOP_CLONES
-#endif
-
 namespace meshop {
 
 using torch::headeronly::ScalarType;

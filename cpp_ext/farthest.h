@@ -15,10 +15,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "isa.h"
 #include "kdtree.h"
 
 // Inlined all the way, the code takes on the instruction set of the function that calls it.
-#define MESHOP_INLINE inline __attribute__((always_inline))
 
 // The same vector with its lanes in another order.
 #if defined(__clang__)

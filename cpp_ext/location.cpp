@@ -9,7 +9,11 @@
 #include <tuple>
 
 #include "common.h"
+#include "isa.h"
 #include "location_tree.h"
+
+#define MESHOP_KERNELS "location_impl.h"
+#include "each_isa.h"
 
 namespace meshop {
 namespace {
@@ -17,42 +21,6 @@ namespace {
 constexpr int64_t kLeaf = 8;     // cells
 constexpr int64_t kBlock = 512;  // queries
 constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define MESHOP_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define MESHOP_CLONES
-#endif
-
-// hit[i] = min(hit[i], cell) for the queries that the simplex holds; `f` fills the space.
-MESHOP_CLONES void test_tetra(const Frame& f, double cell, int64_t n, const double* x,
-                              const double* y, const double* z, double* hit) {
-  const Vec o = f.origin, a = f.dual[0], b = f.dual[1], c = f.dual[2];
-  for (int64_t i = 0; i < n; ++i) {
-    const double rx = x[i] - o.x, ry = y[i] - o.y, rz = z[i] - o.z;
-    const double u = a.x * rx + a.y * ry + a.z * rz;
-    const double v = b.x * rx + b.y * ry + b.z * rz;
-    const double w = c.x * rx + c.y * ry + c.z * rz;
-    const double t = 1.0 - u - v - w;
-    const double uv = u < v ? u : v, wt = w < t ? w : t, least = uv < wt ? uv : wt;
-    const double found = least >= -kOnFace ? cell : hit[i];
-    hit[i] = found < hit[i] ? found : hit[i];
-  }
-}
-
-MESHOP_CLONES void test_triangle(const Frame& f, double cell, int64_t n, const double* x,
-                                 const double* y, double* hit) {
-  const Vec o = f.origin, a = f.dual[0], b = f.dual[1];
-  for (int64_t i = 0; i < n; ++i) {
-    const double rx = x[i] - o.x, ry = y[i] - o.y;
-    const double u = a.x * rx + a.y * ry;
-    const double v = b.x * rx + b.y * ry;
-    const double t = 1.0 - u - v;
-    const double uv = u < v ? u : v, least = uv < t ? uv : t;
-    const double found = least >= -kOnFace ? cell : hit[i];
-    hit[i] = found < hit[i] ? found : hit[i];
-  }
-}
 
 template <typename T, int D>
 class Search {
@@ -131,9 +99,9 @@ class Search {
     for (const auto& [frame, cell] : frames_) {
       if (!frame.valid) continue;
       if (D == 3 && frame.k == 3) {
-        test_tetra(frame, cell, n, x[0], x[1 % D], x[2 % D], hit);
+        MESHOP_PICK(test_tetra)(frame, cell, n, x[0], x[1 % D], x[2 % D], hit);
       } else if (D == 2 && frame.k == 2) {
-        test_triangle(frame, cell, n, x[0], x[1 % D], hit);
+        MESHOP_PICK(test_triangle)(frame, cell, n, x[0], x[1 % D], hit);
       } else {
         for (int64_t j = 0; j < n; ++j) {
           double w[4];

@@ -101,9 +101,10 @@ std::tuple<Tensor, Tensor> backward(const Tensor& grad_weights, const Tensor& gr
   Tensor shares = empty_of(points, {with_points ? rows * width * dim : 0}, dtype);
   const Sorted order = sort_entries(nodes, count);
   if (rows > 0) {
+    const Points<T> at{static_cast<const T*>(points.const_data_ptr()), dim};
+    const Points<T> of{static_cast<const T*>(queries.const_data_ptr()), dim};
     slopes_kernel<T><<<blocks_for(rows), kThreads, 0, stream>>>(
-        {static_cast<const T*>(points.const_data_ptr()), dim},
-        {static_cast<const T*>(queries.const_data_ptr()), dim}, indices(nodes), rows, width,
+        at, of, indices(nodes), rows, width,
         static_cast<const T*>(grad_weights.const_data_ptr()),
         static_cast<const T*>(grad_distance2.const_data_ptr()),
         static_cast<T*>(to_queries.mutable_data_ptr()),

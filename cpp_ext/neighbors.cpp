@@ -1,11 +1,7 @@
 // Exact nearest neighbours and radius search: arguments, order of work and outputs. The searches
 // themselves are in search_impl.h, the trees in kdtree.h.
-#include <chrono>
-#include <cstdio>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
-#include <string>
 #include <tuple>
 
 #include "search.h"
@@ -14,23 +10,6 @@ namespace meshop {
 namespace {
 
 constexpr int64_t kChunk = 16;  // leaves of queries; results never depend on it
-
-// The widest instruction set that this machine has; MESHOP_ISA (base, avx2, avx512) asks for less.
-const Searches& searches() {
-  static const Searches* const chosen = [] {
-    const char* const wish = std::getenv("MESHOP_ISA");
-    const std::string most = wish ? wish : "avx512";
-#if defined(__x86_64__) && defined(__GNUC__)
-    if (most == "avx512" && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-      return &avx512_searches;
-    if (most != "base" && __builtin_cpu_supports("avx2")) return &avx2_searches;
-#endif
-    return &base_searches;
-  }();
-  return *chosen;
-}
 
 std::vector<int64_t> segments(const std::optional<Tensor>& ptr, int64_t total, const char* name) {
   if (!ptr.has_value()) return {0, total};
@@ -122,9 +101,7 @@ Result search_in(const Request& ask) {
     }
   }
 
-  auto T0=std::chrono::steady_clock::now(); auto lap=[&](const char* w){auto t=std::chrono::steady_clock::now(); if(std::getenv("LAP"))fprintf(stderr,"%s %.1f  ",w,std::chrono::duration<double>(t-T0).count()*1e3); T0=t;};
   const Trees<T> tree = build_trees(static_cast<const T*>(points.const_data_ptr()), dim, ptr);
-  lap("build");
   const Trees<T> query_tree =
       ask.queries ? build_trees(static_cast<const T*>(queries.const_data_ptr()), dim, query_ptr)
                   : Trees<T>();
@@ -135,13 +112,6 @@ Result search_in(const Request& ask) {
                          limit2.data(),
                          limit2.size() == 1 && rows != 1 ? 0 : 1,
                          ask.exclude_self};
-  auto [nearest, within] = [] {
-    if constexpr (std::is_same_v<T, float>)
-      return std::make_pair(searches().nearest_float, searches().within_float);
-    else
-      return std::make_pair(searches().nearest_double, searches().within_double);
-  }();
-
   Result out{empty_of(points, {rows + 1}, ScalarType::Long), Tensor(), Tensor(),
              torch::stable::new_zeros(points, {rows}, ScalarType::Long)};
   int64_t* rowptr = mutable_indices(out.rowptr);
@@ -166,26 +136,24 @@ Result search_in(const Request& ask) {
     }
     allocate();
     if (rowptr[rows] == 0) return out;
-    lap("alloc");
     T* const dist2 = static_cast<T*>(out.dist2.mutable_data_ptr());
     int64_t* const index = mutable_indices(out.index);
-    torch::stable::parallel_for(0, from.leaves(), kChunk, [&, f = nearest](int64_t begin, int64_t end) {
-      f(search, k, begin, end, rowptr, dist2, index, nullptr, nullptr);
+    torch::stable::parallel_for(0, from.leaves(), kChunk, [&](int64_t begin, int64_t end) {
+      nearest<T>(search, k, begin, end, rowptr, dist2, index, nullptr, nullptr);
     });
-    lap("search\n");
     return out;
   }
 
   // Otherwise: collect by chunk, count, then copy into place.
   const int64_t chunks = (from.leaves() + kChunk - 1) / kChunk;
   std::vector<Found<T>> found(chunks);
-  torch::stable::parallel_for(0, chunks, 1, [&, f = nearest, g = within](int64_t first, int64_t last) {
+  torch::stable::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
     for (int64_t c = first; c < last; ++c) {
       const int64_t begin = c * kChunk, end = std::min(from.leaves(), begin + kChunk);
       if (ask.r) {
-        g(search, ask.cap, begin, end, rowptr + 1, dropped, &found[c]);
+        within(search, ask.cap, begin, end, rowptr + 1, dropped, &found[c]);
       } else {
-        f(search, k, begin, end, nullptr, nullptr, nullptr, rowptr + 1, &found[c]);
+        nearest<T>(search, k, begin, end, nullptr, nullptr, nullptr, rowptr + 1, &found[c]);
       }
     }
   });

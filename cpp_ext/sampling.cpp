@@ -4,20 +4,10 @@
 
 #include "farthest.h"
 
-namespace meshop {
+#define MESHOP_KERNELS "sampling_impl.h"
+#include "each_isa.h"
 
-// One plain function for each kind of tree, so that the compiler makes one for each instruction set.
-#define MESHOP_SAMPLE(T, D)                                                                     \
-  MESHOP_CLONES void sample(const FarthestTree<T, D>& tree, int64_t count, int64_t start,       \
-                            int64_t offset, int64_t* index, T* dist2) {                         \
-    tree.sample(count, start, offset, index, dist2);                                            \
-  }
-MESHOP_SAMPLE(float, 2)
-MESHOP_SAMPLE(float, 3)
-MESHOP_SAMPLE(float, 0)
-MESHOP_SAMPLE(double, 2)
-MESHOP_SAMPLE(double, 3)
-MESHOP_SAMPLE(double, 0)
+namespace meshop {
 
 namespace {
 
@@ -32,7 +22,7 @@ void sample_clouds(const Trees<T>& trees, const int64_t* start, const int64_t* t
       const int64_t count = to[b + 1] - to[b];
       if (count == 0) continue;
       const FarthestTree<T, D> tree(trees, b);
-      sample(tree, count, start ? start[b] - ptr[b] : 0, ptr[b], index + to[b], dist2 + to[b]);
+      MESHOP_PICK(sample<T, D>)(tree, count, start ? start[b] - ptr[b] : 0, ptr[b], index + to[b], dist2 + to[b]);
     }
   });
 }

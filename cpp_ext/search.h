@@ -1,7 +1,5 @@
-// What neighbors.cpp asks of the searches, which are compiled once for each instruction set.
+// What neighbors.cpp asks of the searches.
 #pragma once
-
-#include <string>
 
 #include "kdtree.h"
 
@@ -25,30 +23,16 @@ struct Search {
 };
 
 // One row for each query of the query tree's leaves [begin, end): in `k` columns of `dist2` and
-// `index`, which are laid out by query; `count` (Q,) says how many were found.
+// `index`, which are laid out by query, where `rowptr` is given; else appended to `found`, with
+// `count` (Q,) of each.
 template <typename T>
-using NearestFn = void (*)(const Search<T>&, int64_t k, int64_t begin, int64_t end,
-                           const int64_t* rowptr, T* dist2, int64_t* index, int64_t* count,
-                           Found<T>* found);
+void nearest(const Search<T>& ask, int64_t k, int64_t begin, int64_t end, const int64_t* rowptr,
+             T* dist2, int64_t* index, int64_t* count, Found<T>* found);
 
 // All within reach, sorted, at most `cap` (< 0: all); appended to `found` in the order of the
 // leaves' queries. `count` and `dropped` by query.
 template <typename T>
-using WithinFn = void (*)(const Search<T>&, int64_t cap, int64_t begin, int64_t end,
-                          int64_t* count, int64_t* dropped, Found<T>* found);
-
-struct Searches {
-  const char* name;
-  NearestFn<float> nearest_float;
-  NearestFn<double> nearest_double;
-  WithinFn<float> within_float;
-  WithinFn<double> within_double;
-};
-
-extern const Searches base_searches;
-#if defined(__x86_64__) && defined(__GNUC__)
-extern const Searches avx2_searches;
-extern const Searches avx512_searches;
-#endif
+void within(const Search<T>& ask, int64_t cap, int64_t begin, int64_t end, int64_t* count,
+            int64_t* dropped, Found<T>* found);
 
 }  // namespace meshop

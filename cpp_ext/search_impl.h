@@ -1,4 +1,4 @@
-// The searches themselves, for the instruction set that the including file is compiled for.
+// The searches themselves, for the instruction set that they are compiled for.
 //
 // Queries are taken a leaf at a time. A group first looks where it lies itself, which bounds how
 // far each of its queries must see; one walk of the tree lists the leaves within the farthest of
@@ -8,13 +8,12 @@
 // Exact to the last bit: a box's bound sums the same squares in the same order as a point's
 // distance does, and rounding is monotone, so a bound never exceeds a distance inside its box.
 //
-// No include guard; see simd.h.
+// No include guard; see each_isa.h.
+#include "search_lanes_impl.h"
 
 namespace meshop {
 namespace MESHOP_ISA {
 namespace {
-
-#define MESHOP_INLINE inline __attribute__((always_inline))
 
 constexpr int kList = 512;  // leaves in a group's list; beyond, each query walks the tree
 
@@ -67,7 +66,7 @@ struct InMemory {
   }
 };
 
-#if MESHOP_VECTORS == 512
+#if MESHOP_BYTES == 64
 
 inline __m512i shifted(__m512i here, __m512i before) { return _mm512_alignr_epi64(here, before, 7); }
 
@@ -234,7 +233,7 @@ MESHOP_INLINE void offer(Collect<T>& top, V dist2, const uint32_t* index, uint32
   }
   T* const d = to.dist2.data() + top.count;
   uint32_t* const n = to.index.data() + top.count;
-#if MESHOP_VECTORS == 512
+#if MESHOP_BYTES == 64
   if constexpr (std::is_same_v<T, float>) {
     const __m512i number = _mm512_loadu_si512(index);
     mask &= _mm512_cmpneq_epi32_mask(number, _mm512_set1_epi32(self));
@@ -572,7 +571,7 @@ template <typename T, int D>
 void nearest_by_k(const Search<T>& ask, int64_t k, int64_t begin, int64_t end,
                   const int64_t* rowptr, T* dist2, int64_t* index, int64_t* count,
                   Found<T>* found) {
-#if MESHOP_VECTORS == 512
+#if MESHOP_BYTES == 64
   if constexpr (D > 0) {
     auto with = [&](auto top) {
       nearest_in<T, D, decltype(top)>(ask, k, begin, end, rowptr, dist2, index, count, found);

@@ -3,28 +3,14 @@
 
 #include <tuple>
 
+#include "isa.h"
 #include "kdtree.h"
 #include "radix.h"
 
-namespace meshop {
+#define MESHOP_KERNELS "voxels_impl.h"
+#include "each_isa.h"
 
-// Plain functions, so that the compiler makes one for each instruction set. `count` coordinates.
-#define MESHOP_VOXELS(T)                                                                        \
-  MESHOP_CLONES void find_voxels(const T* x, int64_t count, const double* origin,               \
-                                 const double* size, double* voxel) {                           \
-    for (int64_t j = 0; j < count; ++j) voxel[j] = voxel_of(x[j], origin[j], size[j]);          \
-  }                                                                                             \
-  MESHOP_CLONES void widen_extent(const T* x, int64_t count, const double* origin,              \
-                                  const double* size, double* low, double* high, double* wild) { \
-    for (int64_t j = 0; j < count; ++j) {                                                       \
-      const double v = voxel_of(x[j], origin[j], size[j]);                                      \
-      wild[j] = std::fabs(v) < kFarthestVoxel ? wild[j] : 1.0; /* NaN too */                    \
-      low[j] = v < low[j] ? v : low[j];                                                         \
-      high[j] = v > high[j] ? v : high[j];                                                      \
-    }                                                                                           \
-  }
-MESHOP_VOXELS(float)
-MESHOP_VOXELS(double)
+namespace meshop {
 
 namespace {
 
@@ -124,8 +110,8 @@ class Grouping {
       int64_t b = std::upper_bound(ptr_.begin(), ptr_.end(), begin) - ptr_.begin() - 1;
       for (int64_t first = begin; first < end; first += kBlock) {
         const int64_t count = std::min(kBlock, end - first);
-        find_voxels(points_ + first * dim_, count * dim_, grid_.origin.data(), grid_.size.data(),
-                    voxel.data());
+        MESHOP_PICK(find_voxels<T>)(points_ + first * dim_, count * dim_, grid_.origin.data(),
+                                    grid_.size.data(), voxel.data());
         for (int64_t i = 0; i < count; ++i) {
           while (first + i >= ptr_[b + 1]) ++b;
           work(first + i, b, &voxel[i * dim_]);
@@ -147,8 +133,9 @@ class Grouping {
         std::fill(wild.begin(), wild.end(), 0.0);
         const int64_t last = std::min(n_, (c + 1) * kGrain);
         for (int64_t first = c * kGrain; first < last; first += kBlock)
-          widen_extent(points_ + first * dim_, std::min(kBlock, last - first) * dim_,
-                       grid_.origin.data(), grid_.size.data(), lo.data(), hi.data(), wild.data());
+          MESHOP_PICK(widen_extent<T>)(points_ + first * dim_, std::min(kBlock, last - first) * dim_,
+                                       grid_.origin.data(), grid_.size.data(), lo.data(),
+                                       hi.data(), wild.data());
         sound[c] = std::count(wild.begin(), wild.end(), 0.0) == width;
         for (int64_t d = 0; d < dim_; ++d) {
           for (int64_t i = d; i < width; i += dim_) {

@@ -1,17 +1,10 @@
-// Vectors of one register's width for the instruction set that the including file is compiled for.
-//
-// Include it after every other header, under a pragma that sets the target, in a file that defines
-// MESHOP_ISA as the name of a namespace (base, avx2, avx512) and MESHOP_VECTORS as the bits of a
-// register (0, 256, 512; gcc 12 reads the pragma too late to define __AVX512F__ here). Only what is
-// defined after the pragma may use the wider instructions. Every instruction set gives the same
-// bits: lanes are never added to one another.
-//
-// No include guard: that is the point.
+// Vectors of one register's width, for the searches. Every instruction set gives the same bits: lanes
+// are never added to one another. No include guard; see each_isa.h.
 
 namespace meshop {
 namespace MESHOP_ISA {
 
-#if MESHOP_VECTORS == 512
+#if MESHOP_BYTES == 64
 
 struct Floats {
   static constexpr int kLanes = 16;
@@ -47,7 +40,7 @@ inline uint32_t at_most(Doubles a, Doubles b) {
   return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ);
 }
 
-#elif MESHOP_VECTORS == 256
+#elif MESHOP_BYTES == 32
 
 struct Floats {
   static constexpr int kLanes = 8;
@@ -86,37 +79,37 @@ inline uint32_t at_most(Doubles a, Doubles b) {
 #else  // eight lanes in plain C++: any compiler makes of it what its machine has
 
 template <typename T>
-struct Lanes {
+struct Eight {
   static constexpr int kLanes = 8;
   T v[kLanes];
   template <typename F>
-  static Lanes each(F&& f) {
-    Lanes out;
+  static Eight each(F&& f) {
+    Eight out;
     for (int i = 0; i < kLanes; ++i) out.v[i] = f(i);
     return out;
   }
-  static Lanes all(T x) { return each([=](int) { return x; }); }
-  static Lanes load(const T* p) { return each([=](int i) { return p[i]; }); }
+  static Eight all(T x) { return each([=](int) { return x; }); }
+  static Eight load(const T* p) { return each([=](int i) { return p[i]; }); }
   void store(T* p) const {
     for (int i = 0; i < kLanes; ++i) p[i] = v[i];
   }
-  friend Lanes operator+(Lanes a, Lanes b) { return each([&](int i) { return a.v[i] + b.v[i]; }); }
-  friend Lanes operator-(Lanes a, Lanes b) { return each([&](int i) { return a.v[i] - b.v[i]; }); }
-  friend Lanes operator*(Lanes a, Lanes b) { return each([&](int i) { return a.v[i] * b.v[i]; }); }
-  friend Lanes min(Lanes a, Lanes b) {
+  friend Eight operator+(Eight a, Eight b) { return each([&](int i) { return a.v[i] + b.v[i]; }); }
+  friend Eight operator-(Eight a, Eight b) { return each([&](int i) { return a.v[i] - b.v[i]; }); }
+  friend Eight operator*(Eight a, Eight b) { return each([&](int i) { return a.v[i] * b.v[i]; }); }
+  friend Eight min(Eight a, Eight b) {
     return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
   }
-  friend Lanes max(Lanes a, Lanes b) {
+  friend Eight max(Eight a, Eight b) {
     return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
   }
-  friend uint32_t at_most(Lanes a, Lanes b) {
+  friend uint32_t at_most(Eight a, Eight b) {
     uint32_t mask = 0;
     for (int i = 0; i < kLanes; ++i) mask |= static_cast<uint32_t>(a.v[i] <= b.v[i]) << i;
     return mask;
   }
 };
-using Floats = Lanes<float>;
-using Doubles = Lanes<double>;
+using Floats = Eight<float>;
+using Doubles = Eight<double>;
 
 #endif
 
