@@ -213,14 +213,14 @@ class Tree {
       STD_CUDA_KERNEL_LAUNCH_CHECK();
       return;
     }
-    const int64_t largest = count_leaves(stream);
+    largest_ = count_leaves(stream);
     STD_TORCH_CHECK(view.leaves < int64_t(1) << 31, "too many clouds");
     order_ = Scratch<uint32_t>(points, size);
     boxes_ = Scratch<T>(points, 4 * view.leaves * dim);
     least_ = Scratch<uint32_t>(points, 2 * view.leaves);
     view.boxes = boxes_.get();
     view.least = least_.get();
-    sort(largest > 1 ? bits_for(largest) : 0, stream);
+    sort(largest_ > 1 ? bits_for(largest_) : 0, stream);
     coords_ = Scratch<T>(points, size * dim);
     view.coords = coords_.get();
     gather_kernel<<<blocks_for(size * dim), kThreads, 0, stream>>>(view);
@@ -228,6 +228,9 @@ class Tree {
   }
 
   TreeView<T> view{};
+
+  // No cloud has more.
+  int64_t most_points() const { return std::min(largest_ * kLeaf, view.size); }
 
  private:
   // Returns the leaves of the largest cloud.
@@ -281,6 +284,7 @@ class Tree {
   }
 
   Tensor points_, ptr_;
+  int64_t largest_ = 0;  // leaves
   Scratch<int64_t> leaf_ptr_;
   Scratch<uint32_t> order_, least_;
   Scratch<T> coords_, boxes_;

@@ -125,14 +125,15 @@ void search(const Ask<T>& ask, const Rows<T>& rows, cudaStream_t stream) {
   }
 }
 
-// Fills rows of known lengths, at most `most` entries each.
+// Fills rows of known lengths, sorted. Where there is a cap, no row is longer than `most`.
 template <typename T>
 void fill(const Ask<T>& ask, Rows<T> rows, int64_t most, cudaStream_t stream) {
-  if (rows.cap >= 0 && most <= 32) {
+  if (rows.cap >= 0 && most <= 64) {
     rows.cap = most;
     if (most <= 8) return search<T, Best<T, 8>>(ask, rows, stream);
     if (most <= 16) return search<T, Best<T, 16>>(ask, rows, stream);
-    return search<T, Best<T, 32>>(ask, rows, stream);
+    if (most <= 32) return search<T, Best<T, 32>>(ask, rows, stream);
+    return search<T, Best<T, 64>>(ask, rows, stream);
   }
   search<T, Heap<T>>(ask, rows, stream);
   const int64_t count = ask.queries.size;
@@ -172,7 +173,7 @@ Result search_in(const Request& request) {
 
   Result out{torch::stable::new_zeros(points, {rows + 1}, ScalarType::Long),
              empty_of(points, {0}, ScalarType::Long), empty_of(points, {0}, points.scalar_type()),
-             torch::stable::new_zeros(points, {rows}, ScalarType::Long)};
+             empty_of(points, {request.r ? rows : 0}, ScalarType::Long)};
   if (rows == 0) return out;
   const Tree<T> tree(points, ptr);
   const Tree<T> query_tree = request.queries ? Tree<T>(queries, query_ptr) : Tree<T>();
@@ -205,7 +206,7 @@ Result search_in(const Request& request) {
   out.dist2 = empty_of(points, {entries}, points.scalar_type());
   to.index = mutable_indices(out.index);
   to.dist2 = static_cast<T*>(out.dist2.mutable_data_ptr());
-  fill(ask, to, std::min(request.cap, n), stream);
+  fill(ask, to, std::min(request.cap, tree.most_points()), stream);
   return out;
 }
 
