@@ -40,6 +40,12 @@ struct Rows {
   int64_t cap;  // most entries of a row; < 0 for all
 };
 
+// In one expression, so that no branch comes of it.
+template <typename T, typename I>
+__device__ bool comes_before(T d, I n, T other, I other_n) {
+  return (d < other) | ((d == other) & (n < other_n));
+}
+
 // What a thread keeps for its query. `wants` says whether something at this distance or beyond, whose
 // numbers are no lower than this, can still matter; nothing does to a thread without a query.
 
@@ -58,7 +64,7 @@ struct Best {
     }
   }
   __device__ bool before(T d, uint32_t n, int i) const {
-    return d < dist2[i] || (d == dist2[i] && n < number[i]);
+    return comes_before(d, n, dist2[i], number[i]);
   }
   __device__ T worst() const { return dist2[K - 1]; }
   __device__ bool wants(T d, uint32_t n) const { return before(d, n, K - 1); }
@@ -126,9 +132,7 @@ struct Heap {
     if (room > 0) reach2 = limit2;
   }
   __device__ T worst() const { return reach2; }
-  __device__ bool wants(T d, uint32_t n) const {
-    return d < reach2 || (d == reach2 && n < last);
-  }
+  __device__ bool wants(T d, uint32_t n) const { return comes_before(d, n, reach2, last); }
   __device__ void add(T d, uint32_t n) {
     if (!wants(d, n)) return;
     if (count < room) {
@@ -148,20 +152,20 @@ struct Heap {
   // Puts an entry where it belongs in the heap below place i.
   __device__ void sink(int64_t i, T d, int64_t n) {
     for (int64_t child; (child = 2 * i + 1) < room; i = child) {
-      if (child + 1 < room && before(child, dist2[child + 1], index[child + 1])) ++child;
-      if (!(d < dist2[child] || (d == dist2[child] && n < index[child]))) break;
+      if (child + 1 < room &&
+          comes_before(dist2[child], index[child], dist2[child + 1], index[child + 1]))
+        ++child;
+      if (!comes_before(d, n, dist2[child], index[child])) break;
       dist2[i] = dist2[child];
       index[i] = index[child];
     }
     dist2[i] = d;
     index[i] = n;
   }
-  __device__ bool before(int64_t i, T d, int64_t n) const {
-    return dist2[i] < d || (dist2[i] == d && index[i] < n);
-  }
 };
 
-// One thread's query. D = 0: any dimension.
+// One thread's query. D = 0: any dimension. What is common to all threads is decided outside of the
+// loops, so that nothing keeps their loads from going out together.
 template <typename T, int D>
 struct Query {
   const Ask<T>& ask;
@@ -175,14 +179,37 @@ struct Query {
   __device__ int64_t dim() const { return D > 0 ? D : ask.points.dim; }
   __device__ T coordinate(int64_t d) const { return D > 0 ? x[D > 0 ? d : 0] : at[d]; }
 
+  // The places out of [begin, begin + count) that are no farther than this, as bits.
+  __device__ uint32_t within(T reach2, int64_t begin, int count) const {
+    return ask.box ? within<true>(reach2, begin, count) : within<false>(reach2, begin, count);
+  }
+  __device__ T dist2(int64_t place) const {
+    return ask.box ? dist2<true>(place) : dist2<false>(place);
+  }
+  // No more than the distance to anything inside.
+  __device__ T bound(int64_t node) const {
+    return ask.box ? bound<true>(node) : bound<false>(node);
+  }
+
+ private:
+  template <bool kPeriodic>
+  __device__ uint32_t within(T reach2, int64_t begin, int count) const {
+    uint32_t found = 0;
+#pragma unroll 4
+    for (int i = 0; i < count; ++i)
+      found |= static_cast<uint32_t>(dist2<kPeriodic>(begin + i) <= reach2) << i;
+    return found;
+  }
+
+  template <bool kPeriodic>
   __device__ T dist2(int64_t place) const {
     const T* p = ask.points.coords + place * dim();
     T sum = 0;
 #pragma unroll
     for (int64_t d = 0; d < dim(); ++d) {
       T gap = coordinate(d) - __ldg(p + d);
-      if (ask.box) {
-        gap = gap < 0 ? -gap : gap;
+      if constexpr (kPeriodic) {
+        gap = most_of(gap, -gap);
         gap = least_of(__ldg(ask.box + d) - gap, gap);
       }
       sum += gap * gap;
@@ -190,7 +217,7 @@ struct Query {
     return sum;
   }
 
-  // No more than the distance to anything inside.
+  template <bool kPeriodic>
   __device__ T bound(int64_t node) const {
     const T* lo = ask.points.boxes + 2 * dim() * node;
     T sum = 0;
@@ -198,7 +225,7 @@ struct Query {
     for (int64_t d = 0; d < dim(); ++d) {
       const T q = coordinate(d), low = __ldg(lo + d), high = __ldg(lo + dim() + d);
       T gap = most_of(most_of(low - q, q - high), T(0));
-      if (ask.box) {
+      if constexpr (kPeriodic) {
         const T around = __ldg(ask.box + d) - most_of(q - low, high - q);
         gap = least_of(most_of(around, T(0)), gap);
       }
@@ -213,12 +240,7 @@ struct Query {
 template <typename T, int D, typename Top>
 __device__ void read_leaf(const Query<T, D>& query, int64_t begin, int64_t end, int64_t self,
                           Top& top) {
-  const int count = static_cast<int>(end - begin);
-  const T worst = top.worst();
-  uint32_t found = 0;
-#pragma unroll 4
-  for (int i = 0; i < count; ++i)
-    found |= static_cast<uint32_t>(query.dist2(begin + i) <= worst) << i;
+  uint32_t found = query.within(top.worst(), begin, static_cast<int>(end - begin));
   if (self >= begin && self < end) found &= ~(1u << (self - begin));
   while (found) {
     const int i = __ffs(static_cast<int>(found)) - 1;
@@ -319,7 +341,7 @@ __global__ void sort_kernel(const int64_t* rowptr, int64_t rows, T* dist2, int64
           const int64_t low = pair & (stride - 1), a = 2 * pair - low;
           // The first pass of each merge folds the halves face to face.
           const int64_t b = stride == size ? a + 2 * (stride - low) - 1 : a + stride;
-          if (b >= count || d[a] < d[b] || (d[a] == d[b] && n[a] < n[b])) continue;
+          if (b >= count || comes_before(d[a], n[a], d[b], n[b])) continue;
           const T dist = d[a];
           const int64_t number = n[a];
           d[a] = d[b];
