@@ -47,8 +47,8 @@ install: $(STAMP)
 # torch first: the compiled library is built against the torch that will load it.
 $(STAMP): $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt torch numpy setuptools
-	$(BIN)/pip install --quiet -c constraints.txt --no-build-isolation -e ".[test]"
+	$(BIN)/pip install --quiet -c constraints.txt torch numpy setuptools ninja
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pip install --quiet -c constraints.txt --no-build-isolation -e ".[test]"
 	touch $@
 
 clean:

@@ -74,23 +74,18 @@ def extensions() -> dict[str, Any]:
     # to the last bit on squared distances).
     host = ["-O3", "-std=c++17", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-g0", TARGET]
     # py_limited_api leaves libtorch_python out of the link.
-    # Exported whatever -fvisibility says: a function's versions for several instruction sets.
-    exports = f"-Wl,--version-script={ROOT / 'cpp_ext' / 'exports.map'}"
-    common = {
-        "extra_link_args": [exports] if sys.platform == "linux" else [],
-        "include_dirs": [str(ROOT / "cpp_ext")],
-        "depends": sources("*.h"),
-        "py_limited_api": True,
-    }
-    modules = [
-        CppExtension("meshop.ops._C", sources("*.cpp"), extra_compile_args={"cxx": host}, **common)
-    ]
-    for module in modules:
-        module.optional = True
-    # ninja is not needed for a handful of files; without the suffix the name carries no Python ABI.
-    build = OptionalBuild.with_options(use_ninja=False, no_python_abi_suffix=True)
+    module = CppExtension(
+        "meshop.ops._C",
+        sources("*.cpp"),
+        include_dirs=[str(ROOT / "cpp_ext")],
+        extra_compile_args={"cxx": host},
+        py_limited_api=True,
+    )
+    module.optional = True
+    # Without the suffix the name carries no Python ABI.
+    build = OptionalBuild.with_options(no_python_abi_suffix=True)
     return {
-        "ext_modules": modules,
+        "ext_modules": [module],
         "cmdclass": {"build_ext": build, "bdist_wheel": PlatformWheel},
     }
 
