@@ -199,14 +199,18 @@ def add_vtk(suites, locate, probe, points, mesh, values, queries, located) -> No
     part = queries[:: SHARE["vtk probe"]]
     cloud, few = pyvista.PolyData(space(part)), space(queries[:: SHARE["vtk find_containing_cell"]])
     # With its default tolerance the probe takes a neighbour of the right cell for half of the
-    # queries on the graded mesh, and extrapolates from it.
+    # queries on the graded mesh, and extrapolates from it; with this one still for some.
     probed = cloud.sample(grid, tolerance=1e-14)
     held = (
         torch.as_tensor(np.asarray(probed["vtkValidPointMask"])).bool()
         & located.inside[:: SHARE["vtk probe"]]
     )
     ours = ops.interpolate(values, located)[:: SHARE["vtk probe"], 0]
-    same(ours[held], torch.as_tensor(np.asarray(probed["v"]))[held].double())
+    theirs = torch.as_tensor(np.asarray(probed["v"]))[held].double()
+    agree = float(torch.isclose(ours[held], theirs, rtol=1e-6, atol=1e-6).double().mean())
+    print(f"VTK's probe agrees on {agree:.2%} of the queries")
+    if agree < 0.99:
+        raise SystemExit("VTK's probe and ours differ by more than its tolerance explains")
     suites[probe]["vtk probe, by pyvista's sample"] = lambda: cloud.sample(grid, tolerance=1e-14)
     grid.find_containing_cell(few[:1])  # builds its locator
     suites[locate]["vtk find_containing_cell, built"] = lambda: grid.find_containing_cell(few)
