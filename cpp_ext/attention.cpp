@@ -19,7 +19,7 @@ std::tuple<Tensor, Tensor, Tensor> edge_attention(Tensor query, Tensor key, Tens
   index = packed(index), rowptr = packed(rowptr);
   bias = packed(bias), coords = packed(coords), centers = packed(centers);
   check_rowptr(indices(rowptr), s.receivers, s.edges, "rowptr");
-  check_index(indices(index), s.edges, s.senders, "index");
+  check_range(indices(index), s.edges, 0, s.senders, "index");
 
   Tensor out = empty_of(query, {s.receivers, s.heads, s.width}, dtype);
   Tensor out_coords = coords ? empty_of(query, {s.receivers, s.heads, s.space}, wide)
@@ -31,17 +31,17 @@ std::tuple<Tensor, Tensor, Tensor> edge_attention(Tensor query, Tensor key, Tens
     using W = Wide<T>;
     const AttendArgs<T> args{s,
                            static_cast<W>(scale),
-                           {values_of<T>(query), s.heads, s.depth},
-                           {values_of<T>(key), s.heads, s.depth},
-                           {values_of<T>(value), s.heads, s.width},
+                           {data<T>(query), s.heads, s.depth},
+                           {data<T>(key), s.heads, s.depth},
+                           {data<T>(value), s.heads, s.width},
                            indices(index),
                            indices(rowptr),
-                           values_of<T>(bias),
-                           values_of<W>(coords),
-                           values_of<W>(centers),
-                           output_of<T>(out),
-                           output_of<W>(out_coords),
-                           output_of<W>(lse)};
+                           data<T>(bias),
+                           data<W>(coords),
+                           data<W>(centers),
+                           mutable_data<T>(out),
+                           mutable_data<W>(out_coords),
+                           mutable_data<W>(lse)};
     MESHOP_PICK(attend_rows<T>)(args);
   });
   return {out, out_coords, lse};

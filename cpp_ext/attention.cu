@@ -8,9 +8,9 @@ namespace meshop {
 namespace {
 
 template <typename T>
-__global__ void attend_kernel(AttentionInputs<T> in, T* out, Carried<T>* out_coords,
-                              Carried<T>* lse) {
-  using W = Carried<T>;
+__global__ void attend_kernel(AttentionInputs<T> in, T* out, Wide<T>* out_coords,
+                              Wide<T>* lse) {
+  using W = Wide<T>;
   const HeadGroups groups = in.groups;
   const int64_t heads = in.shape.heads, width = in.shape.width, space = in.shape.space;
   const W infinity = std::numeric_limits<W>::infinity();
@@ -62,7 +62,7 @@ std::tuple<Tensor, Tensor, Tensor> edge_attention(Tensor query, Tensor key, Tens
   index = packed(index), rowptr = packed(rowptr);
   bias = packed(bias), coords = packed(coords), centers = packed(centers);
   check_rowptr_cuda(rowptr, s.receivers, s.edges, "rowptr must rise from 0 to the number of edges");
-  check_index_cuda(index, s.senders);
+  check_range_cuda(index, 0, s.senders, "index");
 
   Tensor out = empty_of(query, {s.receivers, s.heads, s.width}, dtype);
   Tensor out_coords = coords ? empty_of(query, {s.receivers, s.heads, s.space}, wide)
@@ -72,20 +72,20 @@ std::tuple<Tensor, Tensor, Tensor> edge_attention(Tensor query, Tensor key, Tens
   const cudaStream_t stream = current_stream(query);
   with_attention_type(dtype, [&](auto zero) {
     using T = decltype(zero);
-    using W = Carried<T>;
+    using W = Wide<T>;
     const AttentionInputs<T> in{s,
                                 HeadGroups(s),
                                 static_cast<W>(scale),
-                                values_of<T>(query),
-                                values_of<T>(key),
-                                values_of<T>(value),
-                                values_of<T>(bias),
-                                values_of<W>(coords),
-                                values_of<W>(centers),
+                                data<T>(query),
+                                data<T>(key),
+                                data<T>(value),
+                                data<T>(bias),
+                                data<W>(coords),
+                                data<W>(centers),
                                 indices(index),
                                 indices(rowptr)};
     attend_kernel<T><<<blocks_for(in.groups.threads(s.receivers)), kThreads, 0, stream>>>(
-        in, output_of<T>(out), output_of<W>(out_coords), output_of<W>(lse));
+        in, mutable_data<T>(out), mutable_data<W>(out_coords), mutable_data<W>(lse));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   });
   return {out, out_coords, lse};

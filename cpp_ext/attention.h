@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "attention_shape.h"
-#include "common.h"
 #include "csr.h"
 #include "isa.h"
 
@@ -51,15 +50,5 @@ struct BackwardArgs {
   T *to_query, *to_key, *to_value, *to_bias;
   Wide<T> *to_coords, *to_centers;
 };
-
-template <typename F>
-void with_attention_type(ScalarType dtype, F&& f) {
-  switch (dtype) {
-    case ScalarType::Float: return f(float{});
-    case ScalarType::Double: return f(double{});
-    case ScalarType::BFloat16: return f(BFloat16{});
-    default: STD_TORCH_CHECK(false, "query must be float32, float64 or bfloat16");
-  }
-}
 
 }  // namespace meshop

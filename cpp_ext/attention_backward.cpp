@@ -23,13 +23,10 @@ Gradients edge_attention_backward(Tensor grad, Tensor grad_coords, Tensor grad_l
   index = packed(index), rowptr = packed(rowptr);
   bias = packed(bias), coords = packed(coords), centers = packed(centers);
   check_rowptr(indices(rowptr), s.receivers, s.edges, "rowptr");
-  check_index(indices(index), s.edges, s.senders, "index");
+  check_range(indices(index), s.edges, 0, s.senders, "index");
 
   const auto empty = [&](std::initializer_list<int64_t> sizes, ScalarType type, bool wanted) {
-    if (!wanted) return empty_of(query, {0}, type);
-    Tensor t = empty_of(query, sizes, type);
-    huge_pages(t.mutable_data_ptr(), t.numel() * t.element_size());
-    return t;
+    return wanted ? large_empty(query, sizes, type) : empty_of(query, {0}, type);
   };
   const Tensor to_query = empty({s.receivers, s.heads, s.depth}, dtype, true);
   const Tensor to_key = empty({s.senders, s.heads, s.depth}, dtype, true);
@@ -41,35 +38,35 @@ Gradients edge_attention_backward(Tensor grad, Tensor grad_coords, Tensor grad_l
   const Tensor rowptr_t = empty({s.senders + 1}, ScalarType::Long, true);
   const Tensor row_t = empty({s.edges}, ScalarType::Long, true);
   const Tensor order_t = empty({s.edges}, ScalarType::Long, bias.has_value());
-  transpose(indices(rowptr), s.receivers, indices(index), s.senders, mutable_indices(rowptr_t),
+  transpose(indices(rowptr), s.receivers, indices(index), 0, s.senders, mutable_indices(rowptr_t),
             mutable_indices(row_t), bias ? mutable_indices(order_t) : nullptr);
   with_attention_type(dtype, [&](auto zero) {
     using T = decltype(zero);
     using W = Wide<T>;
     const BackwardArgs<T> args{s,
                              static_cast<W>(scale),
-                             {values_of<T>(grad), s.heads, s.width},
-                             {values_of<T>(query), s.heads, s.depth},
-                             {values_of<T>(key), s.heads, s.depth},
-                             {values_of<T>(value), s.heads, s.width},
-                             values_of<W>(grad_coords),
-                             values_of<W>(grad_lse),
-                             values_of<W>(lse),
-                             values_of<W>(coords),
-                             values_of<W>(centers),
-                             values_of<T>(bias),
+                             {data<T>(grad), s.heads, s.width},
+                             {data<T>(query), s.heads, s.depth},
+                             {data<T>(key), s.heads, s.depth},
+                             {data<T>(value), s.heads, s.width},
+                             data<W>(grad_coords),
+                             data<W>(grad_lse),
+                             data<W>(lse),
+                             data<W>(coords),
+                             data<W>(centers),
+                             data<T>(bias),
                              indices(index),
                              indices(rowptr),
                              indices(row_t),
                              indices(order_t),
                              indices(rowptr_t),
-                             output_of<W>(rows),
-                             output_of<T>(to_query),
-                             output_of<T>(to_key),
-                             output_of<T>(to_value),
-                             bias ? output_of<T>(to_bias) : nullptr,
-                             output_of<W>(to_coords),
-                             output_of<W>(to_centers)};
+                             mutable_data<W>(rows),
+                             mutable_data<T>(to_query),
+                             mutable_data<T>(to_key),
+                             mutable_data<T>(to_value),
+                             bias ? mutable_data<T>(to_bias) : nullptr,
+                             mutable_data<W>(to_coords),
+                             mutable_data<W>(to_centers)};
     MESHOP_PICK(attend_rows_backward<T>)(args);
   });
   return {to_query, to_key, to_value, to_bias, to_coords, to_centers};

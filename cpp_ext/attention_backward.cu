@@ -12,7 +12,7 @@ namespace {
 
 template <typename T>
 struct BackwardInputs : AttentionInputs<T> {
-  using W = Carried<T>;
+  using W = Wide<T>;
   const T* grad;
   const W *grad_coords, *grad_lse, *lse;
   const int64_t *row_t, *order_t, *rowptr_t;
@@ -38,8 +38,8 @@ struct BackwardInputs : AttentionInputs<T> {
 // grad_query, grad_bias, rows, and for each head its part of the slope of centers.
 template <typename T>
 __global__ void receivers_kernel(BackwardInputs<T> in, T* to_query, T* to_bias,
-                                 Carried<T>* to_centers) {
-  using W = Carried<T>;
+                                 Wide<T>* to_centers) {
+  using W = Wide<T>;
   const HeadGroups groups = in.groups;
   const int64_t heads = in.shape.heads, depth = in.shape.depth, space = in.shape.space;
   const W infinity = std::numeric_limits<W>::infinity();
@@ -95,8 +95,8 @@ __global__ void receivers_kernel(BackwardInputs<T> in, T* to_query, T* to_bias,
 // grad_key, grad_value, and for each head its part of the slope of coords: one list of channels.
 template <typename T>
 __global__ void senders_kernel(BackwardInputs<T> in, T* to_key, T* to_value,
-                               Carried<T>* to_coords) {
-  using W = Carried<T>;
+                               Wide<T>* to_coords) {
+  using W = Wide<T>;
   const HeadGroups groups = in.groups;
   const int64_t heads = in.shape.heads, depth = in.shape.depth, width = in.shape.width;
   const int64_t space = in.shape.space, channels = depth + width + space;
@@ -144,70 +144,6 @@ __global__ void add_heads_kernel(const W* parts, int64_t nodes, int64_t heads, i
   }
 }
 
-__global__ void count_up_kernel(int64_t* out, int64_t count) {
-  for (int64_t k = first_item(); k < count; k += item_stride()) out[k] = k;
-}
-
-// The receiver of each sorted edge: the last row that begins at or before it.
-__global__ void row_kernel(const int64_t* rowptr, int64_t rows, const int64_t* order, int64_t count,
-                           int64_t* row) {
-  for (int64_t t = first_item(); t < count; t += item_stride()) {
-    int64_t low = 0, high = rows;
-    while (high - low > 1) {
-      const int64_t middle = low + (high - low) / 2;
-      if (rowptr[middle] <= order[t]) low = middle; else high = middle;
-    }
-    row[t] = low;
-  }
-}
-
-// Where each column begins among the sorted senders.
-__global__ void begin_kernel(const int64_t* sorted, int64_t count, int64_t columns, int64_t* begin) {
-  for (int64_t j = first_item(); j <= columns; j += item_stride()) {
-    int64_t low = 0, high = count;
-    while (low < high) {
-      const int64_t middle = low + (high - low) / 2;
-      if (sorted[middle] < j) low = middle + 1; else high = middle;
-    }
-    begin[j] = low;
-  }
-}
-
-struct Transposed {
-  Tensor rowptr, row, order;
-};
-
-Transposed transpose(const Tensor& rowptr, const Tensor& index, int64_t columns) {
-  const int64_t count = index.numel(), rows = rowptr.numel() - 1;
-  const cudaStream_t stream = current_stream(index);
-  Transposed out{empty_of(index, {columns + 1}, ScalarType::Long),
-                 empty_of(index, {count}, ScalarType::Long),
-                 empty_of(index, {count}, ScalarType::Long)};
-  const Tensor sorted = empty_of(index, {count}, ScalarType::Long);
-  if (count > 0) {
-    const Tensor edges = empty_of(index, {count}, ScalarType::Long);
-    count_up_kernel<<<blocks_for(count), kThreads, 0, stream>>>(mutable_indices(edges), count);
-    STD_CUDA_KERNEL_LAUNCH_CHECK();
-    int bits = 1;
-    while (bits < 63 && (int64_t(1) << bits) < columns) ++bits;
-    size_t bytes = 0;
-    STD_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(nullptr, bytes, indices(index),
-                                                   mutable_indices(sorted), indices(edges),
-                                                   mutable_indices(out.order), count, 0, bits, stream));
-    const Tensor room = empty_of(index, {static_cast<int64_t>(bytes)}, ScalarType::Byte);
-    STD_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(room.mutable_data_ptr(), bytes, indices(index),
-                                                   mutable_indices(sorted), indices(edges),
-                                                   mutable_indices(out.order), count, 0, bits, stream));
-    row_kernel<<<blocks_for(count), kThreads, 0, stream>>>(
-        indices(rowptr), rows, indices(out.order), count, mutable_indices(out.row));
-    STD_CUDA_KERNEL_LAUNCH_CHECK();
-  }
-  begin_kernel<<<blocks_for(columns + 1), kThreads, 0, stream>>>(indices(sorted), count, columns,
-                                                                 mutable_indices(out.rowptr));
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-  return out;
-}
-
 using Gradients = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 Gradients edge_attention_backward(Tensor grad, Tensor grad_coords, Tensor grad_lse, Tensor query,
@@ -223,7 +159,7 @@ Gradients edge_attention_backward(Tensor grad, Tensor grad_coords, Tensor grad_l
   index = packed(index), rowptr = packed(rowptr);
   bias = packed(bias), coords = packed(coords), centers = packed(centers);
   check_rowptr_cuda(rowptr, s.receivers, s.edges, "rowptr must rise from 0 to the number of edges");
-  check_index_cuda(index, s.senders);
+  check_range_cuda(index, 0, s.senders, "index");
 
   const auto empty = [&](std::vector<int64_t> sizes, ScalarType type, bool wanted) {
     return empty_of(query, wanted ? sizes : std::vector<int64_t>{0}, type);
@@ -238,46 +174,46 @@ Gradients edge_attention_backward(Tensor grad, Tensor grad_coords, Tensor grad_l
   const Tensor coords_parts = empty({s.senders, s.heads, s.space}, wide, in_space);
   const Tensor centers_parts = empty({s.receivers, s.heads, s.space}, wide, in_space);
   const Tensor rows = empty({s.receivers, 2, s.heads}, wide, true);
-  const Transposed t = transpose(rowptr, index, s.senders);
+  const Transposed t = transpose_cuda(rowptr, index, 0, s.senders);
   const cudaStream_t stream = current_stream(query);
   with_attention_type(dtype, [&](auto zero) {
     using T = decltype(zero);
-    using W = Carried<T>;
+    using W = Wide<T>;
     const BackwardInputs<T> in{{s,
                                 HeadGroups(s),
                                 static_cast<W>(scale),
-                                values_of<T>(query),
-                                values_of<T>(key),
-                                values_of<T>(value),
-                                values_of<T>(bias),
-                                values_of<W>(coords),
-                                values_of<W>(centers),
+                                data<T>(query),
+                                data<T>(key),
+                                data<T>(value),
+                                data<T>(bias),
+                                data<W>(coords),
+                                data<W>(centers),
                                 indices(index),
                                 indices(rowptr)},
-                               values_of<T>(grad),
-                               values_of<W>(grad_coords),
-                               values_of<W>(grad_lse),
-                               values_of<W>(lse),
+                               data<T>(grad),
+                               data<W>(grad_coords),
+                               data<W>(grad_lse),
+                               data<W>(lse),
                                indices(t.row),
                                indices(t.order),
                                indices(t.rowptr),
-                               output_of<W>(rows)};
+                               mutable_data<W>(rows)};
     const auto add_heads = [&](const Tensor& parts, int64_t nodes, const Tensor& out) {
       if (nodes * s.space == 0) return;
       add_heads_kernel<W><<<blocks_for(nodes * s.space), kThreads, 0, stream>>>(
-          values_of<W>(parts), nodes, s.heads, s.space, output_of<W>(out));
+          data<W>(parts), nodes, s.heads, s.space, mutable_data<W>(out));
       STD_CUDA_KERNEL_LAUNCH_CHECK();
     };
     if (s.receivers > 0) {
       receivers_kernel<T><<<blocks_for(in.groups.threads(s.receivers)), kThreads, 0, stream>>>(
-          in, output_of<T>(to_query), bias ? output_of<T>(to_bias) : nullptr,
-          output_of<W>(centers_parts));
+          in, mutable_data<T>(to_query), bias ? mutable_data<T>(to_bias) : nullptr,
+          mutable_data<W>(centers_parts));
       STD_CUDA_KERNEL_LAUNCH_CHECK();
       add_heads(centers_parts, s.receivers, to_centers);
     }
     if (s.senders > 0) {
       senders_kernel<T><<<blocks_for(in.groups.threads(s.senders)), kThreads, 0, stream>>>(
-          in, output_of<T>(to_key), output_of<T>(to_value), output_of<W>(coords_parts));
+          in, mutable_data<T>(to_key), mutable_data<T>(to_value), mutable_data<W>(coords_parts));
       STD_CUDA_KERNEL_LAUNCH_CHECK();
       add_heads(coords_parts, s.senders, to_coords);
     }

@@ -5,20 +5,13 @@
 // are the same on every run, and every lane takes part in every shuffle.
 #pragma once
 
-#include <torch/headeronly/util/BFloat16.h>
-
 #include <algorithm>
 #include <limits>
-#include <type_traits>
 
 #include "attention_shape.h"
-#include "cuda_common.h"
+#include "csr_cuda.h"
 
 namespace meshop {
-
-using torch::headeronly::BFloat16;
-template <typename T>
-using Carried = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 constexpr int kWarp = 32;
 constexpr int kHeld = 8;  // sums that a lane holds at once; more channels take another walk
@@ -56,7 +49,7 @@ __device__ inline int64_t warp_stride() { return item_stride() / kWarp; }
 // the step in space.
 template <typename T>
 struct AttentionInputs {
-  using W = Carried<T>;
+  using W = Wide<T>;
   AttentionShape shape;
   HeadGroups groups;
   W scale;
@@ -88,31 +81,5 @@ struct AttentionInputs {
     return sum;
   }
 };
-
-static __global__ void check_index_kernel(const int64_t* index, int64_t count, int64_t bound,
-                                          int64_t* bad) {
-  for (int64_t e = first_item(); e < count; e += item_stride())
-    if (index[e] < 0 || index[e] >= bound) *bad = 1;
-}
-
-inline void check_index_cuda(const Tensor& index, int64_t bound) {
-  if (index.numel() == 0) return;
-  const cudaStream_t stream = current_stream(index);
-  const Flag bad(index, stream);
-  check_index_kernel<<<blocks_for(index.numel()), kThreads, 0, stream>>>(
-      indices(index), index.numel(), bound, bad.raised);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-  bad.check("index must lie among the senders");
-}
-
-template <typename F>
-void with_attention_type(ScalarType dtype, F&& f) {
-  switch (dtype) {
-    case ScalarType::Float: return f(float{});
-    case ScalarType::Double: return f(double{});
-    case ScalarType::BFloat16: return f(BFloat16{});
-    default: STD_TORCH_CHECK(false, "query must be float32, float64 or bfloat16");
-  }
-}
 
 }  // namespace meshop

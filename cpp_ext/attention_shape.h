@@ -1,15 +1,11 @@
 // The sizes of an edge attention, checked, for CPU and GPU.
 #pragma once
 
-#include "common.h"
+#include "dtypes.h"
 
 namespace meshop {
 
 using MaybeTensor = std::optional<Tensor>;
-
-inline ScalarType wide_type(ScalarType dtype) {
-  return dtype == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-}
 
 inline bool has_shape(const Tensor& t, std::initializer_list<int64_t> sizes) {
   if (t.dim() != static_cast<int64_t>(sizes.size())) return false;
@@ -70,22 +66,19 @@ inline void check_slopes(const AttentionShape& s, ScalarType dtype, const Tensor
                   "grad_coords must have shape (receivers, heads, P)");
 }
 
-// Contiguous inputs, and pointers that are null where an input is missing.
 inline Tensor packed(const Tensor& t) { return torch::stable::contiguous(t); }
 inline MaybeTensor packed(const MaybeTensor& t) {
   return t ? MaybeTensor(torch::stable::contiguous(*t)) : t;
 }
-template <typename T>
-const T* values_of(const Tensor& t) {
-  return static_cast<const T*>(t.const_data_ptr());
-}
-template <typename T>
-const T* values_of(const MaybeTensor& t) {
-  return t ? static_cast<const T*>(t->const_data_ptr()) : nullptr;
-}
-template <typename T>
-T* output_of(const Tensor& t) {
-  return static_cast<T*>(t.mutable_data_ptr());
+
+template <typename F>
+void with_attention_type(ScalarType dtype, F&& f) {
+  switch (dtype) {
+    case ScalarType::Float: return f(float{});
+    case ScalarType::Double: return f(double{});
+    case ScalarType::BFloat16: return f(BFloat16{});
+    default: STD_TORCH_CHECK(false, "query must be float32, float64 or bfloat16");
+  }
 }
 
 }  // namespace meshop

@@ -121,11 +121,11 @@ void make_dense(CellInput& in) {
   auto dense = [&](int64_t node) {
     return std::lower_bound(numbers.begin(), numbers.end(), node) - numbers.begin();
   };
-  in.dense_nodes = Scratch<int64_t>(total);
+  in.dense_nodes = Buffer<int64_t>(total);
   torch::stable::parallel_for(0, total, 4096, [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; ++i) in.dense_nodes[i] = dense(in.cells.nodes[i]);
   });
-  in.dense_faces = Scratch<int64_t>(length);
+  in.dense_faces = Buffer<int64_t>(length);
   std::copy(in.cells.faces, in.cells.faces + length, in.dense_faces.get());
   for_each_face([&](int64_t at, int64_t size) {
     for (int64_t i = at; i < at + size; ++i) in.dense_faces[i] = dense(in.cells.faces[i]);
@@ -152,7 +152,7 @@ CellInput checked_cells(const Tensor& types, const Tensor& offsets, const Tensor
   in.types = torch::stable::contiguous(types);
   in.offsets = torch::stable::contiguous(offsets);
   in.cell_nodes = torch::stable::contiguous(nodes);
-  in.cells = {static_cast<const uint8_t*>(in.types.const_data_ptr()), indices(in.offsets),
+  in.cells = {data<uint8_t>(in.types), indices(in.offsets),
               indices(in.cell_nodes), nullptr, nullptr, cells};
   const int64_t* ends = in.cells.offsets;
   STD_TORCH_CHECK(ends[0] == 0 && ends[cells] == total, "cell_offsets must run from 0 to ", total);

@@ -102,7 +102,7 @@ DeviceCells checked_device_cells(const Tensor& types, const Tensor& offsets, con
   in.types = torch::stable::contiguous(types);
   in.offsets = torch::stable::contiguous(offsets);
   in.cell_nodes = torch::stable::contiguous(nodes);
-  in.cells = {static_cast<const uint8_t*>(in.types.const_data_ptr()), indices(in.offsets),
+  in.cells = {data<uint8_t>(in.types), indices(in.offsets),
               indices(in.cell_nodes), nullptr, nullptr, cells};
 
   Tensor reports = torch::stable::new_zeros(nodes, {kReports}, ScalarType::Long);

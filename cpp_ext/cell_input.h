@@ -1,34 +1,12 @@
 // Cells as the CPU kernels take them: every value checked, node numbers dense.
 #pragma once
 
-#include <cstdlib>
 #include <limits>
-#include <memory>
-#include <new>
 
+#include "buffer.h"
 #include "cells.h"
-#include "common.h"
 
 namespace meshop {
-
-// Memory that is written before it is read, so it is not cleared.
-template <typename T>
-class Scratch {
- public:
-  Scratch() = default;
-  explicit Scratch(int64_t count) : data_(static_cast<T*>(std::malloc(count * sizeof(T) + 1))) {
-    if (!data_) throw std::bad_alloc();
-    huge_pages(data_.get(), count * sizeof(T));
-  }
-  T* get() const { return data_.get(); }
-  T& operator[](int64_t i) const { return data_.get()[i]; }
-
- private:
-  struct Free {
-    void operator()(T* p) const { std::free(p); }
-  };
-  std::unique_ptr<T, Free> data_;
-};
 
 struct CellInput {
   Cells cells;              // with dense node numbers
@@ -43,7 +21,7 @@ struct CellInput {
   // What `cells` points into.
   Tensor types, offsets, cell_nodes, faces;
   std::vector<int64_t> face_begin;
-  Scratch<int64_t> dense_nodes, dense_faces;
+  Buffer<int64_t> dense_nodes, dense_faces;
 };
 
 // Throws where a value is out of range; edges: also where the edges of a type are not known.

@@ -33,19 +33,6 @@ DeviceCells checked_device_cells(const Tensor& types, const Tensor& offsets, con
                                  const std::optional<Tensor>& faces,
                                  const std::optional<Tensor>& face_offsets, bool edges);
 
-// Calls one of CUB's algorithms, which asks for memory first: call(storage, bytes).
-template <typename F>
-void with_storage(const Tensor& like, F&& call) {
-  size_t bytes = 0;
-  STD_CUDA_CHECK(call(nullptr, bytes));
-  Tensor storage = empty_of(like, {static_cast<int64_t>(bytes) + 1}, ScalarType::Byte);
-  STD_CUDA_CHECK(call(storage.mutable_data_ptr(), bytes));
-}
-
-inline Tensor new_indices(const Tensor& like, int64_t count) {
-  return empty_of(like, {count}, ScalarType::Long);
-}
-
 // counts (n + 1, the last one 0) to where each one begins; returns the sum.
 Tensor running_sum(const Tensor& counts, cudaStream_t stream, int64_t* sum);
 

@@ -117,7 +117,7 @@ Tensor unique_edges(const CellInput& in) {
   };
   for_each_chunk([](const Edge<I>&, int64_t& count) { ++count; });
   const std::vector<int64_t> begin = place_records(places, chunks, ranges.count);
-  const Scratch<Edge<I>> sorted(begin.back());
+  const Buffer<Edge<I>> sorted(begin.back());
   for_each_chunk([&](const Edge<I>& edge, int64_t& place) { sorted[place++] = edge; });
 
   std::vector<int64_t> kept(ranges.count + 1, 0);

@@ -51,7 +51,7 @@ __global__ void write_edges_kernel(const uint64_t* low, const uint64_t* high, in
 }
 
 uint64_t* keys(const Tensor& t) {
-  return t.numel() ? static_cast<uint64_t*>(t.mutable_data_ptr()) : nullptr;
+  return t.numel() ? mutable_data<uint64_t>(t) : nullptr;
 }
 
 Tensor cell_edges(Tensor types, Tensor offsets, Tensor nodes, std::optional<Tensor> faces,

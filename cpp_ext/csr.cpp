@@ -1,9 +1,11 @@
 // The transpose of a CSR by a stable counting sort, in two passes that both stay in cache: entries
 // into blocks of columns, then each block by column. The result does not depend on the threads.
-#include <memory>
+#include "csr.h"
+
+#include <limits>
 #include <tuple>
 
-#include "row_tasks.h"
+#include "buffer.h"
 
 namespace meshop {
 namespace {
@@ -25,10 +27,11 @@ int block_bits(int64_t columns) {
 }
 
 template <typename I>
-void transpose(const int64_t* rowptr, int64_t rows, const int64_t* index, int64_t entries,
-               int64_t columns, int64_t* rowptr_t, int64_t* index_t, int64_t* order_t) {
+void transpose_in(const int64_t* rowptr, int64_t rows, const int64_t* index, int64_t low,
+                  int64_t columns, int64_t* rowptr_t, int64_t* row_t, int64_t* order_t) {
+  const int64_t entries = rowptr[rows];
   const int bits = block_bits(columns);
-  STD_TORCH_CHECK(bits < 32, "csr_transpose has room for 2^42 columns");
+  STD_TORCH_CHECK(bits < 32, "a transpose has room for 2^42 columns");
   const int64_t blocks = (columns >> bits) + 1;
   const int64_t chunks = std::min(kMostChunks, std::max<int64_t>(1, entries / kChunk));
   const int64_t each = (entries + chunks - 1) / chunks;
@@ -39,7 +42,7 @@ void transpose(const int64_t* rowptr, int64_t rows, const int64_t* index, int64_
     for (int64_t k = begin; k < end; ++k) {
       int64_t* count = place.data() + k * blocks;
       for (int64_t e = k * each; e < std::min(entries, (k + 1) * each); ++e)
-        ++count[index[e] >> bits];
+        ++count[(index[e] - low) >> bits];
     }
   });
   int64_t total = 0;
@@ -53,8 +56,7 @@ void transpose(const int64_t* rowptr, int64_t rows, const int64_t* index, int64_
   }
   start[blocks] = total;
 
-  const std::unique_ptr<Entry<I>[]> sorted(new Entry<I>[entries]);
-  huge_pages(sorted.get(), entries * sizeof(Entry<I>));
+  const Buffer<Entry<I>> sorted(entries);
   torch::stable::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) {
       int64_t* to = place.data() + k * blocks;
@@ -62,8 +64,9 @@ void transpose(const int64_t* rowptr, int64_t rows, const int64_t* index, int64_
       int64_t row = row_at(rowptr, rows, k * each);
       for (int64_t e = k * each; e < stop; ++e) {
         while (rowptr[row + 1] <= e) ++row;
-        const auto column = static_cast<uint32_t>(index[e] & ((int64_t(1) << bits) - 1));
-        sorted[to[index[e] >> bits]++] = {static_cast<I>(e), static_cast<I>(row), column};
+        const int64_t column = index[e] - low;
+        const auto in_block = static_cast<uint32_t>(column & ((int64_t(1) << bits) - 1));
+        sorted[to[column >> bits]++] = {static_cast<I>(e), static_cast<I>(row), in_block};
       }
     }
   });
@@ -81,13 +84,24 @@ void transpose(const int64_t* rowptr, int64_t rows, const int64_t* index, int64_
       }
       for (int64_t e = start[b]; e < start[b + 1]; ++e) {
         const int64_t to = at[sorted[e].column]++;
-        order_t[to] = sorted[e].entry;
-        index_t[to] = sorted[e].row;
+        if (order_t) order_t[to] = sorted[e].entry;
+        if (row_t) row_t[to] = sorted[e].row;
       }
     }
   });
   rowptr_t[columns] = entries;
 }
+
+}  // namespace
+
+void transpose(const int64_t* rowptr, int64_t rows, const int64_t* index, int64_t low,
+               int64_t columns, int64_t* rowptr_t, int64_t* row_t, int64_t* order_t) {
+  const bool small = std::max(rows, rowptr[rows]) < std::numeric_limits<int32_t>::max();
+  (small ? transpose_in<int32_t> : transpose_in<int64_t>)(rowptr, rows, index, low, columns,
+                                                          rowptr_t, row_t, order_t);
+}
+
+namespace {
 
 std::tuple<Tensor, Tensor, Tensor> csr_transpose(Tensor rowptr, Tensor index, int64_t num_columns) {
   check_indices(rowptr, "rowptr", 1);
@@ -97,14 +111,12 @@ std::tuple<Tensor, Tensor, Tensor> csr_transpose(Tensor rowptr, Tensor index, in
   const Tensor ptr = torch::stable::contiguous(rowptr), to = torch::stable::contiguous(index);
   const int64_t rows = ptr.numel() - 1, entries = to.numel();
   check_rowptr(indices(ptr), rows, entries, "rowptr");
-  check_range(indices(to), entries, num_columns, "index must be in [0, num_columns)");
+  check_range(indices(to), entries, 0, num_columns, "index");
   Tensor rowptr_t = large_empty(ptr, {num_columns + 1}, ScalarType::Long);
   Tensor index_t = large_empty(ptr, {entries}, ScalarType::Long);
   Tensor order_t = large_empty(ptr, {entries}, ScalarType::Long);
-  const bool small = std::max(rows, entries) < std::numeric_limits<int32_t>::max();
-  (small ? transpose<int32_t> : transpose<int64_t>)(
-      indices(ptr), rows, indices(to), entries, num_columns, mutable_indices(rowptr_t),
-      mutable_indices(index_t), mutable_indices(order_t));
+  transpose(indices(ptr), rows, indices(to), 0, num_columns, mutable_indices(rowptr_t),
+            mutable_indices(index_t), mutable_indices(order_t));
   return {rowptr_t, index_t, order_t};
 }
 

@@ -9,6 +9,11 @@
 
 namespace meshop {
 
+// The row that entry e belongs to: the last that begins at or before it.
+inline int64_t row_at(const int64_t* rowptr, int64_t rows, int64_t e) {
+  return std::upper_bound(rowptr, rowptr + rows + 1, e) - rowptr - 1;
+}
+
 // The first row i with rowptr[i] + i >= goal: rows and entries count as one piece of work each.
 inline int64_t row_at_work(const int64_t* rowptr, int64_t rows, int64_t goal) {
   int64_t low = 0, high = rows;
@@ -32,58 +37,35 @@ void for_even_rows(const int64_t* rowptr, int64_t rows, int64_t grain, const Bod
   });
 }
 
-inline void check_index(const int64_t* index, int64_t count, int64_t bound, const char* name) {
-  std::atomic<bool> bad{false};
+// Raises unless low <= index < high everywhere.
+inline void check_range(const int64_t* index, int64_t count, int64_t low, int64_t high,
+                        const char* name) {
+  std::atomic<bool> good{true};
   torch::stable::parallel_for(0, count, 1 << 16, [&](int64_t begin, int64_t end) {
-    bool outside = false;
-    for (int64_t e = begin; e < end; ++e)
-      outside |= static_cast<uint64_t>(index[e]) >= static_cast<uint64_t>(bound);
-    if (outside) bad = true;
+    bool inside = true;
+    for (int64_t e = begin; e < end; ++e) inside &= (index[e] >= low) & (index[e] < high);
+    if (!inside) good.store(false, std::memory_order_relaxed);
   });
-  STD_TORCH_CHECK(!bad, name, " must lie in [0, ", bound, ")");
+  STD_TORCH_CHECK(good, name, " must lie in [", low, ", ", high, ")");
 }
 
-// The transpose of the CSR (rowptr, index): rowptr_t (columns + 1,) and, for each entry in the order
-// of columns and then of entries, its row and its number, where these are asked for. A counting sort:
-// stable, so the same for any number of threads. Indices must have been checked.
-inline void transpose(const int64_t* rowptr, int64_t rows, const int64_t* index, int64_t columns,
-                      int64_t* rowptr_t, int64_t* row_t, int64_t* order_t) {
-  const int64_t entries = rowptr[rows];
-  // Each part counts for itself, in memory that stays below that of the entries.
-  const int64_t parts = std::max<int64_t>(
-      1, std::min({static_cast<int64_t>(torch::stable::get_num_threads()),
-                   entries / std::max<int64_t>(columns, 1), entries >> 14}));
-  std::vector<int64_t> first_row(parts + 1, rows);
-  for (int64_t p = 0; p < parts; ++p)
-    first_row[p] = row_at_work(rowptr, rows, (rows + entries) / parts * p);
-  std::vector<int64_t> next(parts * columns, 0);
-  torch::stable::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      int64_t* count = next.data() + p * columns;
-      for (int64_t e = rowptr[first_row[p]]; e < rowptr[first_row[p + 1]]; ++e) ++count[index[e]];
-    }
-  });
-  int64_t at = 0;
-  for (int64_t j = 0; j < columns; ++j) {
-    rowptr_t[j] = at;
-    for (int64_t p = 0; p < parts; ++p) {
-      const int64_t count = next[p * columns + j];
-      next[p * columns + j] = at;
-      at += count;
-    }
+// The CSR (rowptr, index) turned around, with columns counted from `low`. For each entry, in the
+// order of columns and then of entries: its number in `order_t` and its row in `row_t`, where
+// these are asked for; columns begin at rowptr_t (columns + 1,). Indices must have been checked.
+// The result does not depend on the threads.
+void transpose(const int64_t* rowptr, int64_t rows, const int64_t* index, int64_t low,
+               int64_t columns, int64_t* rowptr_t, int64_t* row_t, int64_t* order_t);
+
+// Entries grouped by the node they point at, in rising order; those at -1 are in no group.
+struct Groups {
+  std::vector<int64_t> start;  // (nodes + 1,) of `entry`
+  std::vector<int64_t> entry;
+
+  Groups(const int64_t* index, int64_t count, int64_t nodes) : start(nodes + 2), entry(count) {
+    const int64_t whole[2] = {0, count};
+    transpose(whole, 1, index, -1, nodes + 1, start.data(), nullptr, entry.data());
+    start.erase(start.begin());  // the group at -1
   }
-  rowptr_t[columns] = at;
-  torch::stable::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      int64_t* place = next.data() + p * columns;
-      for (int64_t i = first_row[p]; i < first_row[p + 1]; ++i)
-        for (int64_t e = rowptr[i]; e < rowptr[i + 1]; ++e) {
-          const int64_t to = place[index[e]]++;
-          if (row_t) row_t[to] = i;
-          if (order_t) order_t[to] = e;
-        }
-    }
-  });
-}
+};
 
 }  // namespace meshop

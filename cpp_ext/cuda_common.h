@@ -28,6 +28,19 @@ __device__ inline int64_t first_item() {
 }
 __device__ inline int64_t item_stride() { return static_cast<int64_t>(blockDim.x) * gridDim.x; }
 
+// Calls one of CUB's algorithms, which asks for memory first: call(storage, bytes).
+template <typename F>
+void with_storage(const Tensor& like, F&& call) {
+  size_t bytes = 0;
+  STD_CUDA_CHECK(call(nullptr, bytes));
+  Tensor storage = empty_of(like, {static_cast<int64_t>(bytes) + 1}, ScalarType::Byte);
+  STD_CUDA_CHECK(call(storage.mutable_data_ptr(), bytes));
+}
+
+inline Tensor new_indices(const Tensor& like, int64_t count) {
+  return empty_of(like, {count}, ScalarType::Long);
+}
+
 inline int64_t read_back(const int64_t* at, cudaStream_t stream) {
   int64_t value = 0;
   STD_CUDA_CHECK(cudaMemcpyAsync(&value, at, sizeof(value), cudaMemcpyDeviceToHost, stream));
@@ -72,12 +85,13 @@ static __global__ void one_cloud_kernel(int64_t* ptr, int64_t total) {
 }
 
 // Where each cloud of a ragged batch begins, and the end; without a ptr there is one cloud.
-inline Tensor cloud_ptr_cuda(const std::optional<Tensor>& ptr, const Tensor& like, int64_t total) {
+inline Tensor cloud_ptr_cuda(const std::optional<Tensor>& ptr, const Tensor& like, int64_t total,
+                             const char* name = "ptr") {
   if (ptr) {
-    check_indices(*ptr, "ptr", 1);
-    STD_TORCH_CHECK(ptr->numel() >= 1, "ptr must have at least one entry");
+    check_indices(*ptr, name, 1);
+    STD_TORCH_CHECK(ptr->numel() >= 1, name, " must have at least one entry");
     const Tensor dense = torch::stable::contiguous(*ptr);
-    check_rowptr_cuda(dense, dense.numel() - 1, total, "ptr must rise from 0 to the points");
+    check_rowptr_cuda(dense, dense.numel() - 1, total, name);
     return dense;
   }
   Tensor whole = empty_of(like, {2}, ScalarType::Long);

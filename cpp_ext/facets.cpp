@@ -150,9 +150,9 @@ class Matcher {
       repeats_ |= repeats[c] != 0;
     }
     begin_ = place_records(places, chunks_, ranges_.count);
-    records_ = Scratch<Record>(begin_.back());
-    large_ = Scratch<I>(larges[chunks_]);
-    other_ = Scratch<I>(uses);
+    records_ = Buffer<Record>(begin_.back());
+    large_ = Buffer<I>(larges[chunks_]);
+    other_ = Buffer<I>(uses);
     for_each_chunk([&](int64_t c) {
       int64_t* place = &places[c * ranges_.count];
       int64_t large = larges[c];
@@ -310,9 +310,9 @@ class Matcher {
   std::vector<int64_t> first_use_;  // of each chunk
   Ranges ranges_{1, 1, 1};
   std::vector<int64_t> begin_;      // of each range, in records_
-  Scratch<Record> records_;
-  Scratch<I> large_;    // large sets: size, nodes
-  Scratch<I> other_;    // the cell on the other side of each use
+  Buffer<Record> records_;
+  Buffer<I> large_;    // large sets: size, nodes
+  Buffer<I> other_;    // the cell on the other side of each use
   std::vector<Further> further_;
   bool repeats_ = false;  // some facet has a node twice
 };

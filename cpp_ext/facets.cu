@@ -175,7 +175,7 @@ struct Largest {
   __host__ __device__ int64_t operator()(int64_t a, int64_t b) const { return a < b ? b : a; }
 };
 
-uint64_t* keys(const Tensor& t) { return static_cast<uint64_t*>(t.mutable_data_ptr()); }
+uint64_t* keys(const Tensor& t) { return mutable_data<uint64_t>(t); }
 
 void sort_by(const Tensor& key, const Tensor& key_out, const Tensor& value, const Tensor& value_out,
              int bits, cudaStream_t stream) {

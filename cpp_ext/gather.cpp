@@ -20,8 +20,8 @@ Tensor gather_reduce(Tensor x, std::optional<Tensor> weight, Tensor rowptr, Tens
   const GatherInput in(x, weight, rowptr, index, order, rowptr_t.has_value(), reduce);
   const int64_t* at = indices(in.rowptr);
   check_rowptr(at, in.rows, in.entries, "rowptr");
-  check_range(indices(in.index), in.entries, in.x.size(0), "index must be in [0, rows of x)");
-  if (order) check_range(indices(in.order), in.entries, in.entries, "order must be in [0, E)");
+  check_range(indices(in.index), in.entries, 0, in.x.size(0), "index");
+  if (order) check_range(indices(in.order), in.entries, 0, in.entries, "order");
 
   Tensor out = large_empty(in.x, shape_with(in.x, in.rows), in.x.scalar_type());
   with_floating(in.x.scalar_type(), [&](auto zero) {
@@ -37,7 +37,7 @@ Tensor gather_dot(Tensor a, Tensor b, int64_t heads, Tensor rowptr, Tensor index
   const DotInput in(a, b, heads, rowptr, index);
   const int64_t* at = indices(in.rowptr);
   check_rowptr(at, in.rows, in.entries, "rowptr");
-  check_range(indices(in.index), in.entries, in.b.size(0), "index must be in [0, rows of b)");
+  check_range(indices(in.index), in.entries, 0, in.b.size(0), "index");
 
   Tensor out = large_empty(in.a, {in.entries, heads}, in.a.scalar_type());
   if (out.numel() == 0) return out;

@@ -98,8 +98,8 @@ Tensor gather_reduce(Tensor x, std::optional<Tensor> weight, Tensor rowptr, Tens
   const torch::stable::accelerator::DeviceGuard guard(x.get_device_index());
   const GatherInput in(x, weight, rowptr, index, order, rowptr_t.has_value(), reduce);
   const RowPieces rows(in.rowptr, in.rows, in.entries);
-  check_range_cuda(in.index, in.x.size(0), "index must be in [0, rows of x)");
-  if (order) check_range_cuda(in.order, in.entries, "order must be in [0, E)");
+  check_range_cuda(in.index, 0, in.x.size(0), "index");
+  if (order) check_range_cuda(in.order, 0, in.entries, "order");
   Tensor out = empty_of(in.x, shape_with(in.x, in.rows), in.x.scalar_type());
   if (out.numel() == 0) return out;
   with_floating(in.x.scalar_type(), [&](auto zero) {
@@ -115,7 +115,7 @@ Tensor gather_dot(Tensor a, Tensor b, int64_t heads, Tensor rowptr, Tensor index
   const torch::stable::accelerator::DeviceGuard guard(a.get_device_index());
   const DotInput in(a, b, heads, rowptr, index);
   check_rowptr_cuda(in.rowptr, in.rows, in.entries, "rowptr must rise from 0 to E");
-  check_range_cuda(in.index, in.b.size(0), "index must be in [0, rows of b)");
+  check_range_cuda(in.index, 0, in.b.size(0), "index");
   Tensor out = empty_of(in.a, {in.entries, heads}, in.a.scalar_type());
   if (out.numel() == 0) return out;
   int group = 1;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "transpose.h"
+#include "csr.h"
 
 namespace meshop {
 namespace {
@@ -16,16 +16,16 @@ Tensor interpolate(Tensor values, Tensor weights, Tensor nodes) {
   check_gather(values, weights, nodes);
   const Tensor v = torch::stable::contiguous(values), w = torch::stable::contiguous(weights);
   const Tensor k = torch::stable::contiguous(nodes);
-  const int64_t rows = k.size(0), width = k.size(1), channels = channels_of(v);
-  check_carriers(indices(k), rows * width, v.size(0), "nodes");
-  Tensor out = empty_of(v, rows_like(v, rows), v.scalar_type());
+  const int64_t rows = k.size(0), width = k.size(1), channels = trailing(v);
+  check_range(indices(k), rows * width, -1, v.size(0), "nodes");
+  Tensor out = empty_of(v, shape_with(v, rows), v.scalar_type());
   with_floating(v.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    using A = Carried<T>;
-    const T* from = static_cast<const T*>(v.const_data_ptr());
-    const A* weight = static_cast<const A*>(w.const_data_ptr());
+    using A = Wide<T>;
+    const T* from = data<T>(v);
+    const A* weight = data<A>(w);
     const int64_t* node = indices(k);
-    T* to = static_cast<T*>(out.mutable_data_ptr());
+    T* to = mutable_data<T>(out);
     const int64_t step = grain(width * channels);
     torch::stable::parallel_for(0, rows, step, [=](int64_t begin, int64_t end) {
       std::vector<A> sum(channels);
@@ -58,15 +58,16 @@ Tensor interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, int64_t 
   STD_TORCH_CHECK(num_nodes >= 0, "num_nodes must not be negative");
   const Tensor g = torch::stable::contiguous(grad), w = torch::stable::contiguous(weights);
   const Tensor k = torch::stable::contiguous(nodes);
-  const int64_t width = k.size(1), channels = channels_of(g);
-  const Grouped groups = group_entries(indices(k), k.numel(), num_nodes, "nodes");
-  Tensor out = empty_of(g, rows_like(g, num_nodes), g.scalar_type());
+  const int64_t width = k.size(1), channels = trailing(g);
+  check_range(indices(k), k.numel(), -1, num_nodes, "nodes");
+  const Groups groups(indices(k), k.numel(), num_nodes);
+  Tensor out = empty_of(g, shape_with(g, num_nodes), g.scalar_type());
   with_floating(g.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    using A = Carried<T>;
-    const T* from = static_cast<const T*>(g.const_data_ptr());
-    const A* weight = static_cast<const A*>(w.const_data_ptr());
-    T* to = static_cast<T*>(out.mutable_data_ptr());
+    using A = Wide<T>;
+    const T* from = data<T>(g);
+    const A* weight = data<A>(w);
+    T* to = mutable_data<T>(out);
     const int64_t mean = k.numel() / std::max<int64_t>(1, num_nodes) + 1;
     torch::stable::parallel_for(0, num_nodes, grain(mean * channels), [&](int64_t begin, int64_t end) {
       std::vector<A> sum(channels);
@@ -87,8 +88,8 @@ Tensor interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, int64_t 
 
 // Eight partial sums in a fixed order: the same on every machine, and the compiler may use vectors.
 template <typename T>
-Carried<T> inner(const T* a, const T* b, int64_t count) {
-  using A = Carried<T>;
+Wide<T> inner(const T* a, const T* b, int64_t count) {
+  using A = Wide<T>;
   A part[8] = {};
   int64_t c = 0;
   for (; c + 8 <= count; c += 8)
@@ -102,16 +103,16 @@ Tensor interpolate_dot(Tensor grad, Tensor values, Tensor nodes) {
   check_dot(grad, values, nodes);
   const Tensor g = torch::stable::contiguous(grad), v = torch::stable::contiguous(values);
   const Tensor k = torch::stable::contiguous(nodes);
-  const int64_t rows = k.size(0), width = k.size(1), channels = channels_of(v);
-  check_carriers(indices(k), rows * width, v.size(0), "nodes");
-  Tensor out = empty_of(v, {rows, width}, carried(v.scalar_type()));
+  const int64_t rows = k.size(0), width = k.size(1), channels = trailing(v);
+  check_range(indices(k), rows * width, -1, v.size(0), "nodes");
+  Tensor out = empty_of(v, {rows, width}, wide_type(v.scalar_type()));
   with_floating(v.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    using A = Carried<T>;
-    const T* slope = static_cast<const T*>(g.const_data_ptr());
-    const T* from = static_cast<const T*>(v.const_data_ptr());
+    using A = Wide<T>;
+    const T* slope = data<T>(g);
+    const T* from = data<T>(v);
     const int64_t* node = indices(k);
-    A* to = static_cast<A*>(out.mutable_data_ptr());
+    A* to = mutable_data<A>(out);
     torch::stable::parallel_for(0, rows, grain(width * channels), [=](int64_t begin, int64_t end) {
       for (int64_t q = begin; q < end; ++q)
         for (int64_t j = q * width; j < (q + 1) * width; ++j)

@@ -1,13 +1,9 @@
 // Which vector instructions the machine has, chosen when the library runs.
 #pragma once
 
-#include <torch/headeronly/util/BFloat16.h>
-#include <torch/headeronly/util/Half.h>
-
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <type_traits>
 
 // Vectors are passed between inlined functions only, never through a call.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -29,13 +25,6 @@
 #endif
 
 namespace meshop {
-
-using torch::headeronly::BFloat16;
-using torch::headeronly::Half;
-
-// What sums of T are carried in.
-template <typename T>
-using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 // The machine's vectors in bytes, or narrower ones where MESHOP_VECTOR_BYTES asks for them.
 inline int vector_bytes() {

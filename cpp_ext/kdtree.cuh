@@ -33,7 +33,7 @@ struct Scratch {
   Scratch(const Tensor& like, int64_t size)
       : bytes(empty_of(like, {std::max<int64_t>(size, 1) * static_cast<int64_t>(sizeof(T))},
                        ScalarType::Byte)) {}
-  T* get() const { return static_cast<T*>(bytes.mutable_data_ptr()); }
+  T* get() const { return mutable_data<T>(bytes); }
 };
 
 // CUB's algorithms are called twice: for the storage that they want, then with it.
@@ -205,7 +205,7 @@ class Tree {
     const int64_t size = points.size(0), dim = points.size(1), clouds = ptr.numel() - 1;
     STD_TORCH_CHECK(size < kNobody, "at most 4294967294 points on a GPU, got ", size);
     leaf_ptr_ = Scratch<int64_t>(points, clouds + 1);
-    view = {static_cast<const T*>(points.const_data_ptr()), indices(ptr), leaf_ptr_.get(), nullptr,
+    view = {data<T>(points), indices(ptr), leaf_ptr_.get(), nullptr,
             nullptr, nullptr, nullptr, size, dim, clouds, 0};
     if (size == 0) {
       leaf_count_kernel<<<blocks_for(clouds + 1), kThreads, 0, stream>>>(view.ptr, clouds,

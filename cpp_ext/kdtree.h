@@ -9,13 +9,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
-#include <memory>
-#include <new>
 #include <vector>
 
-#include "common.h"
+#include "buffer.h"
 
 namespace meshop {
 
@@ -23,29 +20,6 @@ constexpr int kLeaf = 32;
 constexpr uint32_t kNobody = 0xffffffffu;  // no point's number
 
 inline int64_t left_leaves(int64_t leaves) { return (leaves + 1) / 2; }
-
-// Uninitialised, aligned to a cache line, in huge pages where that saves page faults.
-template <typename T>
-class Buffer {
- public:
-  Buffer() = default;
-  explicit Buffer(int64_t size) {
-    const size_t bytes = (std::max<int64_t>(size, 1) * sizeof(T) + 63) / 64 * 64;
-    const size_t alignment = bytes >= (size_t(4) << 20) ? size_t(2) << 20 : 64;
-    void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-    if (!data) throw std::bad_alloc();
-    huge_pages(data, bytes);
-    data_.reset(static_cast<T*>(data));
-  }
-  T* get() const { return data_.get(); }
-  T& operator[](int64_t i) const { return data_.get()[i]; }
-
- private:
-  struct Free {
-    void operator()(T* p) const { std::free(p); }
-  };
-  std::unique_ptr<T, Free> data_;
-};
 
 template <typename T>
 struct Trees {

@@ -190,9 +190,9 @@ using Found = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
 template <typename T, int D>
 Found locate_in(const Request& ask) {
   const int64_t rows = ask.queries.size(0), width = D + 1;
-  const T* p = static_cast<const T*>(ask.points.const_data_ptr());
-  const T* q = static_cast<const T*>(ask.queries.const_data_ptr());
-  const HostCells cells(static_cast<const uint8_t*>(ask.types.const_data_ptr()),
+  const T* p = data<T>(ask.points);
+  const T* q = data<T>(ask.queries);
+  const HostCells cells(data<uint8_t>(ask.types),
                         indices(ask.offsets), indices(ask.nodes),
                         ask.faces ? indices(*ask.faces) : nullptr,
                         ask.faces ? ask.faces->numel() : 0,
@@ -226,9 +226,9 @@ Found locate_in(const Request& ask) {
   Tensor cell = empty_of(ask.points, {rows}, ScalarType::Long);
   Tensor nodes = empty_of(ask.points, {rows, width}, ScalarType::Long);
   Tensor inside = empty_of(ask.points, {rows}, ScalarType::Bool);
-  const Answer<T> all{static_cast<T*>(weights.mutable_data_ptr()), mutable_indices(nodes),
-                      static_cast<T*>(distance2.mutable_data_ptr()), mutable_indices(cell),
-                      static_cast<bool*>(inside.mutable_data_ptr()), width};
+  const Answer<T> all{mutable_data<T>(weights), mutable_indices(nodes),
+                      mutable_data<T>(distance2), mutable_indices(cell),
+                      mutable_data<bool>(inside), width};
   constexpr int64_t kBatch = 8;  // blocks
   share_out((leaves.size() + kBatch - 1) / kBatch, [&](int64_t batch) {
     Search<T, D> search(mesh, q, ask.nearest);

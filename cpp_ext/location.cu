@@ -162,7 +162,7 @@ Found locate_in(const Request& ask) {
   const Locator<T, D> tree(points.data(), count, host, ask.tolerance, kLeaf);
 
   const Flag bad(ask.queries, stream);
-  const T* q = static_cast<const T*>(ask.queries.const_data_ptr());
+  const T* q = data<T>(ask.queries);
   finite_values_kernel<<<blocks_for(rows * D + 1), kThreads, 0, stream>>>(q, rows * D, bad.raised);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   bad.check("queries must be finite");
@@ -172,11 +172,11 @@ Found locate_in(const Request& ask) {
   const Tensor begin = to_device(host.face_begin.data(), host.face_begin.size(), like, stream);
   const Tensor boxes = to_device(tree.nodes.data(), tree.nodes.size(), like, stream);
   const Tensor items = to_device(tree.items.data(), tree.items.size(), like, stream);
-  Walk<T, D> walk{{static_cast<const CellKind*>(kinds.const_data_ptr()),
-                   static_cast<const uint8_t*>(ask.types.const_data_ptr()), indices(ask.offsets),
+  Walk<T, D> walk{{data<CellKind>(kinds),
+                   data<uint8_t>(ask.types), indices(ask.offsets),
                    indices(ask.nodes), ask.faces ? indices(*ask.faces) : nullptr,
                    host.face_begin.empty() ? nullptr : indices(begin), host.cells.dim},
-                  {static_cast<const T*>(ask.points.const_data_ptr()), D},
+                  {data<T>(ask.points), D},
                   tree.grid,
                   static_cast<const TreeNode<D>*>(boxes.const_data_ptr()),
                   static_cast<const BoxItem<D>*>(items.const_data_ptr()),
@@ -190,9 +190,9 @@ Found locate_in(const Request& ask) {
   Tensor carriers = empty_of(like, {rows, width}, ScalarType::Long);
   Tensor inside = empty_of(like, {rows}, ScalarType::Bool);
   if (rows > 0) {
-    const Answer<T> all{static_cast<T*>(weights.mutable_data_ptr()), mutable_indices(carriers),
-                        static_cast<T*>(distance2.mutable_data_ptr()), mutable_indices(cell),
-                        static_cast<bool*>(inside.mutable_data_ptr()), width};
+    const Answer<T> all{mutable_data<T>(weights), mutable_indices(carriers),
+                        mutable_data<T>(distance2), mutable_indices(cell),
+                        mutable_data<bool>(inside), width};
     locate_kernel<T, D><<<blocks_for(rows), kThreads, 0, stream>>>(walk, q, rows, all);
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   }

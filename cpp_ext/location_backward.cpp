@@ -1,8 +1,8 @@
 // The gradients of weights and distance2 for the queries and for the mesh's points.
 #include <tuple>
 
+#include "csr.h"
 #include "location_slopes.h"
-#include "transpose.h"
 
 namespace meshop {
 namespace {
@@ -16,15 +16,15 @@ std::tuple<Tensor, Tensor> backward(const Inputs& in, bool with_points) {
   const int64_t rows = in.queries.size(0), width = in.nodes.size(1), dim = in.points.size(1);
   const int64_t count = in.points.size(0);
   const auto dtype = in.points.scalar_type();
-  const Points<T> points{static_cast<const T*>(in.points.const_data_ptr()), dim};
-  const Points<T> queries{static_cast<const T*>(in.queries.const_data_ptr()), dim};
-  const T* to_weights = static_cast<const T*>(in.grad_weights.const_data_ptr());
-  const T* to_distance2 = static_cast<const T*>(in.grad_distance2.const_data_ptr());
+  const Points<T> points{data<T>(in.points), dim};
+  const Points<T> queries{data<T>(in.queries), dim};
+  const T* to_weights = data<T>(in.grad_weights);
+  const T* to_distance2 = data<T>(in.grad_distance2);
   const int64_t* nodes = indices(in.nodes);
-  check_carriers(nodes, rows * width, count, "nodes");
+  check_range(nodes, rows * width, -1, count, "nodes");
 
   Tensor grad_queries = empty_of(in.points, {rows, dim}, dtype);
-  T* to_queries = static_cast<T*>(grad_queries.mutable_data_ptr());
+  T* to_queries = mutable_data<T>(grad_queries);
   std::vector<T> shares(with_points ? rows * width * dim : 0);
   T* share = with_points ? shares.data() : nullptr;
   torch::stable::parallel_for(0, rows, 1024, [=](int64_t begin, int64_t end) {
@@ -34,8 +34,8 @@ std::tuple<Tensor, Tensor> backward(const Inputs& in, bool with_points) {
   });
   Tensor grad_points = empty_of(in.points, {with_points ? count : 0, dim}, dtype);
   if (with_points) {
-    const Grouped groups = group_entries(nodes, rows * width, count, "nodes");
-    T* to_points = static_cast<T*>(grad_points.mutable_data_ptr());
+    const Groups groups(nodes, rows * width, count);
+    T* to_points = mutable_data<T>(grad_points);
     torch::stable::parallel_for(0, count, 1024, [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n)
         for (int64_t d = 0; d < dim; ++d) {

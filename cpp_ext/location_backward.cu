@@ -1,63 +1,18 @@
 // The gradients of weights and distance2, and the interpolation ops, on the GPU. What several
 // queries add to one node is sorted by node first and summed in order, so sums are deterministic.
-#include <cub/device/device_radix_sort.cuh>
 #include <tuple>
 
-#include "cuda_common.h"
+#include "csr_cuda.h"
 #include "interpolate.h"
 #include "location_slopes.h"
 
 namespace meshop {
 namespace {
 
-// Entries in the order of the nodes they point at, stably; absent ones (-1) come first.
-struct Sorted {
-  Tensor node, entry;
-};
-
-__global__ void number_kernel(const int64_t* nodes, int64_t count, int64_t rows, int64_t* number,
-                              int64_t* bad) {
-  for (int64_t e = first_item(); e < count; e += item_stride()) {
-    number[e] = e;
-    if (nodes[e] < -1 || nodes[e] >= rows) *bad = 1;
-  }
-}
-
-void check_nodes(const Tensor& nodes, int64_t rows, Tensor& number) {
-  const cudaStream_t stream = current_stream(nodes);
-  const Flag bad(nodes, stream);
-  number_kernel<<<blocks_for(nodes.numel() + 1), kThreads, 0, stream>>>(
-      indices(nodes), nodes.numel(), rows, mutable_indices(number), bad.raised);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-  bad.check("nodes must lie between -1 and the number of points");
-}
-
-Sorted sort_entries(const Tensor& nodes, int64_t rows) {
-  const int64_t count = nodes.numel();
-  const cudaStream_t stream = current_stream(nodes);
-  Tensor number = empty_of(nodes, {count}, ScalarType::Long);
-  check_nodes(nodes, rows, number);
-  Sorted out{empty_of(nodes, {count}, ScalarType::Long), empty_of(nodes, {count}, ScalarType::Long)};
-  if (count == 0) return out;
-  size_t bytes = 0;
-  STD_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(nullptr, bytes, indices(nodes),
-                                                 mutable_indices(out.node), indices(number),
-                                                 mutable_indices(out.entry), count, 0, 64, stream));
-  Tensor room = empty_of(nodes, {static_cast<int64_t>(bytes)}, ScalarType::Byte);
-  STD_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(room.mutable_data_ptr(), bytes, indices(nodes),
-                                                 mutable_indices(out.node), indices(number),
-                                                 mutable_indices(out.entry), count, 0, 64, stream));
-  return out;
-}
-
-// The first place in sorted[0..count) that is not below `node`.
-__device__ int64_t lower_place(const int64_t* sorted, int64_t count, int64_t node) {
-  int64_t low = 0, high = count;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (sorted[middle] < node) low = middle + 1; else high = middle;
-  }
-  return low;
+// The entries of each node, in order; absent ones (-1) stand before the first.
+Transposed entries_of(const Tensor& nodes, int64_t count) {
+  check_range_cuda(nodes, -1, count, "nodes");
+  return transpose_cuda(std::nullopt, nodes, -1, count + 1);
 }
 
 template <typename T>
@@ -73,13 +28,13 @@ __global__ void slopes_kernel(Points<T> points, Points<T> queries, const int64_t
 // out[n, c] = sum over the entries of n, in order, of scale times row. With `weight` null the rows are
 // the entries' own; else entry e scales row e / width.
 template <typename T, typename A>
-__global__ void sum_kernel(const int64_t* node, const int64_t* entry, int64_t count, const T* rows,
+__global__ void sum_kernel(const int64_t* start, const int64_t* entry, const T* rows,
                            const A* weight, int64_t width, int64_t channels, int64_t total,
                            T* out) {
   for (int64_t i = first_item(); i < total * channels; i += item_stride()) {
     const int64_t n = i / channels, c = i % channels;
     A sum = 0;
-    for (int64_t at = lower_place(node, count, n); at < count && node[at] == n; ++at) {
+    for (int64_t at = start[n]; at < start[n + 1]; ++at) {
       const int64_t e = entry[at];
       sum += weight ? weight[e] * static_cast<A>(rows[e / width * channels + c])
                     : static_cast<A>(rows[e * channels + c]);
@@ -99,23 +54,23 @@ std::tuple<Tensor, Tensor> backward(const Tensor& grad_weights, const Tensor& gr
   Tensor to_queries = empty_of(points, {rows, dim}, dtype);
   Tensor to_points = empty_of(points, {with_points ? count : 0, dim}, dtype);
   Tensor shares = empty_of(points, {with_points ? rows * width * dim : 0}, dtype);
-  const Sorted order = sort_entries(nodes, count);
+  const Transposed entries = entries_of(nodes, count);
   if (rows > 0) {
-    const Points<T> at{static_cast<const T*>(points.const_data_ptr()), dim};
-    const Points<T> of{static_cast<const T*>(queries.const_data_ptr()), dim};
+    const Points<T> at{data<T>(points), dim};
+    const Points<T> of{data<T>(queries), dim};
     slopes_kernel<T><<<blocks_for(rows), kThreads, 0, stream>>>(
         at, of, indices(nodes), rows, width,
-        static_cast<const T*>(grad_weights.const_data_ptr()),
-        static_cast<const T*>(grad_distance2.const_data_ptr()),
-        static_cast<T*>(to_queries.mutable_data_ptr()),
-        with_points ? static_cast<T*>(shares.mutable_data_ptr()) : nullptr);
+        data<T>(grad_weights),
+        data<T>(grad_distance2),
+        mutable_data<T>(to_queries),
+        with_points ? mutable_data<T>(shares) : nullptr);
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   }
   if (with_points && count > 0) {
     sum_kernel<T, T><<<blocks_for(count * dim), kThreads, 0, stream>>>(
-        indices(order.node), indices(order.entry), nodes.numel(),
-        static_cast<const T*>(shares.const_data_ptr()), nullptr, width, dim, count,
-        static_cast<T*>(to_points.mutable_data_ptr()));
+        indices(entries.rowptr) + 1, indices(entries.order),
+        data<T>(shares), nullptr, width, dim, count,
+        mutable_data<T>(to_points));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   }
   return {to_points, to_queries};
@@ -166,18 +121,17 @@ Tensor interpolate(Tensor values, Tensor weights, Tensor nodes) {
   check_gather(values, weights, nodes);
   const Tensor v = torch::stable::contiguous(values), w = torch::stable::contiguous(weights);
   const Tensor k = torch::stable::contiguous(nodes);
-  const int64_t rows = k.size(0), width = k.size(1), channels = channels_of(v);
-  Tensor number = empty_of(k, {k.numel()}, ScalarType::Long);
-  check_nodes(k, v.size(0), number);
-  Tensor out = empty_of(v, rows_like(v, rows), v.scalar_type());
+  const int64_t rows = k.size(0), width = k.size(1), channels = trailing(v);
+  check_range_cuda(k, -1, v.size(0), "nodes");
+  Tensor out = empty_of(v, shape_with(v, rows), v.scalar_type());
   if (out.numel() == 0) return out;
   const cudaStream_t stream = current_stream(v);
   with_floating(v.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    using A = Carried<T>;
+    using A = Wide<T>;
     interpolate_kernel<T, A><<<blocks_for(rows * channels), kThreads, 0, stream>>>(
-        static_cast<const T*>(v.const_data_ptr()), static_cast<const A*>(w.const_data_ptr()),
-        indices(k), rows, width, channels, static_cast<T*>(out.mutable_data_ptr()));
+        data<T>(v), data<A>(w),
+        indices(k), rows, width, channels, mutable_data<T>(out));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   });
   return out;
@@ -190,18 +144,18 @@ Tensor interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, int64_t 
   STD_TORCH_CHECK(num_nodes >= 0, "num_nodes must not be negative");
   const Tensor g = torch::stable::contiguous(grad), w = torch::stable::contiguous(weights);
   const Tensor k = torch::stable::contiguous(nodes);
-  const int64_t width = k.size(1), channels = channels_of(g);
-  const Sorted order = sort_entries(k, num_nodes);
-  Tensor out = empty_of(g, rows_like(g, num_nodes), g.scalar_type());
+  const int64_t width = k.size(1), channels = trailing(g);
+  const Transposed entries = entries_of(k, num_nodes);
+  Tensor out = empty_of(g, shape_with(g, num_nodes), g.scalar_type());
   if (out.numel() == 0) return out;
   const cudaStream_t stream = current_stream(g);
   with_floating(g.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    using A = Carried<T>;
+    using A = Wide<T>;
     sum_kernel<T, A><<<blocks_for(num_nodes * channels), kThreads, 0, stream>>>(
-        indices(order.node), indices(order.entry), k.numel(),
-        static_cast<const T*>(g.const_data_ptr()), static_cast<const A*>(w.const_data_ptr()),
-        width, channels, num_nodes, static_cast<T*>(out.mutable_data_ptr()));
+        indices(entries.rowptr) + 1, indices(entries.order),
+        data<T>(g), data<A>(w),
+        width, channels, num_nodes, mutable_data<T>(out));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   });
   return out;
@@ -212,18 +166,17 @@ Tensor interpolate_dot(Tensor grad, Tensor values, Tensor nodes) {
   check_dot(grad, values, nodes);
   const Tensor g = torch::stable::contiguous(grad), v = torch::stable::contiguous(values);
   const Tensor k = torch::stable::contiguous(nodes);
-  const int64_t rows = k.size(0), width = k.size(1), channels = channels_of(v);
-  Tensor number = empty_of(k, {k.numel()}, ScalarType::Long);
-  check_nodes(k, v.size(0), number);
-  Tensor out = empty_of(v, {rows, width}, carried(v.scalar_type()));
+  const int64_t rows = k.size(0), width = k.size(1), channels = trailing(v);
+  check_range_cuda(k, -1, v.size(0), "nodes");
+  Tensor out = empty_of(v, {rows, width}, wide_type(v.scalar_type()));
   if (out.numel() == 0) return out;
   const cudaStream_t stream = current_stream(v);
   with_floating(v.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    using A = Carried<T>;
+    using A = Wide<T>;
     dot_kernel<T, A><<<blocks_for(rows * width), kThreads, 0, stream>>>(
-        static_cast<const T*>(g.const_data_ptr()), static_cast<const T*>(v.const_data_ptr()),
-        indices(k), rows, width, channels, static_cast<A*>(out.mutable_data_ptr()));
+        data<T>(g), data<T>(v),
+        indices(k), rows, width, channels, mutable_data<A>(out));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   });
   return out;

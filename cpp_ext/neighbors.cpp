@@ -4,21 +4,13 @@
 #include <limits>
 #include <tuple>
 
+#include "csr.h"
 #include "search.h"
 
 namespace meshop {
 namespace {
 
 constexpr int64_t kChunk = 16;  // leaves of queries; results never depend on it
-
-std::vector<int64_t> segments(const std::optional<Tensor>& ptr, int64_t total, const char* name) {
-  if (!ptr.has_value()) return {0, total};
-  check_indices(*ptr, name, 1);
-  STD_TORCH_CHECK(ptr->numel() >= 1, name, " must have at least one entry");
-  const Tensor dense = torch::stable::contiguous(*ptr);
-  check_rowptr(indices(dense), dense.numel() - 1, total, name);
-  return {indices(dense), indices(dense) + dense.numel()};
-}
 
 struct Request {
   Tensor points;
@@ -38,7 +30,7 @@ template <typename T>
 Tensor prepared(const Tensor& points, const T* box) {
   const Tensor dense = torch::stable::contiguous(points);
   const int64_t dim = dense.size(1), total = dense.numel();
-  const T* x = static_cast<const T*>(dense.const_data_ptr());
+  const T* x = data<T>(dense);
   std::vector<char> bad(total / 65536 + 1, 0);
   torch::stable::parallel_for(0, bad.size(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
@@ -53,7 +45,7 @@ Tensor prepared(const Tensor& points, const T* box) {
   for (const char b : bad) STD_TORCH_CHECK(!b, "points and queries must be finite");
   if (!box) return dense;
   Tensor wrapped = empty_of(dense, {dense.size(0), dim}, dense.scalar_type());
-  T* to = static_cast<T*>(wrapped.mutable_data_ptr());
+  T* to = mutable_data<T>(wrapped);
   torch::stable::parallel_for(0, dense.size(0), 4096, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin * dim; i < end * dim; ++i) {
       const T period = box[i % dim];
@@ -77,14 +69,14 @@ Result search_in(const Request& ask) {
     STD_TORCH_CHECK(box.scalar_type() == ask.points.scalar_type() && box.numel() == dim,
                     "box must hold ", dim, " periods of the points' dtype");
   }
-  const T* periods = ask.box ? static_cast<const T*>(box.const_data_ptr()) : nullptr;
+  const T* periods = ask.box ? data<T>(box) : nullptr;
   for (int64_t d = 0; periods && d < dim; ++d)
     STD_TORCH_CHECK(periods[d] > 0, "box must hold positive periods, got ", periods[d]);
   const Tensor points = prepared<T>(ask.points, periods);
   const Tensor queries = ask.queries ? prepared<T>(*ask.queries, periods) : points;
   const int64_t rows = queries.size(0);
-  const auto ptr = segments(ask.ptr, n, "ptr");
-  const auto query_ptr = ask.queries ? segments(ask.query_ptr, rows, "query_ptr") : ptr;
+  const auto ptr = cloud_ptr(ask.ptr, n, "ptr");
+  const auto query_ptr = ask.queries ? cloud_ptr(ask.query_ptr, rows, "query_ptr") : ptr;
   STD_TORCH_CHECK(ptr.size() == query_ptr.size(), "ptr and query_ptr must have equal lengths");
   const int64_t clouds = static_cast<int64_t>(ptr.size()) - 1;
 
@@ -93,7 +85,7 @@ Result search_in(const Request& ask) {
     const Tensor r = torch::stable::contiguous(*ask.r);
     STD_TORCH_CHECK(r.scalar_type() == points.scalar_type(), "r must have the points' dtype");
     STD_TORCH_CHECK(r.numel() == 1 || r.numel() == rows, "r must hold 1 or ", rows, " radii");
-    const T* radii = static_cast<const T*>(r.const_data_ptr());
+    const T* radii = data<T>(r);
     limit2.resize(r.numel());
     for (int64_t i = 0; i < r.numel(); ++i) {
       STD_TORCH_CHECK(radii[i] >= 0, "r must not be negative or NaN, got ", radii[i]);
@@ -101,9 +93,9 @@ Result search_in(const Request& ask) {
     }
   }
 
-  const Trees<T> tree = build_trees(static_cast<const T*>(points.const_data_ptr()), dim, ptr);
+  const Trees<T> tree = build_trees(data<T>(points), dim, ptr);
   const Trees<T> query_tree =
-      ask.queries ? build_trees(static_cast<const T*>(queries.const_data_ptr()), dim, query_ptr)
+      ask.queries ? build_trees(data<T>(queries), dim, query_ptr)
                   : Trees<T>();
   const Trees<T>& from = ask.queries ? query_tree : tree;
   const Search<T> search{&tree,
@@ -136,7 +128,7 @@ Result search_in(const Request& ask) {
     }
     allocate();
     if (rowptr[rows] == 0) return out;
-    T* const dist2 = static_cast<T*>(out.dist2.mutable_data_ptr());
+    T* const dist2 = mutable_data<T>(out.dist2);
     int64_t* const index = mutable_indices(out.index);
     torch::stable::parallel_for(0, from.leaves(), kChunk, [&](int64_t begin, int64_t end) {
       nearest<T>(search, k, begin, end, rowptr, dist2, index, nullptr, nullptr);
@@ -159,7 +151,7 @@ Result search_in(const Request& ask) {
   });
   for (int64_t row = 0; row < rows; ++row) rowptr[row + 1] += rowptr[row];
   allocate();
-  T* const dist2 = static_cast<T*>(out.dist2.mutable_data_ptr());
+  T* const dist2 = mutable_data<T>(out.dist2);
   int64_t* const index = mutable_indices(out.index);
   torch::stable::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
     int64_t b = 0;
@@ -233,9 +225,9 @@ template <typename T>
 void backward(const Tensor& grad, const Tensor& points, const Tensor& queries, const T* offset,
               const int64_t* rowptr, const int64_t* index, T* to_points, T* to_queries) {
   const int64_t rows = queries.size(0), dim = points.size(1), n = points.size(0);
-  const T* g = static_cast<const T*>(grad.const_data_ptr());
-  const T* p = static_cast<const T*>(points.const_data_ptr());
-  const T* q = static_cast<const T*>(queries.const_data_ptr());
+  const T* g = data<T>(grad);
+  const T* p = data<T>(points);
+  const T* q = data<T>(queries);
   auto slope = [=](int64_t i, int64_t e, int64_t d) {
     const T gap = q[i * dim + d] - p[index[e] * dim + d];
     return 2 * g[e] * (offset ? gap + offset[e * dim + d] : gap);
@@ -245,13 +237,13 @@ void backward(const Tensor& grad, const Tensor& points, const Tensor& queries, c
       for (int64_t e = rowptr[i]; e < rowptr[i + 1]; ++e)
         for (int64_t d = 0; d < dim; ++d) to_queries[i * dim + d] += slope(i, e, d);
   });
-  // Several rows add to one point, and the order of a sum is part of its value: each thread walks
-  // all edges and adds at the points that are its own.
-  torch::stable::parallel_for(0, n, 1 << 14, [&](int64_t begin, int64_t end) {
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t e = rowptr[i]; e < rowptr[i + 1]; ++e)
-        if (index[e] >= begin && index[e] < end)
-          for (int64_t d = 0; d < dim; ++d) to_points[index[e] * dim + d] -= slope(i, e, d);
+  // Several rows add to one point, and the order of a sum is part of its value.
+  const Buffer<int64_t> first(n + 1), row(rowptr[rows]), edge(rowptr[rows]);
+  transpose(rowptr, rows, index, 0, n, first.get(), row.get(), edge.get());
+  torch::stable::parallel_for(0, n, 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j)
+      for (int64_t e = first[j]; e < first[j + 1]; ++e)
+        for (int64_t d = 0; d < dim; ++d) to_points[j * dim + d] -= slope(row[e], edge[e], d);
   });
 }
 
@@ -276,9 +268,7 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
   const Tensor rows = torch::stable::contiguous(rowptr);
   const Tensor cols = torch::stable::contiguous(index);
   check_rowptr(indices(rows), q.size(0), index.numel(), "rowptr");
-  for (int64_t e = 0; e < cols.numel(); ++e)
-    STD_TORCH_CHECK(indices(cols)[e] >= 0 && indices(cols)[e] < p.size(0), "index must lie in [0, ",
-                    p.size(0), "), got ", indices(cols)[e]);
+  check_range(indices(cols), cols.numel(), 0, p.size(0), "index");
 
   Tensor to_points = torch::stable::new_zeros(p, {p.size(0), p.size(1)}, p.scalar_type());
   // Without queries the points are both ends of every edge: one buffer takes both gradients.
@@ -287,8 +277,8 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
   auto run = [&](auto zero) {
     using T = decltype(zero);
     const Tensor shift = offset ? torch::stable::contiguous(*offset) : p;
-    backward<T>(g, p, q, offset ? static_cast<const T*>(shift.const_data_ptr()) : nullptr,
-                indices(rows), indices(cols), static_cast<T*>(to_points.mutable_data_ptr()),
+    backward<T>(g, p, q, offset ? data<T>(shift) : nullptr,
+                indices(rows), indices(cols), mutable_data<T>(to_points),
                 static_cast<T*>((queries ? to_queries : to_points).mutable_data_ptr()));
   };
   if (p.scalar_type() == ScalarType::Float) {

@@ -47,26 +47,6 @@ __global__ void wrap_kernel(const T* points, int64_t count, int64_t dim, const T
   }
 }
 
-__global__ void whole_kernel(int64_t* ptr, int64_t total) {
-  ptr[0] = 0;
-  ptr[1] = total;
-}
-
-Tensor segments(const std::optional<Tensor>& ptr, const Tensor& like, int64_t total,
-                const char* name) {
-  if (ptr) {
-    check_indices(*ptr, name, 1);
-    STD_TORCH_CHECK(ptr->numel() >= 1, name, " must have at least one entry");
-    Tensor dense = torch::stable::contiguous(*ptr);
-    check_rowptr_cuda(dense, dense.numel() - 1, total, name);
-    return dense;
-  }
-  Tensor whole = empty_of(like, {2}, ScalarType::Long);
-  whole_kernel<<<1, 1, 0, current_stream(like)>>>(mutable_indices(whole), total);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-  return whole;
-}
-
 // Points as the search reads them: finite, contiguous, within the periodic box if there is one.
 template <typename T>
 Tensor prepared(const Tensor& points, const T* box) {
@@ -74,7 +54,7 @@ Tensor prepared(const Tensor& points, const T* box) {
   const cudaStream_t stream = current_stream(dense);
   const int64_t count = dense.numel();
   if (count == 0) return dense;
-  const T* x = static_cast<const T*>(dense.const_data_ptr());
+  const T* x = data<T>(dense);
   const Flag bad(dense, stream);
   finite_kernel<<<blocks_for(count), kThreads, 0, stream>>>(x, count, bad.raised);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
@@ -82,7 +62,7 @@ Tensor prepared(const Tensor& points, const T* box) {
   if (!box) return dense;
   Tensor wrapped = empty_of(dense, {dense.size(0), dense.size(1)}, dense.scalar_type());
   wrap_kernel<<<blocks_for(count), kThreads, 0, stream>>>(
-      x, count, dense.size(1), box, static_cast<T*>(wrapped.mutable_data_ptr()));
+      x, count, dense.size(1), box, mutable_data<T>(wrapped));
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   return wrapped;
 }
@@ -93,7 +73,7 @@ void check_sign(const Tensor& values, bool zero_too, const char* message) {
   const cudaStream_t stream = current_stream(values);
   const Flag bad(values, stream);
   sign_kernel<<<blocks_for(values.numel()), kThreads, 0, stream>>>(
-      static_cast<const T*>(values.const_data_ptr()), values.numel(), zero_too, bad.raised);
+      data<T>(values), values.numel(), zero_too, bad.raised);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   bad.check(message);
 }
@@ -156,13 +136,13 @@ Result search_in(const Request& request) {
                     "box must hold ", dim, " periods of the points' dtype");
     check_sign<T>(box, false, "box must hold positive periods");
   }
-  const T* periods = request.box ? static_cast<const T*>(box.const_data_ptr()) : nullptr;
+  const T* periods = request.box ? data<T>(box) : nullptr;
   const Tensor points = prepared<T>(request.points, periods);
   const Tensor queries = request.queries ? prepared<T>(*request.queries, periods) : points;
   const int64_t rows = queries.size(0);
-  const Tensor ptr = segments(request.ptr, points, n, "ptr");
+  const Tensor ptr = cloud_ptr_cuda(request.ptr, points, n, "ptr");
   const Tensor query_ptr =
-      request.queries ? segments(request.query_ptr, points, rows, "query_ptr") : ptr;
+      request.queries ? cloud_ptr_cuda(request.query_ptr, points, rows, "query_ptr") : ptr;
   STD_TORCH_CHECK(ptr.numel() == query_ptr.numel(), "ptr and query_ptr must have equal lengths");
   if (request.r) {
     r = torch::stable::contiguous(*request.r);
@@ -180,7 +160,7 @@ Result search_in(const Request& request) {
   const Ask<T> ask{tree.view,
                    request.queries ? query_tree.view : tree.view,
                    periods,
-                   request.r ? static_cast<const T*>(r.const_data_ptr()) : nullptr,
+                   request.r ? data<T>(r) : nullptr,
                    request.r && r.numel() != 1 ? 1 : 0,
                    static_cast<T>(request.max_distance),
                    request.exclude_self};
@@ -205,7 +185,7 @@ Result search_in(const Request& request) {
   out.index = empty_of(points, {entries}, ScalarType::Long);
   out.dist2 = empty_of(points, {entries}, points.scalar_type());
   to.index = mutable_indices(out.index);
-  to.dist2 = static_cast<T*>(out.dist2.mutable_data_ptr());
+  to.dist2 = mutable_data<T>(out.dist2);
   fill(ask, to, std::min(request.cap, tree.most_points()), stream);
   return out;
 }

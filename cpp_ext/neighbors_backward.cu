@@ -1,13 +1,9 @@
 // Slopes 2 g (q - p + offset) of squared distances, summed at both ends of each edge. A row is summed
 // front to back by one thread for each axis, and so is a point, over a stable transpose of the edges:
 // the sums take the order of a loop over the edges, on every run.
-#include <cub/device/device_radix_sort.cuh>
-
-#include <algorithm>
-#include <limits>
 #include <tuple>
 
-#include "cuda_common.h"
+#include "csr_cuda.h"
 
 namespace meshop {
 namespace {
@@ -17,7 +13,7 @@ struct Edges {
   const T *grad, *points, *queries;
   const T* offset;  // (E, dim) or null
   const int64_t *rowptr, *index;
-  int64_t rows, size, dim, count;
+  int64_t rows, size, dim;
 
   __device__ T slope(int64_t row, int64_t e, int64_t d) const {
     const T gap = queries[row * dim + d] - points[index[e] * dim + d];
@@ -36,71 +32,16 @@ __global__ void rows_kernel(Edges<T> edges, T* to_queries) {
   }
 }
 
-__global__ void range_kernel(const int64_t* index, int64_t count, int64_t size, int64_t* bad) {
-  for (int64_t e = first_item(); e < count; e += item_stride())
-    if (index[e] < 0 || index[e] >= size) *bad = 1;
-}
-
-template <typename I>
-__global__ void list_kernel(const int64_t* rowptr, const int64_t* index, int64_t rows, I* row_of,
-                            I* keys, I* numbers) {
-  for (int64_t row = first_item(); row < rows; row += item_stride())
-    for (int64_t e = rowptr[row]; e < rowptr[row + 1]; ++e) {
-      row_of[e] = static_cast<I>(row);
-      keys[e] = static_cast<I>(index[e]);
-      numbers[e] = static_cast<I>(e);
-    }
-}
-
-// keys: the points in ascending order; numbers: their edges, ascending for each point.
-template <typename T, typename I>
-__global__ void points_kernel(Edges<T> edges, const I* keys, const I* numbers, const I* row_of,
-                              T* to_points) {
+template <typename T>
+__global__ void points_kernel(Edges<T> edges, const int64_t* start, const int64_t* row,
+                              const int64_t* edge, T* to_points) {
   for (int64_t i = first_item(); i < edges.size * edges.dim; i += item_stride()) {
     const int64_t j = i / edges.dim, d = i % edges.dim;
-    int64_t low = 0, high = edges.count;
-    while (low < high) {
-      const int64_t middle = low + (high - low) / 2;
-      if (static_cast<int64_t>(keys[middle]) < j) low = middle + 1; else high = middle;
-    }
     T sum = to_points[i];
-    for (; low < edges.count && static_cast<int64_t>(keys[low]) == j; ++low) {
-      const int64_t e = static_cast<int64_t>(numbers[low]);
-      sum -= edges.slope(static_cast<int64_t>(row_of[e]), e, d);
-    }
+    for (int64_t at = start[j]; at < start[j + 1]; ++at)
+      sum -= edges.slope(row[at], edge[at], d);
     to_points[i] = sum;
   }
-}
-
-// I holds every point's and every edge's number.
-template <typename T, typename I>
-void add_points(const Tensor& like, const Edges<T>& edges, T* to_points) {
-  const cudaStream_t stream = current_stream(like);
-  constexpr auto kDtype = sizeof(I) == 4 ? ScalarType::Int : ScalarType::Long;
-  Tensor parts[5];
-  I* part[5];  // the row of each edge; keys and numbers, twice each
-  for (int i = 0; i < 5; ++i) {
-    parts[i] = empty_of(like, {edges.count}, kDtype);
-    part[i] = static_cast<I*>(parts[i].mutable_data_ptr());
-  }
-  list_kernel<<<blocks_for(edges.rows), kThreads, 0, stream>>>(edges.rowptr, edges.index,
-                                                               edges.rows, part[0], part[1], part[3]);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-  cub::DoubleBuffer<I> keys(part[1], part[2]), numbers(part[3], part[4]);
-  int bits = 1;
-  while (bits < 63 && (int64_t(1) << bits) < edges.size) ++bits;
-  auto sort = [&](void* storage, size_t& bytes) {
-    return cub::DeviceRadixSort::SortPairs(storage, bytes, keys, numbers, edges.count, 0, bits,
-                                           stream);
-  };
-  size_t bytes = 0;
-  STD_CUDA_CHECK(sort(nullptr, bytes));
-  const Tensor storage =
-      empty_of(like, {std::max<int64_t>(1, static_cast<int64_t>(bytes))}, ScalarType::Byte);
-  STD_CUDA_CHECK(sort(storage.mutable_data_ptr(), bytes));
-  points_kernel<<<blocks_for(edges.size * edges.dim), kThreads, 0, stream>>>(
-      edges, keys.Current(), numbers.Current(), part[0], to_points);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
 std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
@@ -131,34 +72,28 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
   Tensor to_queries =
       torch::stable::new_zeros(p, {queries ? q.size(0) : 0, p.size(1)}, p.scalar_type());
   if (count == 0) return {to_points, to_queries};
+  check_range_cuda(cols, 0, p.size(0), "index");
   const cudaStream_t stream = current_stream(p);
-  const Flag bad(p, stream);
-  range_kernel<<<blocks_for(count), kThreads, 0, stream>>>(indices(cols), count, p.size(0),
-                                                           bad.raised);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-  bad.check("index must lie in the range of points");
-
+  const Transposed columns = transpose_cuda(rows, cols, 0, p.size(0));
   auto run = [&](auto zero) {
     using T = decltype(zero);
     const Tensor shift = offset ? torch::stable::contiguous(*offset) : p;
-    const Edges<T> edges{static_cast<const T*>(g.const_data_ptr()),
-                         static_cast<const T*>(p.const_data_ptr()),
-                         static_cast<const T*>(q.const_data_ptr()),
-                         offset ? static_cast<const T*>(shift.const_data_ptr()) : nullptr,
+    const Edges<T> edges{data<T>(g),
+                         data<T>(p),
+                         data<T>(q),
+                         offset ? data<T>(shift) : nullptr,
                          indices(rows),
                          indices(cols),
                          q.size(0),
                          p.size(0),
-                         p.size(1),
-                         count};
-    T* const from_points = static_cast<T*>(to_points.mutable_data_ptr());
-    T* const from_rows = queries ? static_cast<T*>(to_queries.mutable_data_ptr()) : from_points;
+                         p.size(1)};
+    T* const from_points = mutable_data<T>(to_points);
+    T* const from_rows = queries ? mutable_data<T>(to_queries) : from_points;
     rows_kernel<<<blocks_for(edges.rows * edges.dim), kThreads, 0, stream>>>(edges, from_rows);
     STD_CUDA_KERNEL_LAUNCH_CHECK();
-    if (std::max({count, edges.size, edges.rows}) <= std::numeric_limits<int32_t>::max())
-      add_points<T, int32_t>(p, edges, from_points);
-    else
-      add_points<T, int64_t>(p, edges, from_points);
+    points_kernel<<<blocks_for(edges.size * edges.dim), kThreads, 0, stream>>>(
+        edges, indices(columns.rowptr), indices(columns.row), indices(columns.order), from_points);
+    STD_CUDA_KERNEL_LAUNCH_CHECK();
   };
   if (p.scalar_type() == ScalarType::Float) {
     run(float{});

@@ -1,8 +1,7 @@
 // Runs a kernel of lanes_impl.h over the rows of a CSR on torch's threads.
 #pragma once
 
-#include <atomic>
-
+#include "csr.h"
 #include "isa.h"
 #include "rows.h"
 
@@ -31,15 +30,7 @@ inline int64_t task_row(const int64_t* rowptr, int64_t rows, int64_t k, int64_t 
   if (k >= tasks) return rows;
   const double share = static_cast<double>(k) / static_cast<double>(tasks);
   const auto goal = static_cast<int64_t>(share * static_cast<double>(rows + rowptr[rows]));
-  int64_t low = 0, high = rows;
-  while (low < high) {
-    const int64_t middle = (low + high) / 2;
-    if (rowptr[middle] + middle < goal)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
+  return row_at_work(rowptr, rows, goal);
 }
 
 // A kernel over rows, which writes each row's channels.
@@ -74,22 +65,6 @@ void for_entries(const Kernel& kernel, int64_t entries, int64_t channels) {
     run_tiles(kernel, std::min(entries, begin * each), std::min(entries, end * each), channels,
               channels);
   });
-}
-
-// Raises unless all of `index` is in [0, limit).
-inline void check_range(const int64_t* index, int64_t count, int64_t limit, const char* message) {
-  std::atomic<bool> good{true};
-  torch::stable::parallel_for(0, count, 1 << 18, [&](int64_t begin, int64_t end) {
-    int64_t outside = 0;  // below 0 as unsigned is beyond any limit
-    for (int64_t e = begin; e < end; ++e) outside |= (index[e] | (limit - 1 - index[e]));
-    if (outside < 0) good.store(false, std::memory_order_relaxed);
-  });
-  STD_TORCH_CHECK(good, message);
-}
-
-// The row that entry e belongs to: the last that begins at or before it.
-inline int64_t row_at(const int64_t* rowptr, int64_t rows, int64_t e) {
-  return std::upper_bound(rowptr, rowptr + rows + 1, e) - rowptr - 1;
 }
 
 }  // namespace meshop

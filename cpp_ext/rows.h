@@ -1,16 +1,12 @@
 // How the rows of a CSR are shared out, for CPU and GPU kernels that reduce over them.
 #pragma once
 
-#include <torch/headeronly/util/BFloat16.h>
-#include <torch/headeronly/util/Half.h>
-
 #include <algorithm>
 #include <limits>
 #include <string>
-#include <type_traits>
 #include <vector>
 
-#include "common.h"
+#include "dtypes.h"
 
 namespace meshop {
 
@@ -24,47 +20,6 @@ inline Reduce parse_reduce(const std::string& name) {
   STD_TORCH_CHECK(name == "logsumexp", "reduce must be sum, mean, min, max or logsumexp, got ",
                   name);
   return Reduce::LogSumExp;
-}
-
-template <typename F>
-void with_floating(ScalarType dtype, F&& f) {
-  switch (dtype) {
-    case ScalarType::Float: return f(float{});
-    case ScalarType::Double: return f(double{});
-    case ScalarType::Half: return f(torch::headeronly::Half{});
-    case ScalarType::BFloat16: return f(torch::headeronly::BFloat16{});
-    default: STD_TORCH_CHECK(false, "values must be float32, float64, float16 or bfloat16");
-  }
-}
-
-// The shape of t with another number of rows.
-inline std::vector<int64_t> shape_with(const Tensor& t, int64_t rows) {
-  std::vector<int64_t> shape(t.sizes().begin(), t.sizes().end());
-  shape[0] = rows;
-  return shape;
-}
-
-// Channels of a row: all dimensions but the first.
-inline int64_t trailing(const Tensor& t) {
-  int64_t count = 1;
-  for (int64_t d = 1; d < t.dim(); ++d) count *= t.size(d);
-  return count;
-}
-
-template <typename T>
-const T* data(const Tensor& t) {
-  return static_cast<const T*>(t.const_data_ptr());
-}
-template <typename T>
-T* mutable_data(const Tensor& t) {
-  return static_cast<T*>(t.mutable_data_ptr());
-}
-
-// An uninitialised output, with large pages behind it.
-inline Tensor large_empty(const Tensor& like, std::vector<int64_t> sizes, ScalarType dtype) {
-  Tensor out = empty_of(like, std::move(sizes), dtype);
-  huge_pages(out.mutable_data_ptr(), out.numel() * out.element_size());
-  return out;
 }
 
 // Rows of more entries are cut into pieces of this many, which are reduced side by side and then

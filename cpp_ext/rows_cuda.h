@@ -8,13 +8,10 @@
 
 #include <cub/device/device_scan.cuh>
 
-#include "cuda_common.h"
+#include "csr_cuda.h"
 #include "rows.h"
 
 namespace meshop {
-
-template <typename T>
-using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 // V values that are read and written at once.
 template <typename T, int V>
@@ -46,19 +43,6 @@ void with_pack(int64_t width, std::initializer_list<const void*> pointers, F&& f
     f(std::integral_constant<int, most>{});
   else
     f(std::integral_constant<int, 1>{});
-}
-
-// The last i with ptr[i] <= e, of ptr[0] to ptr[rows]: the row that entry e is in.
-__device__ inline int64_t row_of(const int64_t* ptr, int64_t rows, int64_t e) {
-  int64_t low = 0, high = rows;
-  while (low < high) {
-    const int64_t middle = low + (high - low + 1) / 2;
-    if (ptr[middle] <= e)
-      low = middle;
-    else
-      high = middle - 1;
-  }
-  return low;
 }
 
 // Pieces of rows; where no row is long, the rows themselves, one piece each.
@@ -133,22 +117,6 @@ struct RowPieces {
   Pieces of_pieces() const { return {pieces.first, nullptr, pieces.rows, pieces.rows}; }
 };
 
-static __global__ void check_range_kernel(const int64_t* index, int64_t count, int64_t limit,
-                                          int64_t* bad) {
-  for (int64_t e = first_item(); e < count; e += item_stride())
-    if (index[e] < 0 || index[e] >= limit) *bad = 1;
-}
-
-inline void check_range_cuda(const Tensor& index, int64_t limit, const char* message) {
-  if (index.numel() == 0) return;
-  const cudaStream_t stream = current_stream(index);
-  const Flag bad(index, stream);
-  check_range_kernel<<<blocks_for(index.numel()), kThreads, 0, stream>>>(
-      indices(index), index.numel(), limit, bad.raised);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-  bad.check(message);
-}
-
 // out[p] = the sum of a piece's values, divided by the entries of row p of `counts` where given.
 template <typename T, typename Out, int V>
 __global__ void sum_kernel(const T* x, Pieces pieces, int64_t channels, const int64_t* counts,
@@ -185,8 +153,7 @@ void add_pieces_cuda(const RowPieces& rows, const Tensor& sums, int64_t channels
 
 // Of the type that sums of `like` are carried in.
 inline Tensor wide_empty(const Tensor& like, int64_t rows, int64_t channels) {
-  const bool big = like.scalar_type() == ScalarType::Double;
-  return empty_of(like, {rows, channels}, big ? ScalarType::Double : ScalarType::Float);
+  return empty_of(like, {rows, channels}, wide_type(like.scalar_type()));
 }
 
 }  // namespace meshop

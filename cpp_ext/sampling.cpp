@@ -31,13 +31,13 @@ template <typename T>
 void sample_any(const Tensor& points, const std::vector<int64_t>& ptr, const int64_t* start,
                 const int64_t* to, Tensor& index, Tensor& dist2) {
   const int64_t dim = points.size(1);
-  const T* p = static_cast<const T*>(points.const_data_ptr());
+  const T* p = data<T>(points);
   bool finite = true;
   for (int64_t i = 0; i < points.numel(); ++i) finite &= std::isfinite(p[i]);
   STD_TORCH_CHECK(finite, "points must be finite");
   const Trees<T> trees = build_trees(p, dim, ptr);
   int64_t* at = mutable_indices(index);
-  T* d2 = static_cast<T*>(dist2.mutable_data_ptr());
+  T* d2 = mutable_data<T>(dist2);
   switch (dim) {
     case 2: return sample_clouds<T, 2>(trees, start, to, at, d2);
     case 3: return sample_clouds<T, 3>(trees, start, to, at, d2);

@@ -136,7 +136,7 @@ std::tuple<Tensor, Tensor, Tensor> farthest_points(Tensor points, std::optional<
   const Flag wild(p, stream);
   auto run = [&](auto zero) {
     using T = decltype(zero);
-    const T* from = static_cast<const T*>(p.const_data_ptr());
+    const T* from = data<T>(p);
     finite_kernel<<<blocks_for(n * dim + 1), kThreads, 0, stream>>>(from, n * dim, wild.raised);
     STD_CUDA_KERNEL_LAUNCH_CHECK();
     wild.check("points must be finite");
@@ -145,8 +145,8 @@ std::tuple<Tensor, Tensor, Tensor> farthest_points(Tensor points, std::optional<
     const int warps = static_cast<int>(std::min<int64_t>((n + kWarp - 1) / kWarp, kMostWarps));
     sample_kernel<<<grid, warps * kWarp, 0, stream>>>(
         from, dim, indices(ptr), starts, indices(out_ptr), clouds,
-        std::numeric_limits<T>::infinity(), static_cast<T*>(near.mutable_data_ptr()),
-        mutable_indices(index), static_cast<T*>(dist2.mutable_data_ptr()));
+        std::numeric_limits<T>::infinity(), mutable_data<T>(near),
+        mutable_indices(index), mutable_data<T>(dist2));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   };
   if (p.scalar_type() == ScalarType::Float)

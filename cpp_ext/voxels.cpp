@@ -3,6 +3,7 @@
 
 #include <tuple>
 
+#include "csr.h"
 #include "isa.h"
 #include "kdtree.h"
 #include "radix.h"
@@ -24,8 +25,8 @@ struct Grid {
 
   Grid(const Tensor& size_in, const Tensor& origin_in) : dim(size_in.numel()) {
     const Tensor s = torch::stable::contiguous(size_in), o = torch::stable::contiguous(origin_in);
-    const double* edge = static_cast<const double*>(s.const_data_ptr());
-    const double* corner = static_cast<const double*>(o.const_data_ptr());
+    const double* edge = data<double>(s);
+    const double* corner = data<double>(o);
     for (int64_t d = 0; d < dim; ++d) {
       STD_TORCH_CHECK(edge[d] > 0 && std::isfinite(edge[d]), "size must be positive and finite");
       STD_TORCH_CHECK(std::isfinite(corner[d]), "origin must be finite");
@@ -213,7 +214,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> voxel_groups(Tensor points, std::opti
   std::vector<int64_t> starts;
   auto run = [&](auto zero) {
     using T = decltype(zero);
-    const Grouping<T> grouping(static_cast<const T*>(p.const_data_ptr()), n, grid, ptr);
+    const Grouping<T> grouping(data<T>(p), n, grid, ptr);
     grouping.run(mutable_indices(order), mutable_indices(group), starts);
   };
   if (p.scalar_type() == ScalarType::Float) {
@@ -283,13 +284,6 @@ void check_groups(const Tensor& rowptr, const Tensor& of, const char* name) {
   STD_TORCH_CHECK(filled, "no group may be empty");
 }
 
-void check_range(const Tensor& values, int64_t limit, const char* name) {
-  const int64_t* at = indices(values);
-  bool inside = true;
-  for (int64_t i = 0; i < values.numel(); ++i) inside &= at[i] >= 0 && at[i] < limit;
-  STD_TORCH_CHECK(inside, name, " must lie in [0, ", limit, ")");
-}
-
 std::tuple<Tensor, Tensor> voxel_mean(Tensor points, Tensor group, Tensor order, Tensor rowptr) {
   STD_TORCH_CHECK(points.dim() == 2, "points must have shape (N, D)");
   const Tensor p = torch::stable::contiguous(points), o = torch::stable::contiguous(order);
@@ -297,14 +291,14 @@ std::tuple<Tensor, Tensor> voxel_mean(Tensor points, Tensor group, Tensor order,
   const int64_t n = p.size(0), dim = p.size(1), groups = r.numel() - 1;
   check_groups(r, o, "order");
   STD_TORCH_CHECK(o.numel() == n && group.numel() == n, "order and group must have N entries");
-  check_range(o, n, "order");
+  check_range(indices(o), n, 0, n, "order");
   Tensor mean = empty_of(p, {groups, dim}, p.scalar_type());
   Tensor nearest = empty_of(p, {groups}, ScalarType::Long);
   auto run = [&](auto zero) {
     using T = decltype(zero);
     const auto run_in = dim == 2 ? centroids<T, 2> : dim == 3 ? centroids<T, 3> : centroids<T, 0>;
-    run_in(static_cast<const T*>(p.const_data_ptr()), n, dim, indices(o), indices(r), groups,
-           static_cast<T*>(mean.mutable_data_ptr()), mutable_indices(nearest));
+    run_in(data<T>(p), n, dim, indices(o), indices(r), groups,
+           mutable_data<T>(mean), mutable_indices(nearest));
   };
   if (p.scalar_type() == ScalarType::Float) {
     run(float{});
@@ -322,12 +316,12 @@ Tensor voxel_mean_backward(Tensor grad, Tensor group, Tensor rowptr) {
   const Tensor r = torch::stable::contiguous(rowptr);
   const int64_t n = k.numel(), dim = g.size(1);
   check_groups(r, k, "group");
-  check_range(k, g.size(0), "group");
+  check_range(indices(k), n, 0, g.size(0), "group");
   Tensor out = empty_of(g, {n, dim}, g.scalar_type());
   auto run = [&](auto zero) {
     using T = decltype(zero);
-    const T* from = static_cast<const T*>(g.const_data_ptr());
-    T* to = static_cast<T*>(out.mutable_data_ptr());
+    const T* from = data<T>(g);
+    T* to = mutable_data<T>(out);
     const int64_t *of = indices(k), *at = indices(r);
     torch::stable::parallel_for(0, n, kGrain, [=](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {

@@ -143,7 +143,7 @@ void group_points(const Cloud<T>& cloud, const Tensor& like, cudaStream_t stream
   const Tensor keys = empty_of(like, {2 * n}, ScalarType::Long);
   const Tensor other_order = empty_of(like, {n}, ScalarType::Long);
   const Tensor begins = torch::stable::new_zeros(like, {n}, ScalarType::Long);
-  uint64_t* key = static_cast<uint64_t*>(keys.mutable_data_ptr());
+  uint64_t* key = mutable_data<uint64_t>(keys);
   int64_t *from = mutable_indices(order), *to = mutable_indices(other_order);
   iota_kernel<<<grid, kThreads, 0, stream>>>(from, n);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
@@ -202,9 +202,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> voxel_groups(Tensor points, std::opti
   Tensor number = empty_of(p, {n}, ScalarType::Long);
   auto run = [&](auto zero) {
     using T = decltype(zero);
-    group_points(Cloud<T>{static_cast<const T*>(p.const_data_ptr()), n, p.size(1), indices(ptr),
-                          clouds, static_cast<const double*>(s.const_data_ptr()),
-                          static_cast<const double*>(o.const_data_ptr())},
+    group_points(Cloud<T>{data<T>(p), n, p.size(1), indices(ptr),
+                          clouds, data<double>(s),
+                          data<double>(o)},
                  p, stream, order, number);
   };
   if (p.scalar_type() == ScalarType::Float) {
@@ -307,12 +307,12 @@ std::tuple<Tensor, Tensor> voxel_mean(Tensor points, Tensor group, Tensor order,
   const Tensor centre = empty_of(p, {groups, dim}, ScalarType::Double);
   if (groups == 0) return {mean, nearest};
   const cudaStream_t stream = current_stream(p);
-  double* c = static_cast<double*>(centre.mutable_data_ptr());
+  double* c = mutable_data<double>(centre);
   auto run = [&](auto zero) {
     using T = decltype(zero);
-    const T* from = static_cast<const T*>(p.const_data_ptr());
+    const T* from = data<T>(p);
     mean_kernel<<<blocks_for(groups * dim + 1), kThreads, 0, stream>>>(
-        from, dim, indices(o), indices(r), groups, c, static_cast<T*>(mean.mutable_data_ptr()));
+        from, dim, indices(o), indices(r), groups, c, mutable_data<T>(mean));
     nearest_kernel<<<blocks_for(groups), kThreads, 0, stream>>>(
         from, dim, indices(o), indices(r), groups, c, mutable_indices(nearest));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
@@ -340,8 +340,8 @@ Tensor voxel_mean_backward(Tensor grad, Tensor group, Tensor rowptr) {
   auto run = [&](auto zero) {
     using T = decltype(zero);
     spread_kernel<<<blocks_for(n * dim), kThreads, 0, stream>>>(
-        static_cast<const T*>(g.const_data_ptr()), dim, indices(k), indices(r), n,
-        static_cast<T*>(out.mutable_data_ptr()));
+        data<T>(g), dim, indices(k), indices(r), n,
+        mutable_data<T>(out));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   };
   if (g.scalar_type() == ScalarType::Float) {

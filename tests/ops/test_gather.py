@@ -156,5 +156,5 @@ def test_an_order_outside_the_weights_raises() -> None:
     wrong = ops.CsrTranspose(_back.rowptr, _back.row, _back.order + 1)
     x = _x.clone().requires_grad_()
     out = ops.gather_reduce(x, _index, _rows, cloud(3, 1), transpose=wrong)
-    with pytest.raises(RuntimeError, match="must be in"):
+    with pytest.raises(RuntimeError, match="must lie in"):
         out.sum().backward()
