@@ -5,6 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := $(or $(MESHOP_VENV),.venv)
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.meshop-installed
+CPP    := $(foreach kind,h cpp cu cuh,$(wildcard cpp_ext/*.$(kind) benchmarks/*.$(kind) \
+          $(foreach under,* */* */*/*,tests/cuda_emulation/$(under).$(kind))))
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard cpp_ext/*)
 
 # Two cores are common; one thread a process keeps timings and results steady.
@@ -24,6 +26,8 @@ test-all: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/mypy
 
 bench: $(STAMP)

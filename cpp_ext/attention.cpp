@@ -22,26 +22,26 @@ std::tuple<Tensor, Tensor, Tensor> edge_attention(Tensor query, Tensor key, Tens
   check_range(indices(index), s.edges, 0, s.senders, "index");
 
   Tensor out = empty_of(query, {s.receivers, s.heads, s.width}, dtype);
-  Tensor out_coords = coords ? empty_of(query, {s.receivers, s.heads, s.space}, wide)
-                             : empty_of(query, {0}, wide);
+  Tensor out_coords =
+      coords ? empty_of(query, {s.receivers, s.heads, s.space}, wide) : empty_of(query, {0}, wide);
   Tensor lse = empty_of(query, {s.receivers, s.heads}, wide);
   huge_pages(out.mutable_data_ptr(), out.numel() * out.element_size());
   with_attention_type(dtype, [&](auto zero) {
     using T = decltype(zero);
     using W = Wide<T>;
     const AttendArgs<T> args{s,
-                           static_cast<W>(scale),
-                           {data<T>(query), s.heads, s.depth},
-                           {data<T>(key), s.heads, s.depth},
-                           {data<T>(value), s.heads, s.width},
-                           indices(index),
-                           indices(rowptr),
-                           data<T>(bias),
-                           data<W>(coords),
-                           data<W>(centers),
-                           mutable_data<T>(out),
-                           mutable_data<W>(out_coords),
-                           mutable_data<W>(lse)};
+                             static_cast<W>(scale),
+                             {data<T>(query), s.heads, s.depth},
+                             {data<T>(key), s.heads, s.depth},
+                             {data<T>(value), s.heads, s.width},
+                             indices(index),
+                             indices(rowptr),
+                             data<T>(bias),
+                             data<W>(coords),
+                             data<W>(centers),
+                             mutable_data<T>(out),
+                             mutable_data<W>(out_coords),
+                             mutable_data<W>(lse)};
     MESHOP_PICK(attend_rows<T>)(args);
   });
   return {out, out_coords, lse};

@@ -1,5 +1,5 @@
-// Softmax attention over the edges of a CSR on the GPU, forward: a warp walks the edges of a receiver
-// with a running maximum and sum.
+// Softmax attention over the edges of a CSR on the GPU, forward: a warp walks the edges of a
+// receiver with a running maximum and sum.
 #include <tuple>
 
 #include "attention_cuda.h"
@@ -8,8 +8,7 @@ namespace meshop {
 namespace {
 
 template <typename T>
-__global__ void attend_kernel(AttentionInputs<T> in, T* out, Wide<T>* out_coords,
-                              Wide<T>* lse) {
+__global__ void attend_kernel(AttentionInputs<T> in, T* out, Wide<T>* out_coords, Wide<T>* lse) {
   using W = Wide<T>;
   const HeadGroups groups = in.groups;
   const int64_t heads = in.shape.heads, width = in.shape.width, space = in.shape.space;
@@ -32,7 +31,8 @@ __global__ void attend_kernel(AttentionInputs<T> in, T* out, Wide<T>* out_coords
 #pragma unroll
         for (int r = 0; r < kHeld; ++r) {
           const int64_t c = from + r * groups.lanes + groups.lane();
-          if (mine && c < in.carried()) sum[r] = sum[r] * shrink + weight * in.carried_at(i, j, h, c);
+          if (mine && c < in.carried())
+            sum[r] = sum[r] * shrink + weight * in.carried_at(i, j, h, c);
         }
       }
       const W inverse = total == 0 ? 0 : 1 / total;
@@ -65,8 +65,8 @@ std::tuple<Tensor, Tensor, Tensor> edge_attention(Tensor query, Tensor key, Tens
   check_range_cuda(index, 0, s.senders, "index");
 
   Tensor out = empty_of(query, {s.receivers, s.heads, s.width}, dtype);
-  Tensor out_coords = coords ? empty_of(query, {s.receivers, s.heads, s.space}, wide)
-                             : empty_of(query, {0}, wide);
+  Tensor out_coords =
+      coords ? empty_of(query, {s.receivers, s.heads, s.space}, wide) : empty_of(query, {0}, wide);
   Tensor lse = empty_of(query, {s.receivers, s.heads}, wide);
   if (s.receivers == 0) return {out, out_coords, lse};
   const cudaStream_t stream = current_stream(query);

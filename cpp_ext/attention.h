@@ -33,9 +33,9 @@ struct AttendArgs {
   Features<T> query, key, value;
   const int64_t *index, *rowptr;
   const T* bias;
-  const Wide<T> *coords, *centers;
+  const Wide<T>*coords, *centers;
   T* out;
-  Wide<T> *out_coords, *lse;
+  Wide<T>*out_coords, *lse;
 };
 
 template <typename T>
@@ -43,12 +43,12 @@ struct BackwardArgs {
   AttentionShape shape;
   Wide<T> scale;
   Features<T> grad, query, key, value;
-  const Wide<T> *grad_coords, *grad_lse, *lse, *coords, *centers;
+  const Wide<T>*grad_coords, *grad_lse, *lse, *coords, *centers;
   const T* bias;
   const int64_t *index, *rowptr, *row_t, *order_t, *rowptr_t;
   Wide<T>* rows;  // kept of a receiver: logsumexp (heads), sum of p g (heads), push (heads, P)
   T *to_query, *to_key, *to_value, *to_bias;
-  Wide<T> *to_coords, *to_centers;
+  Wide<T>*to_coords, *to_centers;
 };
 
 }  // namespace meshop

@@ -1,5 +1,5 @@
-// Softmax attention over the edges of a CSR on the GPU, backward: as attention_backward.cpp, first over
-// receivers, then over senders, whose edges a stable radix sort brings together.
+// Softmax attention over the edges of a CSR on the GPU, backward: as attention_backward.cpp, first
+// over receivers, then over senders, whose edges a stable radix sort brings together.
 #include <cub/cub.cuh>
 
 #include <limits>
@@ -94,8 +94,7 @@ __global__ void receivers_kernel(BackwardInputs<T> in, T* to_query, T* to_bias,
 
 // grad_key, grad_value, and for each head its part of the slope of coords: one list of channels.
 template <typename T>
-__global__ void senders_kernel(BackwardInputs<T> in, T* to_key, T* to_value,
-                               Wide<T>* to_coords) {
+__global__ void senders_kernel(BackwardInputs<T> in, T* to_key, T* to_value, Wide<T>* to_coords) {
   using W = Wide<T>;
   const HeadGroups groups = in.groups;
   const int64_t heads = in.shape.heads, depth = in.shape.depth, width = in.shape.width;
@@ -136,7 +135,8 @@ __global__ void senders_kernel(BackwardInputs<T> in, T* to_key, T* to_value,
 
 // out[i] = the sum over heads of parts[i, h].
 template <typename W>
-__global__ void add_heads_kernel(const W* parts, int64_t nodes, int64_t heads, int64_t space, W* out) {
+__global__ void add_heads_kernel(const W* parts, int64_t nodes, int64_t heads, int64_t space,
+                                 W* out) {
   for (int64_t k = first_item(); k < nodes * space; k += item_stride()) {
     W sum = 0;
     for (int64_t h = 0; h < heads; ++h) sum += parts[(k / space * heads + h) * space + k % space];
@@ -179,25 +179,17 @@ Gradients edge_attention_backward(Tensor grad, Tensor grad_coords, Tensor grad_l
   with_attention_type(dtype, [&](auto zero) {
     using T = decltype(zero);
     using W = Wide<T>;
-    const BackwardInputs<T> in{{s,
-                                HeadGroups(s),
-                                static_cast<W>(scale),
-                                data<T>(query),
-                                data<T>(key),
-                                data<T>(value),
-                                data<T>(bias),
-                                data<W>(coords),
-                                data<W>(centers),
-                                indices(index),
-                                indices(rowptr)},
-                               data<T>(grad),
-                               data<W>(grad_coords),
-                               data<W>(grad_lse),
-                               data<W>(lse),
-                               indices(t.row),
-                               indices(t.order),
-                               indices(t.rowptr),
-                               mutable_data<W>(rows)};
+    const BackwardInputs<T> in{
+        {s, HeadGroups(s), static_cast<W>(scale), data<T>(query), data<T>(key), data<T>(value),
+         data<T>(bias), data<W>(coords), data<W>(centers), indices(index), indices(rowptr)},
+        data<T>(grad),
+        data<W>(grad_coords),
+        data<W>(grad_lse),
+        data<W>(lse),
+        indices(t.row),
+        indices(t.order),
+        indices(t.rowptr),
+        mutable_data<W>(rows)};
     const auto add_heads = [&](const Tensor& parts, int64_t nodes, const Tensor& out) {
       if (nodes * s.space == 0) return;
       add_heads_kernel<W><<<blocks_for(nodes * s.space), kThreads, 0, stream>>>(

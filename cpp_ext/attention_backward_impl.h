@@ -1,10 +1,11 @@
-// Softmax attention over the edges of a CSR, backward, as in FlashAttention-2 (Dao 2023): weights come
-// back from the logsumexp of each row, and nothing the size of the edges' channels is kept. Of an edge
-// with weight p and slope g = d loss / d p, the logit's slope is p (g - sum of p g over the row).
+// Softmax attention over the edges of a CSR, backward, as in FlashAttention-2 (Dao 2023): weights
+// come back from the logsumexp of each row, and nothing the size of the edges' channels is kept. Of
+// an edge with weight p and slope g = d loss / d p, the logit's slope is p (g - sum of p g over the
+// row).
 //
 // Two passes: over the rows, for query, bias and centers, which also leaves each row's
-// logsumexp and sum of p g behind; then over the transposed CSR, for key, value and coords. Both look at
-// each edge from the side that they sum on, so that no two threads write to one place.
+// logsumexp and sum of p g behind; then over the transposed CSR, for key, value and coords. Both
+// look at each edge from the side that they sum on, so that no two threads write to one place.
 //
 // No include guard; see lanes_impl.h.
 #include "attention_impl.h"
@@ -92,14 +93,15 @@ struct ToReceivers : Backward<T> {
     W* kept = this->rows + i * this->kept();
     for (int64_t c = 0; c < shape.heads * shape.space; ++c)
       kept[2 * shape.heads + c] = this->grad_coords[i * shape.heads * shape.space + c];
-    W* total = s.dot.data();           // sum of p g
+    W* total = s.dot.data();          // sum of p g
     W* whole = s.dot.data() + lanes;  // sum of p
     std::fill(total, total + 2 * lanes, W(0));
     for (int64_t e = first; e < last; e += kEdgeTile) {
       const int64_t edges = std::min(kEdgeTile, last - e);
       tile(i, e, edges, stride, s);
       const int64_t used = padded<W>(edges * stride);
-      for (int64_t v = 0, g = 0; v < used; v += kLanes<W>, g = g + kLanes<W> < lanes ? g + kLanes<W> : 0) {
+      for (int64_t v = 0, g = 0; v < used;
+           v += kLanes<W>, g = g + kLanes<W> < lanes ? g + kLanes<W> : 0) {
         const V p = load_vec(s.weight.data() + v);
         store_vec<W>(load_vec(total + g) + p * load_vec(s.slope.data() + v), total + g);
         store_vec<W>(load_vec(whole + g) + p, whole + g);
@@ -144,9 +146,11 @@ struct ToReceivers : Backward<T> {
       for (int64_t k = 0; space && k < edges; ++k)
         this->add_coords(space, i, this->index[e + k], s.slope.data() + k * stride);
     });
-    for (int64_t v = 0, g = 0; v < used; v += kLanes<W>, g = g + kLanes<W> < lanes ? g + kLanes<W> : 0)
-      store_vec<W>(exp_lanes<W, kLanes<W>>(load_vec(s.weight.data() + v) - load_vec(s.lse.data() + g)),
-                   s.weight.data() + v);
+    for (int64_t v = 0, g = 0; v < used;
+         v += kLanes<W>, g = g + kLanes<W> < lanes ? g + kLanes<W> : 0)
+      store_vec<W>(
+          exp_lanes<W, kLanes<W>>(load_vec(s.weight.data() + v) - load_vec(s.lse.data() + g)),
+          s.weight.data() + v);
   }
 
   // p (g - sum of p g), summed over keys for the query.
@@ -154,10 +158,11 @@ struct ToReceivers : Backward<T> {
                                   Scratch& s) const {
     const int64_t used = padded<W>(edges * stride), lanes = padded<W>(stride);
     const int64_t heads = this->shape.heads;
-    for (int64_t v = 0, g = 0; v < used; v += kLanes<W>, g = g + kLanes<W> < lanes ? g + kLanes<W> : 0)
-      store_vec<W>(load_vec(s.weight.data() + v) *
-                       (load_vec(s.slope.data() + v) - load_vec(total + g)),
-                   s.slope.data() + v);
+    for (int64_t v = 0, g = 0; v < used;
+         v += kLanes<W>, g = g + kLanes<W> < lanes ? g + kLanes<W> : 0)
+      store_vec<W>(
+          load_vec(s.weight.data() + v) * (load_vec(s.slope.data() + v) - load_vec(total + g)),
+          s.slope.data() + v);
     add_weighted(this->key, this->index + e, edges, s.slope.data(), stride, s.sum.data());
     if (!this->to_bias) return;
     for (int64_t k = 0; k < edges; ++k)
@@ -169,8 +174,7 @@ struct ToReceivers : Backward<T> {
     const int64_t heads = this->shape.heads, space = this->shape.space;
     for (int64_t p = 0; p < space; ++p) {
       W sum = 0;
-      for (int64_t h = 0; h < heads; ++h)
-        sum -= this->push(i)[h * space + p] * whole[h];
+      for (int64_t h = 0; h < heads; ++h) sum -= this->push(i)[h * space + p] * whole[h];
       this->to_centers[i * space + p] = sum;
     }
   }
@@ -243,7 +247,8 @@ struct ToSenders : Backward<T> {
         this->add_coords(space, at[k], j, s.slope.data() + k * stride);
     });
     for (int64_t v = 0; v < used; v += kLanes<W>) {
-      const V p = exp_lanes<W, kLanes<W>>(load_vec(s.weight.data() + v) - load_vec(s.lse.data() + v));
+      const V p =
+          exp_lanes<W, kLanes<W>>(load_vec(s.weight.data() + v) - load_vec(s.lse.data() + v));
       store_vec<W>(p, s.weight.data() + v);
       store_vec<W>(p * (load_vec(s.slope.data() + v) - load_vec(s.dot.data() + v)),
                    s.slope.data() + v);

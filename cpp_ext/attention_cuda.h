@@ -1,8 +1,8 @@
 // What the forward and backward kernels of edge attention share on the GPU.
 //
 // A warp works on one node and on as many of its heads as fit: a head has a group of lanes, each of
-// which holds every lanes-th channel. All lanes of a warp walk the same edges, front to back, so sums
-// are the same on every run, and every lane takes part in every shuffle.
+// which holds every lanes-th channel. All lanes of a warp walk the same edges, front to back, so
+// sums are the same on every run, and every lane takes part in every shuffle.
 #pragma once
 
 #include <algorithm>
@@ -65,8 +65,7 @@ struct AttentionInputs {
   }
   __device__ int64_t carried() const { return shape.width + shape.space; }
   __device__ W carried_at(int64_t i, int64_t j, int64_t h, int64_t c) const {
-    if (c < shape.width)
-      return static_cast<W>(value[(j * shape.heads + h) * shape.width + c]);
+    if (c < shape.width) return static_cast<W>(value[(j * shape.heads + h) * shape.width + c]);
     const int64_t p = c - shape.width;
     return coords[j * shape.space + p] - centers[i * shape.space + p];
   }

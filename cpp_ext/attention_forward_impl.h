@@ -16,8 +16,8 @@ struct Attend : AttendArgs<T> {
   using Args::bias, Args::centers, Args::coords, Args::index, Args::key, Args::lse, Args::out;
   using Args::out_coords, Args::query, Args::rowptr, Args::scale, Args::shape, Args::value;
 
-  // What a task works in. Of each head: peak, total and shrink, repeated where a vector holds several
-  // edges.
+  // What a task works in. Of each head: peak, total and shrink, repeated where a vector holds
+  // several edges.
   struct Scratch {
     std::vector<W> query, sum, moved, weight, peak, total, shrink;
     Scratch(const AttentionShape& s, int64_t stride, int64_t lanes)
@@ -129,7 +129,8 @@ struct Attend : AttendArgs<T> {
     for (int64_t h = 0; h < shape.heads; ++h) {
       lse[i * shape.heads + h] = s.peak[h];
       for (int64_t p = 0; p < shape.space; ++p)
-        out_coords[(i * shape.heads + h) * shape.space + p] = s.moved[h * shape.space + p] * s.shrink[h];
+        out_coords[(i * shape.heads + h) * shape.space + p] =
+            s.moved[h * shape.space + p] * s.shrink[h];
     }
   }
 };

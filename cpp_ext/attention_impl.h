@@ -1,10 +1,10 @@
 // What the kernels of edge attention are made of: dot products of one node with its neighbours,
 // weighted sums of neighbours, and head-wise folds. No include guard; see lanes_impl.h.
 //
-// Scores of a tile of edges lie as (edges, head stride), the stride a power of two or a multiple of a
-// vector's lanes: then a lane always belongs to the same head, and the softmax of all heads runs on
-// whole vectors. Vectors have 32 bytes on every machine, so the order of sums, and with it every bit
-// of the result, is the same on all of them.
+// Scores of a tile of edges lie as (edges, head stride), the stride a power of two or a multiple of
+// a vector's lanes: then a lane always belongs to the same head, and the softmax of all heads runs
+// on whole vectors. Vectors have 32 bytes on every machine, so the order of sums, and with it every
+// bit of the result, is the same on all of them.
 #include "lanes_impl.h"
 // After lanes_impl.h.
 #include "lane_math_impl.h"
@@ -85,7 +85,8 @@ MESHOP_INLINE void spread(const Features<T>& from, int64_t node, Wide<T> factor,
 
 // The inverse: padded heads, each times its factor, to a node's row.
 template <typename W, typename T>
-MESHOP_INLINE void gather_heads(const W* from, const W* factor, int64_t heads, int64_t width, T* to) {
+MESHOP_INLINE void gather_heads(const W* from, const W* factor, int64_t heads, int64_t width,
+                                T* to) {
   for (int64_t h = 0; h < heads; ++h, from += padded<W>(width), to += width) {
     int64_t c = 0;
     for (; c + kLanes<W> <= width; c += kLanes<W>)
@@ -107,14 +108,18 @@ MESHOP_INLINE Vec<Wide<T>> product(const Wide<T>* x, const T* y, int64_t width) 
 // The sums of all lanes of four vectors, each in the same order.
 MESHOP_INLINE Lanes<float, 4> lane_sums(const Lanes<float, 4>& a, const Lanes<float, 4>& b,
                                         const Lanes<float, 4>& c, const Lanes<float, 4>& d) {
-  const auto x = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
-  const auto y = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
+  const auto x =
+      __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  const auto y =
+      __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
   return __builtin_shufflevector(x, y, 0, 2, 4, 6) + __builtin_shufflevector(x, y, 1, 3, 5, 7);
 }
 MESHOP_INLINE Lanes<double, 4> lane_sums(const Lanes<double, 4>& a, const Lanes<double, 4>& b,
                                          const Lanes<double, 4>& c, const Lanes<double, 4>& d) {
-  const auto x = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
-  const auto y = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
+  const auto x =
+      __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  const auto y =
+      __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
   return __builtin_shufflevector(x, y, 0, 2, 4, 6) + __builtin_shufflevector(x, y, 1, 3, 5, 7);
 }
 MESHOP_INLINE Lanes<float, 4> halves(const Lanes<float, 8>& v) {
@@ -132,7 +137,8 @@ MESHOP_INLINE void scores(const Wide<T>* x, const Features<T>& y, const int64_t*
     const T* row = y.row(at[e]);
     for (int64_t h = 0; h < by_four; h += 4) {
       Lanes<W, 4> part[4];
-      MESHOP_UNROLL for (int k = 0; k < 4; ++k)
+      MESHOP_UNROLL
+      for (int k = 0; k < 4; ++k)
         part[k] = halves(product(x + (h + k) * step, row + (h + k) * width, width));
       store_lanes<4>(lane_sums(part[0], part[1], part[2], part[3]), out + e * stride + h);
     }
@@ -142,7 +148,8 @@ MESHOP_INLINE void scores(const Wide<T>* x, const Features<T>& y, const int64_t*
     for (int64_t e = 0; e < edges; e += 4) {
       const int64_t count = std::min<int64_t>(4, edges - e);
       Lanes<W, 4> part[4];
-      MESHOP_UNROLL for (int k = 0; k < 4; ++k) {
+      MESHOP_UNROLL
+      for (int k = 0; k < 4; ++k) {
         const int64_t edge = k < count ? e + k : e;
         part[k] = halves(product(x + h * step, y.row(at[edge]) + h * width, width));
       }
@@ -161,16 +168,19 @@ MESHOP_INLINE void add_block(const Features<T>& y, const int64_t* at, int64_t ed
   const int64_t each = y.width / kLanes<W>, c = first * kLanes<W>;
   Vec<W> total[K];
   const W* weight_of[K];
-  MESHOP_UNROLL for (int k = 0; k < K; ++k) {
+  MESHOP_UNROLL
+  for (int k = 0; k < K; ++k) {
     total[k] = load_vec(sum + c + k * kLanes<W>);
     weight_of[k] = weight + (first + k) / each;
   }
   for (int64_t e = 0; e < edges; ++e) {
     const T* row = y.row(at[e]) + c;
-    MESHOP_UNROLL for (int k = 0; k < K; ++k)
+    MESHOP_UNROLL
+    for (int k = 0; k < K; ++k)
       total[k] += load_vec(row + k * kLanes<W>) * weight_of[k][e * stride];
   }
-  MESHOP_UNROLL for (int k = 0; k < K; ++k) store_vec<W>(total[k], sum + c + k * kLanes<W>);
+  MESHOP_UNROLL
+  for (int k = 0; k < K; ++k) store_vec<W>(total[k], sum + c + k * kLanes<W>);
 }
 
 // sum[h] += weight[e * stride + h] * y[at[e], h] over a tile of edges; sum is spread.
@@ -192,8 +202,8 @@ MESHOP_INLINE void add_weighted(const Features<T>& y, const int64_t* at, int64_t
       Vec<W> total = load_vec(sum + h * step + c);
       for (int64_t e = 0; e < edges; ++e) {
         const T* from = y.row(at[e]) + h * y.width + c;
-        total += (count < kLanes<W> ? load_part(from, count) : load_vec(from)) *
-                 weight[e * stride + h];
+        total +=
+            (count < kLanes<W> ? load_part(from, count) : load_vec(from)) * weight[e * stride + h];
       }
       store_vec<W>(total, sum + h * step + c);
     }
@@ -205,11 +215,15 @@ MESHOP_INLINE V exchanged(const V& v, std::index_sequence<L...>) {
 }
 struct Larger {
   template <typename V>
-  MESHOP_INLINE V operator()(const V& a, const V& b) const { return a > b ? a : b; }
+  MESHOP_INLINE V operator()(const V& a, const V& b) const {
+    return a > b ? a : b;
+  }
 };
 struct Plus {
   template <typename V>
-  MESHOP_INLINE V operator()(const V& a, const V& b) const { return a + b; }
+  MESHOP_INLINE V operator()(const V& a, const V& b) const {
+    return a + b;
+  }
 };
 // Combines the lanes of each head where a vector holds several edges; all of them get the result.
 template <typename W, typename Combine>

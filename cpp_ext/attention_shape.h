@@ -30,8 +30,9 @@ struct AttentionShape {
     depth = query.size(2);
     senders = key.size(0);
     width = value.size(2);
-    STD_TORCH_CHECK(has_shape(key, {senders, heads, depth}) && has_shape(value, {senders, heads, width}),
-                    "key and value must have the heads of query, and key its channels");
+    STD_TORCH_CHECK(
+        has_shape(key, {senders, heads, depth}) && has_shape(value, {senders, heads, width}),
+        "key and value must have the heads of query, and key its channels");
     const ScalarType dtype = query.scalar_type(), wide = wide_type(dtype);
     STD_TORCH_CHECK(key.scalar_type() == dtype && value.scalar_type() == dtype,
                     "query, key and value must have one dtype");
@@ -45,9 +46,10 @@ struct AttentionShape {
     STD_TORCH_CHECK(coords.has_value() == centers.has_value(), "coords and centers go together");
     space = coords ? (coords->dim() == 2 ? coords->size(1) : -1) : 0;
     if (coords)
-      STD_TORCH_CHECK(has_shape(*coords, {senders, space}) && has_shape(*centers, {receivers, space}) &&
-                          coords->scalar_type() == wide && centers->scalar_type() == wide,
-                      "coords and centers must have shape (nodes, P) and float32, or float64 with it");
+      STD_TORCH_CHECK(
+          has_shape(*coords, {senders, space}) && has_shape(*centers, {receivers, space}) &&
+              coords->scalar_type() == wide && centers->scalar_type() == wide,
+          "coords and centers must have shape (nodes, P) and float32, or float64 with it");
   }
 };
 
@@ -58,8 +60,7 @@ inline void check_slopes(const AttentionShape& s, ScalarType dtype, const Tensor
   STD_TORCH_CHECK(has_shape(grad, {s.receivers, s.heads, s.width}) && grad.scalar_type() == dtype,
                   "grad must have the shape and dtype of the output");
   STD_TORCH_CHECK(has_shape(lse, {s.receivers, s.heads}) && lse.scalar_type() == wide &&
-                      has_shape(grad_lse, {s.receivers, s.heads}) &&
-                      grad_lse.scalar_type() == wide,
+                      has_shape(grad_lse, {s.receivers, s.heads}) && grad_lse.scalar_type() == wide,
                   "lse and grad_lse must have shape (receivers, heads)");
   STD_TORCH_CHECK(!coords || (has_shape(grad_coords, {s.receivers, s.heads, s.space}) &&
                               grad_coords.scalar_type() == wide),

@@ -42,14 +42,17 @@ struct Box {
   }
 };
 
-// What a tree can hold. Coordinates are in [0, 2^31), so a centre, doubled, fits in 32 bits unsigned.
+// What a tree can hold. Coordinates are in [0, 2^31), so a centre, doubled, fits in 32 bits
+// unsigned.
 template <int D>
 struct BoxItem {
   int32_t lo[D], hi[D];
   uint32_t id;
   int32_t low(int d) const { return lo[d]; }
   int32_t high(int d) const { return hi[d]; }
-  uint32_t centre2(int d) const { return static_cast<uint32_t>(lo[d]) + static_cast<uint32_t>(hi[d]); }
+  uint32_t centre2(int d) const {
+    return static_cast<uint32_t>(lo[d]) + static_cast<uint32_t>(hi[d]);
+  }
 };
 
 template <int D>
@@ -157,9 +160,10 @@ class BoxTree {
     if (high[axis] == low[axis]) return begin + count / 2;
     const uint32_t middle = low[axis] + (high[axis] - low[axis]) / 2;
     Item* from = items.data();
-    const int64_t at = std::partition(from + begin, from + end, [&](const Item& item) {
-                         return item.centre2(axis) <= middle;
-                       }) - from;
+    const int64_t at =
+        std::partition(from + begin, from + end,
+                       [&](const Item& item) { return item.centre2(axis) <= middle; }) -
+        from;
     if (std::min(at - begin, end - at) >= count / 4) return at;
     const int64_t half = begin + count / 2;  // items differ by their ids, so the order is total
     std::nth_element(from + begin, from + half, from + end, [&](const Item& a, const Item& b) {
@@ -193,8 +197,8 @@ class BoxTree {
       return;
     }
     const size_t id = nodes.size();
-    nodes.push_back({top.box, 1, static_cast<uint32_t>(top.begin),
-                     static_cast<uint32_t>(top.end - top.begin)});
+    nodes.push_back(
+        {top.box, 1, static_cast<uint32_t>(top.begin), static_cast<uint32_t>(top.end - top.begin)});
     join(top.left, parts);
     join(top.right, parts);
     nodes[id].size = static_cast<uint32_t>(nodes.size() - id);

@@ -152,8 +152,12 @@ CellInput checked_cells(const Tensor& types, const Tensor& offsets, const Tensor
   in.types = torch::stable::contiguous(types);
   in.offsets = torch::stable::contiguous(offsets);
   in.cell_nodes = torch::stable::contiguous(nodes);
-  in.cells = {data<uint8_t>(in.types), indices(in.offsets),
-              indices(in.cell_nodes), nullptr, nullptr, cells};
+  in.cells = {data<uint8_t>(in.types),
+              indices(in.offsets),
+              indices(in.cell_nodes),
+              nullptr,
+              nullptr,
+              cells};
   const int64_t* ends = in.cells.offsets;
   STD_TORCH_CHECK(ends[0] == 0 && ends[cells] == total, "cell_offsets must run from 0 to ", total);
 
@@ -169,8 +173,8 @@ CellInput checked_cells(const Tensor& types, const Tensor& offsets, const Tensor
       found[c].good = check_sizes(in.cells.types, ends, chunk_begin(cells, chunks, c),
                                   chunk_begin(cells, chunks, c + 1), found[c].seen);
       const int64_t begin = chunk_begin(total, chunks, c);
-      MESHOP_PICK(extremes)(in.cells.nodes + begin, chunk_begin(total, chunks, c + 1) - begin, &found[c].low,
-               &found[c].high);
+      MESHOP_PICK(extremes)(in.cells.nodes + begin, chunk_begin(total, chunks, c + 1) - begin,
+                            &found[c].low, &found[c].high);
     }
   });
   int64_t low = 0, high = -1;
@@ -189,7 +193,8 @@ CellInput checked_cells(const Tensor& types, const Tensor& offsets, const Tensor
   if (faces.has_value()) {
     check_indices(*faces, "faces", 1);
     check_indices(*face_offsets, "face_offsets", 1);
-    STD_TORCH_CHECK(face_offsets->numel() == cells, "face_offsets must have an entry for each cell");
+    STD_TORCH_CHECK(face_offsets->numel() == cells,
+                    "face_offsets must have an entry for each cell");
     in.faces = torch::stable::contiguous(*faces);
     in.cells.faces = indices(in.faces);
     high = std::max(high, check_faces(in, torch::stable::contiguous(*face_offsets)));

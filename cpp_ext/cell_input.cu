@@ -10,7 +10,16 @@ namespace meshop {
 namespace {
 
 // What the kernels report: the types that occur, one more than the largest node, and faults.
-enum Report { kNodes = 256, kEnds, kSizes, kNegative, kTellsPolyhedra, kFaceEnds, kStream, kReports };
+enum Report {
+  kNodes = 256,
+  kEnds,
+  kSizes,
+  kNegative,
+  kTellsPolyhedra,
+  kFaceEnds,
+  kStream,
+  kReports
+};
 
 struct Largest {
   __host__ __device__ int64_t operator()(int64_t a, int64_t b) const { return a < b ? b : a; }
@@ -102,8 +111,12 @@ DeviceCells checked_device_cells(const Tensor& types, const Tensor& offsets, con
   in.types = torch::stable::contiguous(types);
   in.offsets = torch::stable::contiguous(offsets);
   in.cell_nodes = torch::stable::contiguous(nodes);
-  in.cells = {data<uint8_t>(in.types), indices(in.offsets),
-              indices(in.cell_nodes), nullptr, nullptr, cells};
+  in.cells = {data<uint8_t>(in.types),
+              indices(in.offsets),
+              indices(in.cell_nodes),
+              nullptr,
+              nullptr,
+              cells};
 
   Tensor reports = torch::stable::new_zeros(nodes, {kReports}, ScalarType::Long);
   int64_t* report = mutable_indices(reports);
@@ -111,13 +124,14 @@ DeviceCells checked_device_cells(const Tensor& types, const Tensor& offsets, con
       in.cells.types, in.cells.offsets, cells, total, report);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   check_nodes_kernel<<<blocks_for(total / 16 + 1), kThreads, 0, in.stream>>>(in.cells.nodes, total,
-                                                                            report);
+                                                                             report);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   int64_t length = 0;
   if (faces.has_value()) {
     check_indices(*faces, "faces", 1);
     check_indices(*face_offsets, "face_offsets", 1);
-    STD_TORCH_CHECK(face_offsets->numel() == cells, "face_offsets must have an entry for each cell");
+    STD_TORCH_CHECK(face_offsets->numel() == cells,
+                    "face_offsets must have an entry for each cell");
     in.faces = torch::stable::contiguous(*faces);
     length = in.faces.numel();
     const Tensor ends = torch::stable::contiguous(*face_offsets);

@@ -9,10 +9,10 @@
 namespace meshop {
 
 struct CellInput {
-  Cells cells;              // with dense node numbers
-  bool present[256] = {};   // which types occur
-  int64_t nodes = 0;        // node numbers are below this
-  bool narrow = true;       // nodes, cells and anything counted per cell fit into 32 bits
+  Cells cells;                   // with dense node numbers
+  bool present[256] = {};        // which types occur
+  int64_t nodes = 0;             // node numbers are below this
+  bool narrow = true;            // nodes, cells and anything counted per cell fit into 32 bits
   std::vector<int64_t> numbers;  // the original of each node number; empty: they are themselves
 
   int64_t face_values() const { return cells.faces ? faces.numel() : 0; }

@@ -50,9 +50,7 @@ __global__ void write_edges_kernel(const uint64_t* low, const uint64_t* high, in
   }
 }
 
-uint64_t* keys(const Tensor& t) {
-  return t.numel() ? mutable_data<uint64_t>(t) : nullptr;
-}
+uint64_t* keys(const Tensor& t) { return t.numel() ? mutable_data<uint64_t>(t) : nullptr; }
 
 Tensor cell_edges(Tensor types, Tensor offsets, Tensor nodes, std::optional<Tensor> faces,
                   std::optional<Tensor> face_offsets) {
@@ -71,7 +69,8 @@ Tensor cell_edges(Tensor types, Tensor offsets, Tensor nodes, std::optional<Tens
   const int bits = in.node_bits();
   const bool packed = bits <= 32;
   Tensor low = new_indices(nodes, count), high = new_indices(nodes, packed ? 0 : count);
-  Tensor low_sorted = new_indices(nodes, count), high_sorted = new_indices(nodes, packed ? 0 : count);
+  Tensor low_sorted = new_indices(nodes, count),
+         high_sorted = new_indices(nodes, packed ? 0 : count);
   fill_edges_kernel<<<blocks_for(cells), kThreads, 0, stream>>>(in.cells, indices(start), bits,
                                                                 keys(low), keys(high));
   STD_CUDA_KERNEL_LAUNCH_CHECK();
@@ -82,14 +81,14 @@ Tensor cell_edges(Tensor types, Tensor offsets, Tensor nodes, std::optional<Tens
     });
   } else {  // by the larger node, then, keeping that order, by the smaller one
     with_storage(nodes, [&](void* storage, size_t& bytes) {
-      return cub::DeviceRadixSort::SortPairs(storage, bytes, keys(high), keys(high_sorted), keys(low),
-                                             keys(low_sorted), count, 0, bits, stream);
+      return cub::DeviceRadixSort::SortPairs(storage, bytes, keys(high), keys(high_sorted),
+                                             keys(low), keys(low_sorted), count, 0, bits, stream);
     });
     std::swap(low, low_sorted);
     std::swap(high, high_sorted);
     with_storage(nodes, [&](void* storage, size_t& bytes) {
-      return cub::DeviceRadixSort::SortPairs(storage, bytes, keys(low), keys(low_sorted), keys(high),
-                                             keys(high_sorted), count, 0, bits, stream);
+      return cub::DeviceRadixSort::SortPairs(storage, bytes, keys(low), keys(low_sorted),
+                                             keys(high), keys(high_sorted), count, 0, bits, stream);
     });
   }
   Tensor first = new_indices(nodes, count + 1);

@@ -50,20 +50,18 @@ constexpr Faces kTri{3, {2, 2, 2}, {{0, 1}, {1, 2}, {2, 0}}};
 constexpr Faces kQuad{4, {2, 2, 2, 2}, {{0, 1}, {1, 2}, {2, 3}, {3, 0}}};
 constexpr Faces kPixel{4, {2, 2, 2, 2}, {{0, 1}, {1, 3}, {3, 2}, {2, 0}}};
 constexpr Faces kTet{4, {3, 3, 3, 3}, {{0, 1, 3}, {1, 2, 3}, {2, 0, 3}, {0, 2, 1}}};
-constexpr Faces kHex{6,
-                     {4, 4, 4, 4, 4, 4},
-                     {{0, 4, 7, 3}, {1, 2, 6, 5}, {0, 1, 5, 4}, {3, 7, 6, 2}, {0, 3, 2, 1},
-                      {4, 5, 6, 7}}};
-constexpr Faces kVoxel{6,
-                       {4, 4, 4, 4, 4, 4},
-                       {{0, 4, 6, 2}, {1, 3, 7, 5}, {0, 1, 5, 4}, {2, 6, 7, 3}, {0, 2, 3, 1},
-                        {4, 5, 7, 6}}};
-constexpr Faces kWedge{5,
-                       {3, 3, 4, 4, 4},
-                       {{0, 1, 2}, {3, 5, 4}, {0, 3, 4, 1}, {1, 4, 5, 2}, {2, 5, 3, 0}}};
-constexpr Faces kPyramid{5,
-                         {4, 3, 3, 3, 3},
-                         {{0, 3, 2, 1}, {0, 1, 4}, {1, 2, 4}, {2, 3, 4}, {3, 0, 4}}};
+constexpr Faces kHex{
+    6,
+    {4, 4, 4, 4, 4, 4},
+    {{0, 4, 7, 3}, {1, 2, 6, 5}, {0, 1, 5, 4}, {3, 7, 6, 2}, {0, 3, 2, 1}, {4, 5, 6, 7}}};
+constexpr Faces kVoxel{
+    6,
+    {4, 4, 4, 4, 4, 4},
+    {{0, 4, 6, 2}, {1, 3, 7, 5}, {0, 1, 5, 4}, {2, 6, 7, 3}, {0, 2, 3, 1}, {4, 5, 7, 6}}};
+constexpr Faces kWedge{
+    5, {3, 3, 4, 4, 4}, {{0, 1, 2}, {3, 5, 4}, {0, 3, 4, 1}, {1, 4, 5, 2}, {2, 5, 3, 0}}};
+constexpr Faces kPyramid{
+    5, {4, 3, 3, 3, 3}, {{0, 3, 2, 1}, {0, 1, 4}, {1, 2, 4}, {2, 3, 4}, {3, 0, 4}}};
 constexpr Edges kNoEdges{0, {}};
 constexpr Edges kLineEdges{1, {{0, 1}}};
 constexpr Edges kCubicEdges{3, {{0, 2}, {2, 3}, {3, 1}}};
@@ -72,8 +70,19 @@ constexpr Edges kQuadEdges{4, {{0, 1}, {1, 2}, {2, 3}, {3, 0}}};
 constexpr Edges kLinearQuadEdges{4, {{0, 1}, {2, 3}, {1, 2}, {3, 0}}};  // curved ones first
 constexpr Edges kPixelEdges{4, {{0, 1}, {1, 3}, {3, 2}, {2, 0}}};
 constexpr Edges kTetEdges{6, {{0, 1}, {1, 2}, {2, 0}, {0, 3}, {1, 3}, {2, 3}}};
-constexpr Edges kVoxelEdges{12, {{0, 1}, {1, 3}, {3, 2}, {2, 0}, {4, 5}, {5, 7},
-                                 {7, 6}, {6, 4}, {0, 4}, {1, 5}, {3, 7}, {2, 6}}};
+constexpr Edges kVoxelEdges{12,
+                            {{0, 1},
+                             {1, 3},
+                             {3, 2},
+                             {2, 0},
+                             {4, 5},
+                             {5, 7},
+                             {7, 6},
+                             {6, 4},
+                             {0, 4},
+                             {1, 5},
+                             {3, 7},
+                             {2, 6}}};
 constexpr Edges kPyramidEdges{8, {{0, 1}, {1, 2}, {2, 3}, {3, 0}, {0, 4}, {1, 4}, {2, 4}, {3, 4}}};
 
 constexpr Faces prism(int n) {
@@ -142,8 +151,8 @@ constexpr void join(CellShape& s, int a, int b) {
 }
 
 // A quadratic cell, whose nodes are: corners, mid-sides, face centres, body centre. The first
-// `mids` edges have a mid-side node, which splits the edge in two. The centre of a face is joined to
-// the mid-side nodes around it, that of the body to those of faces.
+// `mids` edges have a mid-side node, which splits the edge in two. The centre of a face is joined
+// to the mid-side nodes around it, that of the body to those of faces.
 constexpr CellShape curved(int dim, int corners, const Faces& facets, const Edges& edges, int mids,
                            const Faces& centred = kNoFaces, bool body = false) {
   const int first = corners + mids;
@@ -172,41 +181,41 @@ constexpr CellTable make() {
     t.row[type] = static_cast<uint8_t>(++rows);
     t.rows[rows] = shape;
   };
-  put(0, fixed(0, 0, kNoFaces, kNoEdges));                           // empty
-  put(1, fixed(0, 1, kNoFaces, kNoEdges));                           // vertex
-  put(2, varying(0, 1));                                             // poly-vertex
-  put(3, fixed(1, 2, kEnds, kLineEdges));                            // line
+  put(0, fixed(0, 0, kNoFaces, kNoEdges));  // empty
+  put(1, fixed(0, 1, kNoFaces, kNoEdges));  // vertex
+  put(2, varying(0, 1));                    // poly-vertex
+  put(3, fixed(1, 2, kEnds, kLineEdges));   // line
   put(kPolyLine, varying(1, 1));
-  put(5, fixed(2, 3, kTri, kTriEdges));                              // triangle
+  put(5, fixed(2, 3, kTri, kTriEdges));  // triangle
   put(kStrip, varying(2, 3));
   put(kPolygon, varying(2, 3));
-  put(8, fixed(2, 4, kPixel, kPixelEdges));                          // pixel
-  put(9, fixed(2, 4, kQuad, kQuadEdges));                            // quad
-  put(10, fixed(3, 4, kTet, kTetEdges));                             // tetra
-  put(11, fixed(3, 8, kVoxel, kVoxelEdges));                         // voxel
-  put(12, fixed(3, 8, kHex, prism_edges(4)));                        // hexahedron
-  put(13, fixed(3, 6, kWedge, prism_edges(3)));                      // wedge
-  put(14, fixed(3, 5, kPyramid, kPyramidEdges));                     // pyramid
-  put(15, fixed(3, 10, prism(5), prism_edges(5)));                   // pentagonal prism
-  put(16, fixed(3, 12, prism(6), prism_edges(6)));                   // hexagonal prism
-  put(21, curved(1, 2, kEnds, kLineEdges, 1));                       // quadratic edge
-  put(22, curved(2, 3, kTri, kTriEdges, 3));                         // ... triangle
-  put(23, curved(2, 4, kQuad, kQuadEdges, 4));                       // ... quad
-  put(24, curved(3, 4, kTet, kTetEdges, 6));                         // ... tetra
-  put(25, curved(3, 8, kHex, prism_edges(4), 12));                   // ... hexahedron
-  put(26, curved(3, 6, kWedge, prism_edges(3), 9));                  // ... wedge
-  put(27, curved(3, 5, kPyramid, kPyramidEdges, 8));                 // ... pyramid
-  put(28, curved(2, 4, kQuad, kQuadEdges, 4, kQuadLoop));            // biquadratic quad
-  put(29, curved(3, 8, kHex, prism_edges(4), 12, kHex, true));       // triquadratic hexahedron
-  put(30, curved(2, 4, kQuad, kLinearQuadEdges, 2));                 // quadratic linear quad
-  put(31, curved(3, 6, kWedge, prism_edges(3), 6));                  // quadratic linear wedge
+  put(8, fixed(2, 4, kPixel, kPixelEdges));                              // pixel
+  put(9, fixed(2, 4, kQuad, kQuadEdges));                                // quad
+  put(10, fixed(3, 4, kTet, kTetEdges));                                 // tetra
+  put(11, fixed(3, 8, kVoxel, kVoxelEdges));                             // voxel
+  put(12, fixed(3, 8, kHex, prism_edges(4)));                            // hexahedron
+  put(13, fixed(3, 6, kWedge, prism_edges(3)));                          // wedge
+  put(14, fixed(3, 5, kPyramid, kPyramidEdges));                         // pyramid
+  put(15, fixed(3, 10, prism(5), prism_edges(5)));                       // pentagonal prism
+  put(16, fixed(3, 12, prism(6), prism_edges(6)));                       // hexagonal prism
+  put(21, curved(1, 2, kEnds, kLineEdges, 1));                           // quadratic edge
+  put(22, curved(2, 3, kTri, kTriEdges, 3));                             // ... triangle
+  put(23, curved(2, 4, kQuad, kQuadEdges, 4));                           // ... quad
+  put(24, curved(3, 4, kTet, kTetEdges, 6));                             // ... tetra
+  put(25, curved(3, 8, kHex, prism_edges(4), 12));                       // ... hexahedron
+  put(26, curved(3, 6, kWedge, prism_edges(3), 9));                      // ... wedge
+  put(27, curved(3, 5, kPyramid, kPyramidEdges, 8));                     // ... pyramid
+  put(28, curved(2, 4, kQuad, kQuadEdges, 4, kQuadLoop));                // biquadratic quad
+  put(29, curved(3, 8, kHex, prism_edges(4), 12, kHex, true));           // triquadratic hexahedron
+  put(30, curved(2, 4, kQuad, kLinearQuadEdges, 2));                     // quadratic linear quad
+  put(31, curved(3, 6, kWedge, prism_edges(3), 6));                      // quadratic linear wedge
   put(32, curved(3, 6, kWedge, prism_edges(3), 9, some(kWedge, 2, 3)));  // biquadratic wedge
   put(33, curved(3, 8, kHex, prism_edges(4), 12, some(kHex, 0, 4)));     // ... hexahedron
-  put(34, curved(2, 3, kTri, kTriEdges, 3, kTriLoop));               // biquadratic triangle
-  put(35, fixed(1, 4, kEnds, kCubicEdges));                          // cubic line
+  put(34, curved(2, 3, kTri, kTriEdges, 3, kTriLoop));                   // biquadratic triangle
+  put(35, fixed(1, 4, kEnds, kCubicEdges));                              // cubic line
   put(kQuadraticPolygon, varying(2, 6));
   put(37, curved(3, 5, kPyramid, kPyramidEdges, 8, kPyramid, true));  // triquadratic pyramid
-  put(41, varying(3, 1, kNoFaces, -1));                              // convex point set
+  put(41, varying(3, 1, kNoFaces, -1));                               // convex point set
   put(kPolyhedron, varying(3, 4));
   for (int base = 68; base <= 75; base += 7) {  // Lagrange, Bezier
     put(base, varying(1, 2, kEnds, -1));

@@ -69,8 +69,8 @@ inline void check_indices(const Tensor& t, const char* name, int64_t dim) {
                   "-D int64");
 }
 
-// Asks for large pages behind a fresh buffer of many MB: most of the time that writing it takes would
-// go into page faults. A hint; nothing depends on it.
+// Asks for large pages behind a fresh buffer of many MB: most of the time that writing it takes
+// would go into page faults. A hint; nothing depends on it.
 inline void huge_pages(void* data, size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr uintptr_t kPage = uintptr_t(2) << 20;

@@ -1,6 +1,6 @@
 // Compiles the file MESHOP_KERNELS once for each instruction set, each time in a namespace of its
-// own (MESHOP_ISA) and for vectors of kBytes; `MESHOP_PICK` chooses among them. To be included after
-// every other header: what those define may be shared with code for lesser machines.
+// own (MESHOP_ISA) and for vectors of kBytes; `MESHOP_PICK` chooses among them. To be included
+// after every other header: what those define may be shared with code for lesser machines.
 //
 // MESHOP_BYTES is kBytes for #if: gcc 12 reads macros before the pragma, so that __AVX512F__ is not
 // defined here.

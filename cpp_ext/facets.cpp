@@ -36,7 +36,8 @@ int64_t use_count(const Cells& cells, int64_t m) {
   const int64_t n = cells.offsets[m + 1] - cells.offsets[m];
   switch (type) {
     case kPolyLine: return 2;
-    case kStrip: case kPolygon: return n;
+    case kStrip:
+    case kPolygon: return n;
     case kQuadraticPolygon: return n / 2;
     case kPolyhedron: return cells.faces[cells.face_begin[m]];
     default: return kCellTable.rows[kCellTable.row[type]].facets;
@@ -251,9 +252,8 @@ class Matcher {
         sum += first ? size : 0;
       };
       if (repeats_) {
-        for_each_use(c, [&](int64_t, const Facet&, const I*, int64_t size, int64_t use) {
-          add(size, use);
-        });
+        for_each_use(
+            c, [&](int64_t, const Facet&, const I*, int64_t size, int64_t use) { add(size, use); });
       } else {  // the sizes are known without looking at the nodes
         int64_t use = first_use_[c];
         for (int64_t m = chunk(c); m < chunk(c + 1); ++m)
@@ -309,10 +309,10 @@ class Matcher {
   int64_t chunks_ = 1;
   std::vector<int64_t> first_use_;  // of each chunk
   Ranges ranges_{1, 1, 1};
-  std::vector<int64_t> begin_;      // of each range, in records_
+  std::vector<int64_t> begin_;  // of each range, in records_
   Buffer<Record> records_;
-  Buffer<I> large_;    // large sets: size, nodes
-  Buffer<I> other_;    // the cell on the other side of each use
+  Buffer<I> large_;  // large sets: size, nodes
+  Buffer<I> other_;  // the cell on the other side of each use
   std::vector<Further> further_;
   bool repeats_ = false;  // some facet has a node twice
 };
@@ -330,14 +330,15 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> facets_of(const CellInput& in
   return dim == 3 ? Matcher<I, 3>(in, dim).run() : Matcher<I, 2>(in, dim).run();
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> cell_facets(
-    Tensor types, Tensor offsets, Tensor nodes, std::optional<Tensor> faces,
-    std::optional<Tensor> face_offsets, int64_t dim) {
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> cell_facets(Tensor types, Tensor offsets,
+                                                               Tensor nodes,
+                                                               std::optional<Tensor> faces,
+                                                               std::optional<Tensor> face_offsets,
+                                                               int64_t dim) {
   const CellInput in = checked_cells(types, offsets, nodes, faces, face_offsets, false);
   if (dim < 0)
     for (int t = 0; t < 256; ++t)
-      if (in.present[t])
-        dim = std::max<int64_t>(dim, kCellTable.rows[kCellTable.row[t]].dim);
+      if (in.present[t]) dim = std::max<int64_t>(dim, kCellTable.rows[kCellTable.row[t]].dim);
   return in.narrow ? facets_of<uint32_t>(in, static_cast<int>(dim))
                    : facets_of<uint64_t>(in, static_cast<int>(dim));
 }

@@ -1,8 +1,8 @@
 // Facets of mixed cells on the GPU, with the cells on both sides.
 //
 // Every facet of every cell ("use") is reduced to its sorted set of nodes. The uses are sorted by
-// their sets, a few nodes of them at a time and the last ones first, which leaves equal sets side by
-// side, each in the order of uses. The first use of a facet is its owner's.
+// their sets, a few nodes of them at a time and the last ones first, which leaves equal sets side
+// by side, each in the order of uses. The first use of a facet is its owner's.
 #include <cub/cub.cuh>
 
 #include <tuple>
@@ -66,7 +66,8 @@ __global__ void list_uses_kernel(Cells cells, int dim, const int64_t* first_use,
     });
   }
   if (width)
-    atomicMax(reinterpret_cast<unsigned long long*>(widest), static_cast<unsigned long long>(width));
+    atomicMax(reinterpret_cast<unsigned long long*>(widest),
+              static_cast<unsigned long long>(width));
 }
 
 __global__ void number_kernel(int64_t* values, int64_t count) {
@@ -103,8 +104,8 @@ __global__ void mark_groups_kernel(Uses uses, const int64_t* order, int64_t* gro
   }
 }
 
-// By use: is it the first of its facet, the nodes of that, and the cell on the other side. By place:
-// is it beyond the second.
+// By use: is it the first of its facet, the nodes of that, and the cell on the other side. By
+// place: is it beyond the second.
 __global__ void match_kernel(Uses uses, const int64_t* order, const int64_t* group, int64_t* first,
                              int64_t* nodes, int64_t* other, int64_t* beyond) {
   for (int64_t i = first_item(); i < uses.count; i += item_stride()) {
@@ -181,7 +182,8 @@ void sort_by(const Tensor& key, const Tensor& key_out, const Tensor& value, cons
              int bits, cudaStream_t stream) {
   with_storage(key, [&](void* storage, size_t& bytes) {
     return cub::DeviceRadixSort::SortPairs(storage, bytes, keys(key), keys(key_out), indices(value),
-                                           mutable_indices(value_out), key.numel(), 0, bits, stream);
+                                           mutable_indices(value_out), key.numel(), 0, bits,
+                                           stream);
   });
 }
 
@@ -204,9 +206,11 @@ Tensor sorted_uses(const Tensor& like, const Uses& uses, int64_t widest, int bit
   return order;
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> cell_facets(
-    Tensor types, Tensor offsets, Tensor nodes, std::optional<Tensor> faces,
-    std::optional<Tensor> face_offsets, int64_t asked) {
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> cell_facets(Tensor types, Tensor offsets,
+                                                               Tensor nodes,
+                                                               std::optional<Tensor> faces,
+                                                               std::optional<Tensor> face_offsets,
+                                                               int64_t asked) {
   const torch::stable::accelerator::DeviceGuard guard(nodes.get_device_index());
   const DeviceCells in = checked_device_cells(types, offsets, nodes, faces, face_offsets, false);
   const cudaStream_t stream = in.stream;
@@ -238,11 +242,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> cell_facets(
       in.cells, dim, indices(first_use), indices(first_corner), uses, mutable_indices(widest));
   STD_CUDA_KERNEL_LAUNCH_CHECK();
 
-  const Tensor order = sorted_uses(nodes, uses, read_back(indices(widest), stream), in.node_bits(),
-                                   stream);
+  const Tensor order =
+      sorted_uses(nodes, uses, read_back(indices(widest), stream), in.node_bits(), stream);
   Tensor begins = new_indices(nodes, count), group = new_indices(nodes, count);
   const int blocks = blocks_for(count);
-  mark_groups_kernel<<<blocks, kThreads, 0, stream>>>(uses, indices(order), mutable_indices(begins));
+  mark_groups_kernel<<<blocks, kThreads, 0, stream>>>(uses, indices(order),
+                                                      mutable_indices(begins));
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   with_storage(nodes, [&](void* storage, size_t& bytes) {
     return cub::DeviceScan::InclusiveScan(storage, bytes, indices(begins), mutable_indices(group),
@@ -251,9 +256,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> cell_facets(
 
   Tensor first = new_indices(nodes, count + 1), first_nodes = new_indices(nodes, count + 1);
   Tensor beyond = new_indices(nodes, count + 1), other = new_indices(nodes, count);
-  match_kernel<<<blocks, kThreads, 0, stream>>>(uses, indices(order), indices(group),
-                                                mutable_indices(first), mutable_indices(first_nodes),
-                                                mutable_indices(other), mutable_indices(beyond));
+  match_kernel<<<blocks, kThreads, 0, stream>>>(
+      uses, indices(order), indices(group), mutable_indices(first), mutable_indices(first_nodes),
+      mutable_indices(other), mutable_indices(beyond));
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   int64_t facets = 0, total = 0, more = 0;
   const Tensor number = running_sum(first, stream, &facets);

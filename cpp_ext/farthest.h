@@ -2,8 +2,8 @@
 //
 // Each bucket (a leaf of the k-d tree), and each node above it, knows the largest distance to the
 // samples among its points. A new sample changes only what has its box closer by than that, and the
-// next sample is the root's largest: after QuickFPS (Han et al., IEEE TCAD 2023), which looks at all
-// buckets, where the tree finds those concerned.
+// next sample is the root's largest: after QuickFPS (Han et al., IEEE TCAD 2023), which looks at
+// all buckets, where the tree finds those concerned.
 //
 // Exact to the last bit: a box's bound sums the same squares in the same order as a point's
 // distance does, and rounding is monotone, so a box left out holds no distance that would shrink.
@@ -76,8 +76,8 @@ class FarthestTree {
     grow(trees, trees.root(cloud));
   }
 
-  // Writes `count` indices, at most one a point, in order of selection, with `offset` added, and the
-  // squared distance of each to those before it.
+  // Writes `count` indices, at most one a point, in order of selection, with `offset` added, and
+  // the squared distance of each to those before it.
   MESHOP_INLINE void sample(int64_t count, int64_t start, int64_t offset, int64_t* index,
                             T* dist2) const {
     uint32_t slot = 0;
@@ -184,7 +184,8 @@ class FarthestTree {
       const int64_t node = touched_[j];
       uint32_t bits = reached(node);
       if (node < bottom_) {
-        for (; bits; bits &= bits - 1) touched_[nodes++] = child_[node * kFan + __builtin_ctz(bits)];
+        for (; bits; bits &= bits - 1)
+          touched_[nodes++] = child_[node * kFan + __builtin_ctz(bits)];
       } else {
         for (; bits; bits &= bits - 1) {
           const uint32_t next = child_[node * kFan + __builtin_ctz(bits)];
@@ -276,10 +277,10 @@ class FarthestTree {
   const uint32_t* index_;              // slot -> point
   Buffer<T> near_;                     // by slot: squared distance to the nearest sample; spent: -1
   Buffer<T> query_;
-  Buffer<uint32_t> leaf_lane_;         // where each leaf, or node, stands among its parent's children
+  Buffer<uint32_t> leaf_lane_;  // where each leaf, or node, stands among its parent's children
   Buffer<uint32_t> lane_;
-  Buffer<T> boxes_;                    // [node][lo, hi][dim][kFan]
-  Buffer<T> most_;                     // [node][kFan] the largest distance, and where
+  Buffer<T> boxes_;  // [node][lo, hi][dim][kFan]
+  Buffer<T> most_;   // [node][kFan] the largest distance, and where
   Buffer<uint32_t> slot_, child_;
   Buffer<uint32_t> touched_, touched_leaves_;  // what the query reaches
 };

@@ -80,12 +80,12 @@ void gather_rows(const GatherInput& in, const RowPieces& rows, T* out) {
     constexpr int V = decltype(v)::value;
     const int grid = blocks_for(rows.pieces.count * (in.channels / V));
     if (rows.cut())
-      gather_kernel<T, Wide<T>, V><<<grid, kThreads, 0, stream>>>(
-          x, weight, order, index, rows.pieces, in.channels, in.heads, nullptr,
-          mutable_data<Wide<T>>(sums));
+      gather_kernel<T, Wide<T>, V>
+          <<<grid, kThreads, 0, stream>>>(x, weight, order, index, rows.pieces, in.channels,
+                                          in.heads, nullptr, mutable_data<Wide<T>>(sums));
     else
-      gather_kernel<T, T, V><<<grid, kThreads, 0, stream>>>(
-          x, weight, order, index, rows.pieces, in.channels, in.heads, counts, out);
+      gather_kernel<T, T, V><<<grid, kThreads, 0, stream>>>(x, weight, order, index, rows.pieces,
+                                                            in.channels, in.heads, counts, out);
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   });
   if (rows.cut()) add_pieces_cuda<Wide<T>>(rows, sums, in.channels, counts, out);

@@ -42,13 +42,16 @@ struct GatherRows {
         value.load(from + index[e] * channels);
         if (factor) {
           const auto w = static_cast<Carried>(factor[(order ? order[e] : e) * heads]);
-          MESHOP_UNROLL for (int k = 0; k < K; ++k) value.v[k] *= w;
+          MESHOP_UNROLL
+          for (int k = 0; k < K; ++k) value.v[k] *= w;
         }
-        MESHOP_UNROLL for (int k = 0; k < K; ++k) sum.v[k] += value.v[k];
+        MESHOP_UNROLL
+        for (int k = 0; k < K; ++k) sum.v[k] += value.v[k];
       }
       if (mean) {
         const auto count = static_cast<Carried>(std::max<int64_t>(1, last - first));
-        MESHOP_UNROLL for (int k = 0; k < K; ++k) sum.v[k] /= count;
+        MESHOP_UNROLL
+        for (int k = 0; k < K; ++k) sum.v[k] /= count;
       }
       sum.store(out + i * channels + c);
     }
@@ -60,7 +63,8 @@ template <typename W, int N, int K>
 MESHOP_INLINE W fold(const Lanes<W, N> (&v)[K]) {
   if constexpr (K > 1) {
     Lanes<W, N> half[K / 2];
-    MESHOP_UNROLL for (int k = 0; k < K / 2; ++k) half[k] = v[k] + v[k + K / 2];
+    MESHOP_UNROLL
+    for (int k = 0; k < K / 2; ++k) half[k] = v[k] + v[k + K / 2];
     return fold<W, N, K / 2>(half);
   } else if constexpr (N > 1) {
     Lanes<W, N / 2> half[2];
@@ -89,7 +93,8 @@ struct DotRows {
     for (; c + L <= width; c += L) {
       one.load(left + c);
       other.load(right + c);
-      MESHOP_UNROLL for (int k = 0; k < vectors; ++k) sum.v[k] += one.v[k] * other.v[k];
+      MESHOP_UNROLL
+      for (int k = 0; k < vectors; ++k) sum.v[k] += one.v[k] * other.v[k];
     }
     if (c < width) {
       T first[L] = {}, second[L] = {};
@@ -97,7 +102,8 @@ struct DotRows {
       std::copy(right + c, right + width, second);
       one.load(first);
       other.load(second);
-      MESHOP_UNROLL for (int k = 0; k < vectors; ++k) sum.v[k] += one.v[k] * other.v[k];
+      MESHOP_UNROLL
+      for (int k = 0; k < vectors; ++k) sum.v[k] += one.v[k] * other.v[k];
     }
     return fold<Carried, n, vectors>(sum.v);
   }
@@ -132,17 +138,17 @@ void gather_rows(const GatherInput& in, T* out) {
   const LongRows tall(rowptr, in.rows);
   if (tall.count() == 0) return;
   std::vector<W> sums(tall.pieces() * in.channels);
-  const GatherRows<T, W> pieces{
-      kernel.x,   weight,      order,    kernel.index, tall.of_entries(),
-      in.entries, in.channels, in.heads, false,        sums.data()};
+  const GatherRows<T, W> pieces{kernel.x,   weight,      order,    kernel.index, tall.of_entries(),
+                                in.entries, in.channels, in.heads, false,        sums.data()};
   for_pieces(pieces, tall.pieces(), in.channels, in.heads);
   add_pieces(tall, rowptr, sums.data(), in.channels, in.mean, out);
 }
 
 template <typename T, int L>
 void dot_rows_by(const DotInput& in, int64_t begin, int64_t end, T* out) {
-  DotRows<T, L>{data<T>(in.a), data<T>(in.b), indices(in.rowptr), indices(in.index), in.rows,
-                in.entries,    in.channels,   in.heads,           out}
+  DotRows<T, L>{data<T>(in.a),     data<T>(in.b), indices(in.rowptr),
+                indices(in.index), in.rows,       in.entries,
+                in.channels,       in.heads,      out}
       .run(begin, end);
 }
 

@@ -10,7 +10,9 @@ namespace meshop {
 namespace {
 
 // Rows that move at least some 32k values.
-int64_t grain(int64_t per_row) { return std::max<int64_t>(16, 32768 / std::max<int64_t>(1, per_row)); }
+int64_t grain(int64_t per_row) {
+  return std::max<int64_t>(16, 32768 / std::max<int64_t>(1, per_row));
+}
 
 Tensor interpolate(Tensor values, Tensor weights, Tensor nodes) {
   check_gather(values, weights, nodes);
@@ -69,19 +71,20 @@ Tensor interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, int64_t 
     const A* weight = data<A>(w);
     T* to = mutable_data<T>(out);
     const int64_t mean = k.numel() / std::max<int64_t>(1, num_nodes) + 1;
-    torch::stable::parallel_for(0, num_nodes, grain(mean * channels), [&](int64_t begin, int64_t end) {
-      std::vector<A> sum(channels);
-      for (int64_t n = begin; n < end; ++n) {
-        std::fill(sum.begin(), sum.end(), A(0));
-        for (int64_t i = groups.start[n]; i < groups.start[n + 1]; ++i) {
-          const int64_t e = groups.entry[i];
-          const T* x = from + e / width * channels;
-          const A scale = weight[e];
-          for (int64_t c = 0; c < channels; ++c) sum[c] += scale * static_cast<A>(x[c]);
-        }
-        for (int64_t c = 0; c < channels; ++c) to[n * channels + c] = static_cast<T>(sum[c]);
-      }
-    });
+    torch::stable::parallel_for(
+        0, num_nodes, grain(mean * channels), [&](int64_t begin, int64_t end) {
+          std::vector<A> sum(channels);
+          for (int64_t n = begin; n < end; ++n) {
+            std::fill(sum.begin(), sum.end(), A(0));
+            for (int64_t i = groups.start[n]; i < groups.start[n + 1]; ++i) {
+              const int64_t e = groups.entry[i];
+              const T* x = from + e / width * channels;
+              const A scale = weight[e];
+              for (int64_t c = 0; c < channels; ++c) sum[c] += scale * static_cast<A>(x[c]);
+            }
+            for (int64_t c = 0; c < channels; ++c) to[n * channels + c] = static_cast<T>(sum[c]);
+          }
+        });
   });
   return out;
 }

@@ -8,9 +8,9 @@ namespace meshop {
 inline void check_gather(const Tensor& values, const Tensor& weights, const Tensor& nodes) {
   STD_TORCH_CHECK(values.dim() >= 1, "values must have shape (N, ...)");
   check_indices(nodes, "nodes", 2);
-  STD_TORCH_CHECK(weights.dim() == 2 && weights.size(0) == nodes.size(0) &&
-                      weights.size(1) == nodes.size(1),
-                  "weights must have the shape of nodes");
+  STD_TORCH_CHECK(
+      weights.dim() == 2 && weights.size(0) == nodes.size(0) && weights.size(1) == nodes.size(1),
+      "weights must have the shape of nodes");
   STD_TORCH_CHECK(weights.scalar_type() == wide_type(values.scalar_type()),
                   "weights must be float64 for float64 values, else float32");
 }

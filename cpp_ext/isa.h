@@ -16,7 +16,7 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define MESHOP_X86 1
 // A function of each_isa.h's kernels, for this machine: MESHOP_PICK(sum_rows<T>)(...).
-#define MESHOP_PICK(...)                             \
+#define MESHOP_PICK(...)                              \
   (::meshop::vector_bytes() == 64   ? v4::__VA_ARGS__ \
    : ::meshop::vector_bytes() == 32 ? v3::__VA_ARGS__ \
                                     : base::__VA_ARGS__)

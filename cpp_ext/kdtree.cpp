@@ -32,8 +32,8 @@ void select(R* a, int64_t n, int64_t rank, int axis) {
     R sample[kSample];
     for (int64_t i = 0; i < kSample; ++i) sample[i] = a[begin + (2 * i + 1) * size / (2 * kSample)];
     const int64_t at = (rank - begin) * kSample / size;
-    const int64_t place = 2 * (rank - begin) <= size ? std::min(at + 5, kSample - 1)
-                                                     : std::max<int64_t>(at - 5, 0);
+    const int64_t place =
+        2 * (rank - begin) <= size ? std::min(at + 5, kSample - 1) : std::max<int64_t>(at - 5, 0);
     std::nth_element(sample, sample + place, sample + kSample, less);
     const R pivot = sample[place];
     const auto key = pivot.key(axis);
@@ -80,8 +80,8 @@ class Builder {
     std::vector<Part> open, ready, above;
     for (int64_t b = 0; b < clouds; ++b)
       if (ptr[b + 1] > ptr[b])
-        open.push_back({b, trees_.root(b), trees_.leaf_ptr[b],
-                        trees_.leaf_ptr[b + 1] - trees_.leaf_ptr[b]});
+        open.push_back(
+            {b, trees_.root(b), trees_.leaf_ptr[b], trees_.leaf_ptr[b + 1] - trees_.leaf_ptr[b]});
     const int64_t enough = trees_.leaves() / (8 * torch::stable::get_num_threads()) + 16;
     while (!open.empty()) {
       std::vector<Part> large;
@@ -172,8 +172,8 @@ class Builder {
       index[s] = here ? records_[begin + s].index : kNobody;
       least = std::min(least, index[s]);
       for (int64_t d = 0; d < dims; ++d)
-        coords[d * kLeaf + s] = here ? point(leaf, records_[begin + s])[d]
-                                     : std::numeric_limits<T>::quiet_NaN();
+        coords[d * kLeaf + s] =
+            here ? point(leaf, records_[begin + s])[d] : std::numeric_limits<T>::quiet_NaN();
     }
     trees_.least[leaf.node] = least;
   }
@@ -185,7 +185,6 @@ class Builder {
 };
 
 }  // namespace
-
 
 template <typename T>
 Trees<T> build_trees(const T* points, int64_t dim, const std::vector<int64_t>& ptr) {

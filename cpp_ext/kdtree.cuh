@@ -1,10 +1,10 @@
 // k-d trees over ragged clouds on the GPU, one a cloud, of leaves that a warp reads whole.
 //
-// The points are sorted level by level: by node, then along the node's widest axis, so that the first
-// half of its leaves takes the lower coordinates. Any order gives exact searches; this one gives tight
-// boxes however the points are graded. Sorting is stable: identical points keep the order of their
-// numbers, so the halves of a pile of duplicates have disjoint ranges of numbers, and the second need
-// not be opened.
+// The points are sorted level by level: by node, then along the node's widest axis, so that the
+// first half of its leaves takes the lower coordinates. Any order gives exact searches; this one
+// gives tight boxes however the points are graded. Sorting is stable: identical points keep the
+// order of their numbers, so the halves of a pile of duplicates have disjoint ranges of numbers,
+// and the second need not be opened.
 #pragma once
 
 #include <cub/device/device_radix_sort.cuh>
@@ -19,7 +19,8 @@
 namespace meshop {
 namespace {
 
-constexpr int kLeaf = 32;  // points in a leaf, all but a cloud's last; one for each thread of a warp
+constexpr int kLeaf =
+    32;  // points in a leaf, all but a cloud's last; one for each thread of a warp
 constexpr int kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr uint32_t kNobody = 0xffffffffu;  // no point's number
@@ -56,7 +57,10 @@ __device__ inline int64_t owner_of(int64_t x, const int64_t* ptr, int64_t count)
   int64_t low = 0, high = count;
   while (high - low > 1) {
     const int64_t middle = low + (high - low) / 2;
-    if (ptr[middle] <= x) low = middle; else high = middle;
+    if (ptr[middle] <= x)
+      low = middle;
+    else
+      high = middle;
   }
   return low;
 }
@@ -205,8 +209,17 @@ class Tree {
     const int64_t size = points.size(0), dim = points.size(1), clouds = ptr.numel() - 1;
     STD_TORCH_CHECK(size < kNobody, "at most 4294967294 points on a GPU, got ", size);
     leaf_ptr_ = Scratch<int64_t>(points, clouds + 1);
-    view = {data<T>(points), indices(ptr), leaf_ptr_.get(), nullptr,
-            nullptr, nullptr, nullptr, size, dim, clouds, 0};
+    view = {data<T>(points),
+            indices(ptr),
+            leaf_ptr_.get(),
+            nullptr,
+            nullptr,
+            nullptr,
+            nullptr,
+            size,
+            dim,
+            clouds,
+            0};
     if (size == 0) {
       leaf_count_kernel<<<blocks_for(clouds + 1), kThreads, 0, stream>>>(view.ptr, clouds,
                                                                          leaf_ptr_.get());

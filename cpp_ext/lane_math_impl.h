@@ -29,10 +29,20 @@ struct Constants<double> {
   static constexpr double kSmallest = 0x1p-1022, kScale = 0x1p52;
 };
 
-constexpr double kInverseFactorial[] = {
-    1.0,           1.0,           1.0 / 2,        1.0 / 6,         1.0 / 24,
-    1.0 / 120,     1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
-    1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+constexpr double kInverseFactorial[] = {1.0,
+                                        1.0,
+                                        1.0 / 2,
+                                        1.0 / 6,
+                                        1.0 / 24,
+                                        1.0 / 120,
+                                        1.0 / 720,
+                                        1.0 / 5040,
+                                        1.0 / 40320,
+                                        1.0 / 362880,
+                                        1.0 / 3628800,
+                                        1.0 / 39916800,
+                                        1.0 / 479001600,
+                                        1.0 / 6227020800};
 
 // exp(x) = 2^n exp(r), |r| <= ln(2) / 2, and Taylor's series of exp(r), whose rest is below half a
 // unit. 2^n in two factors, so that it reaches the subnormal numbers. exp(-inf) = 0; NaN stays.
@@ -48,8 +58,8 @@ MESHOP_INLINE Lanes<W, N> exp_lanes(const Lanes<W, N>& value) {
   const V whole = shifted - C::kRound;
   const V r = (x - whole * C::kLn2High) - whole * C::kLn2Low;
   V p = V{} + static_cast<W>(kInverseFactorial[C::kTerms]);
-  _Pragma("GCC unroll 16") for (int i = C::kTerms - 1; i >= 0; --i)
-    p = p * r + static_cast<W>(kInverseFactorial[i]);
+  _Pragma("GCC unroll 16") for (int i = C::kTerms - 1; i >= 0; --i) p =
+      p * r + static_cast<W>(kInverseFactorial[i]);
   const I half = n >> 1;
   const V one = bits_as<V>((half + C::kBias) << C::kMantissa);
   const V two = bits_as<V>((n - half + C::kBias) << C::kMantissa);

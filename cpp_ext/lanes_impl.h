@@ -2,8 +2,8 @@
 // compiled for; see each_isa.h. No include guard: that is the point.
 //
 // A kernel is a struct whose run<N, K, M>(begin, end, c) works on channels c to c + M, in K vectors
-// of N lanes; `run_lanes` calls it for all channels with vectors of kBytes. A channel is a lane, and
-// its sum goes front to back, so the width of the vectors does not show in the result.
+// of N lanes; `run_lanes` calls it for all channels with vectors of kBytes. A channel is a lane,
+// and its sum goes front to back, so the width of the vectors does not show in the result.
 
 namespace meshop {
 namespace MESHOP_ISA {
@@ -117,15 +117,18 @@ struct Block {
   V v[K];
 
   MESHOP_INLINE void fill(W value) {
-    MESHOP_UNROLL for (int k = 0; k < K; ++k) v[k] = V{} + value;
+    MESHOP_UNROLL
+    for (int k = 0; k < K; ++k) v[k] = V{} + value;
   }
   template <typename T>
   MESHOP_INLINE void load(const T* from) {
     if constexpr (M == N * K) {
-      MESHOP_UNROLL for (int k = 0; k < K; ++k) load_lanes<N>(v[k], from + k * N);
+      MESHOP_UNROLL
+      for (int k = 0; k < K; ++k) load_lanes<N>(v[k], from + k * N);
     } else {
       v[0] = V{};
-      MESHOP_UNROLL for (int m = 0; m < M; ++m) {
+      MESHOP_UNROLL
+      for (int m = 0; m < M; ++m) {
         W one;
         load_lanes<1>(one, from + m);
         v[0][m] = one;
@@ -135,9 +138,11 @@ struct Block {
   template <typename T>
   MESHOP_INLINE void store(T* to) const {
     if constexpr (M == N * K) {
-      MESHOP_UNROLL for (int k = 0; k < K; ++k) store_lanes<N>(v[k], to + k * N);
+      MESHOP_UNROLL
+      for (int k = 0; k < K; ++k) store_lanes<N>(v[k], to + k * N);
     } else {
-      MESHOP_UNROLL for (int m = 0; m < M; ++m) {
+      MESHOP_UNROLL
+      for (int m = 0; m < M; ++m) {
         const W one = v[0][m];
         store_lanes<1>(one, to + m);
       }
@@ -152,8 +157,7 @@ MESHOP_INLINE void walk_lanes(const Kernel& kernel, int64_t begin, int64_t end, 
   constexpr int n = Bytes / sizeof(typename Kernel::Carried);
   constexpr int most = Kernel::kVectors;
   int64_t c = from;
-  for (; c + most * n <= to; c += most * n)
-    kernel.template run<n, most, most * n>(begin, end, c);
+  for (; c + most * n <= to; c += most * n) kernel.template run<n, most, most * n>(begin, end, c);
   if constexpr (most > 4)
     if (c + 4 * n <= to) kernel.template run<n, 4, 4 * n>(begin, end, c), c += 4 * n;
   if constexpr (most > 2)
@@ -173,8 +177,7 @@ MESHOP_INLINE void walk_lanes(const Kernel& kernel, int64_t begin, int64_t end, 
 
 // The channels in `groups` equal parts; no block of channels lies across two.
 template <typename Kernel>
-void run_lanes(const Kernel& kernel, int64_t begin, int64_t end, int64_t channels,
-               int64_t groups) {
+void run_lanes(const Kernel& kernel, int64_t begin, int64_t end, int64_t channels, int64_t groups) {
   const int64_t width = channels / groups;
   for (int64_t g = 0; g < groups; ++g)
     walk_lanes<kBytes>(kernel, begin, end, g * width, (g + 1) * width);

@@ -1,7 +1,7 @@
 // Which cell holds each query, and where in it: a tree of cell boxes, walked by blocks of queries.
 //
-// Queries are put in tree order first. A block of neighbours goes down the tree together, and each leaf
-// tests its cells against all queries of the block that are in its box at once; a cell's
+// Queries are put in tree order first. A block of neighbours goes down the tree together, and each
+// leaf tests its cells against all queries of the block that are in its box at once; a cell's
 // barycentric frame is so computed once for many queries. What no cell holds is looked up alone.
 #include <cmath>
 #include <limits>
@@ -192,8 +192,7 @@ Found locate_in(const Request& ask) {
   const int64_t rows = ask.queries.size(0), width = D + 1;
   const T* p = data<T>(ask.points);
   const T* q = data<T>(ask.queries);
-  const HostCells cells(data<uint8_t>(ask.types),
-                        indices(ask.offsets), indices(ask.nodes),
+  const HostCells cells(data<uint8_t>(ask.types), indices(ask.offsets), indices(ask.nodes),
                         ask.faces ? indices(*ask.faces) : nullptr,
                         ask.faces ? ask.faces->numel() : 0,
                         ask.face_ends ? indices(*ask.face_ends) : nullptr, ask.types.numel(),
@@ -226,7 +225,7 @@ Found locate_in(const Request& ask) {
   Tensor cell = empty_of(ask.points, {rows}, ScalarType::Long);
   Tensor nodes = empty_of(ask.points, {rows, width}, ScalarType::Long);
   Tensor inside = empty_of(ask.points, {rows}, ScalarType::Bool);
-  const Answer<T> all{mutable_data<T>(weights), mutable_indices(nodes),
+  const Answer<T> all{mutable_data<T>(weights),   mutable_indices(nodes),
                       mutable_data<T>(distance2), mutable_indices(cell),
                       mutable_data<bool>(inside), width};
   constexpr int64_t kBatch = 8;  // blocks
@@ -236,8 +235,9 @@ Found locate_in(const Request& ask) {
     for (int64_t l = batch * kBatch; l < end; ++l) {
       const TreeNode<D>& leaf = order.nodes[leaves[l]];
       search.block(items.data() + leaf.begin, leaf.count, [&](int64_t row) {
-        return Answer<T>{all.weights + row * width, all.nodes + row * width, all.distance2 + row,
-                         all.cell + row, all.inside + row, width};
+        return Answer<T>{all.weights + row * width, all.nodes + row * width,
+                         all.distance2 + row,       all.cell + row,
+                         all.inside + row,          width};
       });
     }
   });

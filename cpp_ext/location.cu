@@ -116,8 +116,12 @@ __global__ void locate_kernel(Walk<T, D> walk, const T* queries, int64_t rows, A
   for (int64_t row = first_item(); row < rows; row += item_stride()) {
     const Vec q = Points<T>{queries, D}(row);
     const double at[3] = {q.x, q.y, q.z};
-    const Answer<T> out{all.weights + row * all.width, all.nodes + row * all.width,
-                        all.distance2 + row, all.cell + row, all.inside + row, all.width};
+    const Answer<T> out{all.weights + row * all.width,
+                        all.nodes + row * all.width,
+                        all.distance2 + row,
+                        all.cell + row,
+                        all.inside + row,
+                        all.width};
     int64_t cell = walk.holder(q, at);
     if (cell >= 0 && answer_inside(walk.mesh, cell, walk.points, q, walk.reach2, out)) continue;
     cell = walk.closest(q, at);
@@ -172,8 +176,7 @@ Found locate_in(const Request& ask) {
   const Tensor begin = to_device(host.face_begin.data(), host.face_begin.size(), like, stream);
   const Tensor boxes = to_device(tree.nodes.data(), tree.nodes.size(), like, stream);
   const Tensor items = to_device(tree.items.data(), tree.items.size(), like, stream);
-  Walk<T, D> walk{{data<CellKind>(kinds),
-                   data<uint8_t>(ask.types), indices(ask.offsets),
+  Walk<T, D> walk{{data<CellKind>(kinds), data<uint8_t>(ask.types), indices(ask.offsets),
                    indices(ask.nodes), ask.faces ? indices(*ask.faces) : nullptr,
                    host.face_begin.empty() ? nullptr : indices(begin), host.cells.dim},
                   {data<T>(ask.points), D},
@@ -190,7 +193,7 @@ Found locate_in(const Request& ask) {
   Tensor carriers = empty_of(like, {rows, width}, ScalarType::Long);
   Tensor inside = empty_of(like, {rows}, ScalarType::Bool);
   if (rows > 0) {
-    const Answer<T> all{mutable_data<T>(weights), mutable_indices(carriers),
+    const Answer<T> all{mutable_data<T>(weights),   mutable_indices(carriers),
                         mutable_data<T>(distance2), mutable_indices(cell),
                         mutable_data<bool>(inside), width};
     locate_kernel<T, D><<<blocks_for(rows), kThreads, 0, stream>>>(walk, q, rows, all);

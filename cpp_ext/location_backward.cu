@@ -25,8 +25,8 @@ __global__ void slopes_kernel(Points<T> points, Points<T> queries, const int64_t
            grad_distance2[q], to_queries + q * dim, shares ? shares + q * width * dim : nullptr);
 }
 
-// out[n, c] = sum over the entries of n, in order, of scale times row. With `weight` null the rows are
-// the entries' own; else entry e scales row e / width.
+// out[n, c] = sum over the entries of n, in order, of scale times row. With `weight` null the rows
+// are the entries' own; else entry e scales row e / width.
 template <typename T, typename A>
 __global__ void sum_kernel(const int64_t* start, const int64_t* entry, const T* rows,
                            const A* weight, int64_t width, int64_t channels, int64_t total,
@@ -59,18 +59,14 @@ std::tuple<Tensor, Tensor> backward(const Tensor& grad_weights, const Tensor& gr
     const Points<T> at{data<T>(points), dim};
     const Points<T> of{data<T>(queries), dim};
     slopes_kernel<T><<<blocks_for(rows), kThreads, 0, stream>>>(
-        at, of, indices(nodes), rows, width,
-        data<T>(grad_weights),
-        data<T>(grad_distance2),
-        mutable_data<T>(to_queries),
-        with_points ? mutable_data<T>(shares) : nullptr);
+        at, of, indices(nodes), rows, width, data<T>(grad_weights), data<T>(grad_distance2),
+        mutable_data<T>(to_queries), with_points ? mutable_data<T>(shares) : nullptr);
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   }
   if (with_points && count > 0) {
     sum_kernel<T, T><<<blocks_for(count * dim), kThreads, 0, stream>>>(
-        indices(entries.rowptr) + 1, indices(entries.order),
-        data<T>(shares), nullptr, width, dim, count,
-        mutable_data<T>(to_points));
+        indices(entries.rowptr) + 1, indices(entries.order), data<T>(shares), nullptr, width, dim,
+        count, mutable_data<T>(to_points));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   }
   return {to_points, to_queries};
@@ -111,8 +107,8 @@ __global__ void dot_kernel(const T* grad, const T* values, const int64_t* nodes,
     const T* b = values + (nodes[j] < 0 ? 0 : nodes[j]) * channels;
     for (int64_t c = 0; nodes[j] >= 0 && c < channels; ++c)
       part[c % 8] += static_cast<A>(a[c]) * static_cast<A>(b[c]);
-    out[j] = ((part[0] + part[4]) + (part[2] + part[6])) +
-             ((part[1] + part[5]) + (part[3] + part[7]));
+    out[j] =
+        ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
   }
 }
 
@@ -130,8 +126,7 @@ Tensor interpolate(Tensor values, Tensor weights, Tensor nodes) {
     using T = decltype(zero);
     using A = Wide<T>;
     interpolate_kernel<T, A><<<blocks_for(rows * channels), kThreads, 0, stream>>>(
-        data<T>(v), data<A>(w),
-        indices(k), rows, width, channels, mutable_data<T>(out));
+        data<T>(v), data<A>(w), indices(k), rows, width, channels, mutable_data<T>(out));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   });
   return out;
@@ -153,9 +148,8 @@ Tensor interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, int64_t 
     using T = decltype(zero);
     using A = Wide<T>;
     sum_kernel<T, A><<<blocks_for(num_nodes * channels), kThreads, 0, stream>>>(
-        indices(entries.rowptr) + 1, indices(entries.order),
-        data<T>(g), data<A>(w),
-        width, channels, num_nodes, mutable_data<T>(out));
+        indices(entries.rowptr) + 1, indices(entries.order), data<T>(g), data<A>(w), width,
+        channels, num_nodes, mutable_data<T>(out));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   });
   return out;
@@ -175,8 +169,7 @@ Tensor interpolate_dot(Tensor grad, Tensor values, Tensor nodes) {
     using T = decltype(zero);
     using A = Wide<T>;
     dot_kernel<T, A><<<blocks_for(rows * width), kThreads, 0, stream>>>(
-        data<T>(g), data<T>(v),
-        indices(k), rows, width, channels, mutable_data<A>(out));
+        data<T>(g), data<T>(v), indices(k), rows, width, channels, mutable_data<A>(out));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   });
   return out;

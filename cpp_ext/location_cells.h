@@ -1,7 +1,7 @@
 // Cells as simplices, the same from both sides of every face. Shared by CPU and CUDA.
 //
-// A polygon is a fan from its lowest node; a solid joins its lowest node to the fans of the faces that
-// do not have it. A face's fan depends on the face alone, so neighbours agree on it and the
+// A polygon is a fan from its lowest node; a solid joins its lowest node to the fans of the faces
+// that do not have it. A face's fan depends on the face alone, so neighbours agree on it and the
 // piecewise linear interpolant is continuous (J. Dompierre et al., "How to subdivide pyramids,
 // prisms and hexahedra into tetrahedra", 1999, treats the same rule). Quadratic cells count
 // by their corners.
@@ -18,7 +18,17 @@
 namespace meshop {
 
 enum Form : int8_t {
-  kUnknown, kDots, kPath, kRing, kPixelRing, kBand, kTetra, kHexa, kVoxel, kWedge, kPyramid,
+  kUnknown,
+  kDots,
+  kPath,
+  kRing,
+  kPixelRing,
+  kBand,
+  kTetra,
+  kHexa,
+  kVoxel,
+  kWedge,
+  kPyramid,
   kPolyhedral
 };
 
@@ -31,38 +41,38 @@ struct CellKind {
 
 MESHOP_HD inline CellKind cell_kind(int type) {
   switch (type) {
-    case 1: return {kDots, 0, 1, 1};           // vertex
-    case 2: return {kDots, 0, 0, 0};           // poly-vertex
-    case 3: return {kPath, 1, 2, 2};           // line
-    case 4: return {kPath, 1, 0, 0};           // polyline
-    case 5: return {kRing, 2, 3, 3};           // triangle
-    case 6: return {kBand, 2, 0, 0};           // triangle strip
-    case 7: return {kRing, 2, 0, 0};           // polygon
-    case 8: return {kPixelRing, 2, 4, 4};      // pixel
-    case 9: return {kRing, 2, 4, 4};           // quad
-    case 10: return {kTetra, 3, 4, 4};         // tetra
-    case 11: return {kVoxel, 3, 8, 8};         // voxel
-    case 12: return {kHexa, 3, 8, 8};          // hexahedron
-    case 13: return {kWedge, 3, 6, 6};         // wedge
-    case 14: return {kPyramid, 3, 5, 5};       // pyramid
-    case 21: return {kPath, 1, 3, 2};          // quadratic edge
-    case 22: return {kRing, 2, 6, 3};          // quadratic triangle
-    case 23: return {kRing, 2, 8, 4};          // quadratic quad
-    case 24: return {kTetra, 3, 10, 4};        // quadratic tetra
-    case 25: return {kHexa, 3, 20, 8};         // quadratic hexahedron
-    case 26: return {kWedge, 3, 15, 6};        // quadratic wedge
-    case 27: return {kPyramid, 3, 13, 5};      // quadratic pyramid
-    case 28: return {kRing, 2, 9, 4};          // biquadratic quad
-    case 29: return {kHexa, 3, 27, 8};         // triquadratic hexahedron
-    case 30: return {kRing, 2, 6, 4};          // quadratic linear quad
-    case 31: return {kWedge, 3, 12, 6};        // quadratic linear wedge
-    case 32: return {kWedge, 3, 18, 6};        // biquadratic quadratic wedge
-    case 33: return {kHexa, 3, 24, 8};         // biquadratic quadratic hexahedron
-    case 34: return {kRing, 2, 7, 3};          // biquadratic triangle
-    case 35: return {kPath, 1, 4, 2};          // cubic line
-    case 36: return {kRing, 2, 0, -1};         // quadratic polygon
-    case 37: return {kPyramid, 3, 19, 5};      // triquadratic pyramid
-    case 42: return {kPolyhedral, 3, 0, 0};    // polyhedron
+    case 1: return {kDots, 0, 1, 1};         // vertex
+    case 2: return {kDots, 0, 0, 0};         // poly-vertex
+    case 3: return {kPath, 1, 2, 2};         // line
+    case 4: return {kPath, 1, 0, 0};         // polyline
+    case 5: return {kRing, 2, 3, 3};         // triangle
+    case 6: return {kBand, 2, 0, 0};         // triangle strip
+    case 7: return {kRing, 2, 0, 0};         // polygon
+    case 8: return {kPixelRing, 2, 4, 4};    // pixel
+    case 9: return {kRing, 2, 4, 4};         // quad
+    case 10: return {kTetra, 3, 4, 4};       // tetra
+    case 11: return {kVoxel, 3, 8, 8};       // voxel
+    case 12: return {kHexa, 3, 8, 8};        // hexahedron
+    case 13: return {kWedge, 3, 6, 6};       // wedge
+    case 14: return {kPyramid, 3, 5, 5};     // pyramid
+    case 21: return {kPath, 1, 3, 2};        // quadratic edge
+    case 22: return {kRing, 2, 6, 3};        // quadratic triangle
+    case 23: return {kRing, 2, 8, 4};        // quadratic quad
+    case 24: return {kTetra, 3, 10, 4};      // quadratic tetra
+    case 25: return {kHexa, 3, 20, 8};       // quadratic hexahedron
+    case 26: return {kWedge, 3, 15, 6};      // quadratic wedge
+    case 27: return {kPyramid, 3, 13, 5};    // quadratic pyramid
+    case 28: return {kRing, 2, 9, 4};        // biquadratic quad
+    case 29: return {kHexa, 3, 27, 8};       // triquadratic hexahedron
+    case 30: return {kRing, 2, 6, 4};        // quadratic linear quad
+    case 31: return {kWedge, 3, 12, 6};      // quadratic linear wedge
+    case 32: return {kWedge, 3, 18, 6};      // biquadratic quadratic wedge
+    case 33: return {kHexa, 3, 24, 8};       // biquadratic quadratic hexahedron
+    case 34: return {kRing, 2, 7, 3};        // biquadratic triangle
+    case 35: return {kPath, 1, 4, 2};        // cubic line
+    case 36: return {kRing, 2, 0, -1};       // quadratic polygon
+    case 37: return {kPyramid, 3, 19, 5};    // triquadratic pyramid
+    case 42: return {kPolyhedral, 3, 0, 0};  // polyhedron
     default: return {kUnknown, -1, 0, 0};
   }
 }
@@ -76,21 +86,30 @@ struct Solid {
 MESHOP_HD inline Solid solid(Form form) {
   switch (form) {
     case kVoxel:
-      return {8, 6, {4, 4, 4, 4, 4, 4},
+      return {8,
+              6,
+              {4, 4, 4, 4, 4, 4},
               {{0, 4, 6, 2}, {1, 3, 7, 5}, {0, 1, 5, 4}, {2, 6, 7, 3}, {0, 2, 3, 1}, {4, 5, 7, 6}}};
     case kWedge:
-      return {6, 5, {3, 3, 4, 4, 4, 0},
+      return {6,
+              5,
+              {3, 3, 4, 4, 4, 0},
               {{0, 1, 2, 0}, {3, 5, 4, 0}, {0, 3, 4, 1}, {1, 4, 5, 2}, {2, 5, 3, 0}, {}}};
     case kPyramid:
-      return {5, 5, {4, 3, 3, 3, 3, 0},
+      return {5,
+              5,
+              {4, 3, 3, 3, 3, 0},
               {{0, 3, 2, 1}, {0, 1, 4, 0}, {1, 2, 4, 0}, {2, 3, 4, 0}, {3, 0, 4, 0}, {}}};
     default:
-      return {8, 6, {4, 4, 4, 4, 4, 4},
+      return {8,
+              6,
+              {4, 4, 4, 4, 4, 4},
               {{0, 4, 7, 3}, {1, 2, 6, 5}, {0, 1, 5, 4}, {3, 7, 6, 2}, {0, 3, 2, 1}, {4, 5, 6, 7}}};
   }
 }
 
-// Mixed cells. `kinds` is cell_kind as a table of 256, since it is asked for at every cell; `faces` holds [n_faces, (n, ids...)...] for each polyhedron, from face_begin[cell].
+// Mixed cells. `kinds` is cell_kind as a table of 256, since it is asked for at every cell; `faces`
+// holds [n_faces, (n, ids...)...] for each polyhedron, from face_begin[cell].
 struct Cells {
   const CellKind* kinds;
   const uint8_t* types;
@@ -133,7 +152,8 @@ MESHOP_HD inline void sort_nodes(int64_t* v, int count) {
   }
 }
 
-// Calls f(a, b, c) for the fan of a face of m nodes; node(j) is the j-th. A face with `apex` gives none.
+// Calls f(a, b, c) for the fan of a face of m nodes; node(j) is the j-th. A face with `apex` gives
+// none.
 template <typename Node, typename F>
 MESHOP_HD void fan(int64_t m, int64_t apex, Node&& node, F&& f) {
   int64_t low = 0;
@@ -160,7 +180,9 @@ MESHOP_HD void for_each_simplex(const Cells& mesh, int64_t cell, F&& f) {
     f(v, count);
   };
   auto give3 = [&](int64_t a, int64_t b, int64_t c) {
-    v[0] = a; v[1] = b; v[2] = c;
+    v[0] = a;
+    v[1] = b;
+    v[2] = c;
     give(3);
   };
   switch (form) {
@@ -172,31 +194,30 @@ MESHOP_HD void for_each_simplex(const Cells& mesh, int64_t cell, F&& f) {
       return;
     case kPath:
       for (int64_t j = 0; j + 1 < m; ++j) {
-        v[0] = at[j]; v[1] = at[j + 1];
+        v[0] = at[j];
+        v[1] = at[j + 1];
         give(2);
       }
       return;
     case kBand:
       for (int64_t j = 0; j + 2 < m; ++j) give3(at[j], at[j + 1], at[j + 2]);
       return;
-    case kRing:
-      fan(m, -1, [&](int64_t j) { return at[j]; }, give3);
-      return;
-    case kPixelRing:
-      fan(4, -1, [&](int64_t j) { return at[j < 2 ? j : 5 - j]; }, give3);
-      return;
+    case kRing: fan(m, -1, [&](int64_t j) { return at[j]; }, give3); return;
+    case kPixelRing: fan(4, -1, [&](int64_t j) { return at[j < 2 ? j : 5 - j]; }, give3); return;
     case kTetra:
       for (int j = 0; j < 4; ++j) v[j] = at[j];
       give(4);
       return;
-    case kUnknown:
-      return;
+    case kUnknown: return;
     default: break;
   }
   int64_t apex = m > 0 ? at[0] : -1;
   for (int64_t j = 1; j < m; ++j) apex = at[j] < apex ? at[j] : apex;
   auto give4 = [&](int64_t a, int64_t b, int64_t c) {
-    v[0] = apex; v[1] = a; v[2] = b; v[3] = c;
+    v[0] = apex;
+    v[1] = a;
+    v[2] = b;
+    v[3] = c;
     give(4);
   };
   if (form == kPolyhedral) {

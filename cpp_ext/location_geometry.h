@@ -1,8 +1,8 @@
 // Barycentric coordinates and closest points of simplices, in double. Shared by CPU and CUDA.
 //
-// Every formula depends only on the simplex's nodes in rising order, never on the cell around it. So two
-// cells that share a face, an edge or a corner get the same distance to it, to the last bit, and a
-// tie between them is a tie.
+// Every formula depends only on the simplex's nodes in rising order, never on the cell around it.
+// So two cells that share a face, an edge or a corner get the same distance to it, to the last bit,
+// and a tie between them is a tie.
 #pragma once
 
 #include <cmath>
@@ -68,8 +68,8 @@ struct Frame {
       const Vec& e = edge[0];
       const double x = std::fabs(e.x), y = std::fabs(e.y), z = std::fabs(e.z);
       const bool along_z = z <= x && z <= y, along_y = !along_z && y <= x;
-      edge[1] = cross(e, {!along_z && !along_y ? 1.0 : 0.0, along_y ? 1.0 : 0.0,
-                          along_z ? 1.0 : 0.0});
+      edge[1] =
+          cross(e, {!along_z && !along_y ? 1.0 : 0.0, along_y ? 1.0 : 0.0, along_z ? 1.0 : 0.0});
     }
     if (k <= 2) edge[2] = cross(edge[0], edge[1]);
     const Vec n = cross(edge[1], edge[2]);
@@ -111,8 +111,8 @@ struct Frame {
   }
 };
 
-// Whether the simplex holds q: no coordinate below -kOnFace and, where it spans fewer dimensions than the
-// space has, its plane within `reach2` (a square) of q.
+// Whether the simplex holds q: no coordinate below -kOnFace and, where it spans fewer dimensions
+// than the space has, its plane within `reach2` (a square) of q.
 MESHOP_HD inline bool holds(const Frame& f, int64_t dim, const Vec& q, double reach2, double* w,
                             Vec* residual) {
   if (!f.valid) return false;

@@ -1,7 +1,7 @@
 // The derivative of weights and squared distance. Shared by CPU and CUDA.
 //
-// With the carrying vertices v_0..v_k, duals d_i, residual r and c_i = g_i - g_0 (g: the gradient of the
-// weights, h: that of distance2), the optimality condition (v_i - v_0) . r = 0 gives
+// With the carrying vertices v_0..v_k, duals d_i, residual r and c_i = g_i - g_0 (g: the gradient
+// of the weights, h: that of distance2), the optimality condition (v_i - v_0) . r = 0 gives
 //   to the query   u = sum_i c_i d_i + 2 h r
 //   to vertex j    s_j r - w_j u,  s_i = d_i . sum_l c_l d_l,  s_0 = -sum_i s_i.
 #pragma once

@@ -14,8 +14,8 @@
 
 namespace meshop {
 
-// Coordinates on a grid of 2^31 steps over the mesh's longest side. Rounding is monotone, so what is in a
-// box stays in it.
+// Coordinates on a grid of 2^31 steps over the mesh's longest side. Rounding is monotone, so what
+// is in a box stays in it.
 template <int D>
 struct Grid {
   double lo[D];
@@ -70,8 +70,10 @@ struct HostCells {
       cells.dim = std::max<int>(cells.dim, kind.dim);
       polyhedra |= kind.form == kPolyhedral;
     }
-    STD_TORCH_CHECK(cells.dim <= dim, "cells of dimension ", cells.dim, " need points of as many "
-                    "coordinates, got ", dim);
+    STD_TORCH_CHECK(cells.dim <= dim, "cells of dimension ", cells.dim,
+                    " need points of as many "
+                    "coordinates, got ",
+                    dim);
     if (polyhedra) check_faces(faces, face_total, face_ends, points);
   }
 

@@ -95,15 +95,11 @@ Result search_in(const Request& ask) {
 
   const Trees<T> tree = build_trees(data<T>(points), dim, ptr);
   const Trees<T> query_tree =
-      ask.queries ? build_trees(data<T>(queries), dim, query_ptr)
-                  : Trees<T>();
+      ask.queries ? build_trees(data<T>(queries), dim, query_ptr) : Trees<T>();
   const Trees<T>& from = ask.queries ? query_tree : tree;
-  const Search<T> search{&tree,
-                         &from,
-                         periods,
-                         limit2.data(),
-                         limit2.size() == 1 && rows != 1 ? 0 : 1,
-                         ask.exclude_self};
+  const Search<T> search{
+      &tree,           &from, periods, limit2.data(), limit2.size() == 1 && rows != 1 ? 0 : 1,
+      ask.exclude_self};
   Result out{empty_of(points, {rows + 1}, ScalarType::Long), Tensor(), Tensor(),
              torch::stable::new_zeros(points, {rows}, ScalarType::Long)};
   int64_t* rowptr = mutable_indices(out.rowptr);
@@ -121,8 +117,8 @@ Result search_in(const Request& ask) {
 
   if (!ask.r && (std::isinf(limit2[0]) || k <= 0)) {  // the rows' lengths are known beforehand
     for (int64_t b = 0; b < clouds; ++b) {
-      const int64_t each = std::max<int64_t>(
-          0, std::min(ask.cap, ptr[b + 1] - ptr[b] - ask.exclude_self));
+      const int64_t each =
+          std::max<int64_t>(0, std::min(ask.cap, ptr[b + 1] - ptr[b] - ask.exclude_self));
       for (int64_t row = query_ptr[b]; row < query_ptr[b + 1]; ++row)
         rowptr[row + 1] = rowptr[row] + each;
     }
@@ -205,8 +201,8 @@ std::tuple<Tensor, Tensor, Tensor> knn(Tensor points, std::optional<Tensor> quer
                                        bool exclude_self) {
   STD_TORCH_CHECK(k >= 0, "k must not be negative, got ", k);
   STD_TORCH_CHECK(max_distance >= 0, "max_distance must not be negative or NaN");
-  Result out = search_any({points, queries, ptr, query_ptr, box, std::nullopt, k, max_distance,
-                           exclude_self});
+  Result out = search_any(
+      {points, queries, ptr, query_ptr, box, std::nullopt, k, max_distance, exclude_self});
   return {out.dist2, out.rowptr, out.index};
 }
 
@@ -247,8 +243,7 @@ void backward(const Tensor& grad, const Tensor& points, const Tensor& queries, c
   });
 }
 
-std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
-                                          std::optional<Tensor> queries,
+std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points, std::optional<Tensor> queries,
                                           std::optional<Tensor> offset, Tensor rowptr,
                                           Tensor index) {
   const Tensor p = torch::stable::contiguous(points);
@@ -277,8 +272,8 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
   auto run = [&](auto zero) {
     using T = decltype(zero);
     const Tensor shift = offset ? torch::stable::contiguous(*offset) : p;
-    backward<T>(g, p, q, offset ? data<T>(shift) : nullptr,
-                indices(rows), indices(cols), mutable_data<T>(to_points),
+    backward<T>(g, p, q, offset ? data<T>(shift) : nullptr, indices(rows), indices(cols),
+                mutable_data<T>(to_points),
                 static_cast<T*>((queries ? to_queries : to_points).mutable_data_ptr()));
   };
   if (p.scalar_type() == ScalarType::Float) {

@@ -61,8 +61,8 @@ Tensor prepared(const Tensor& points, const T* box) {
   bad.check("points and queries must be finite");
   if (!box) return dense;
   Tensor wrapped = empty_of(dense, {dense.size(0), dense.size(1)}, dense.scalar_type());
-  wrap_kernel<<<blocks_for(count), kThreads, 0, stream>>>(
-      x, count, dense.size(1), box, mutable_data<T>(wrapped));
+  wrap_kernel<<<blocks_for(count), kThreads, 0, stream>>>(x, count, dense.size(1), box,
+                                                          mutable_data<T>(wrapped));
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   return wrapped;
 }
@@ -72,8 +72,8 @@ void check_sign(const Tensor& values, bool zero_too, const char* message) {
   if (values.numel() == 0) return;
   const cudaStream_t stream = current_stream(values);
   const Flag bad(values, stream);
-  sign_kernel<<<blocks_for(values.numel()), kThreads, 0, stream>>>(
-      data<T>(values), values.numel(), zero_too, bad.raised);
+  sign_kernel<<<blocks_for(values.numel()), kThreads, 0, stream>>>(data<T>(values), values.numel(),
+                                                                   zero_too, bad.raised);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   bad.check(message);
 }
@@ -119,8 +119,9 @@ void fill(const Ask<T>& ask, Rows<T> rows, int64_t most, cudaStream_t stream) {
   const int64_t count = ask.queries.size;
   sort_kernel<T, false><<<blocks_for(count * kWarp), kThreads, 0, stream>>>(rows.rowptr, count,
                                                                             rows.dist2, rows.index);
-  sort_kernel<T, true><<<static_cast<int>(std::min<int64_t>(count, 1 << 14)), kThreads, 0, stream>>>(
-      rows.rowptr, count, rows.dist2, rows.index);
+  sort_kernel<T, true>
+      <<<static_cast<int>(std::min<int64_t>(count, 1 << 14)), kThreads, 0, stream>>>(
+          rows.rowptr, count, rows.dist2, rows.index);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
@@ -170,9 +171,9 @@ Result search_in(const Request& request) {
     to.dropped = mutable_indices(out.dropped);
     search<T, Count<T, false>>(ask, to, stream);
   } else if (std::isinf(ask.max_distance * ask.max_distance)) {
-    length_kernel<<<blocks_for(rows), kThreads, 0, stream>>>(
-        indices(ptr), indices(query_ptr), tree.view.clouds, rows, request.cap,
-        request.exclude_self, rowptr + 1);
+    length_kernel<<<blocks_for(rows), kThreads, 0, stream>>>(indices(ptr), indices(query_ptr),
+                                                             tree.view.clouds, rows, request.cap,
+                                                             request.exclude_self, rowptr + 1);
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   } else {
     search<T, Count<T, true>>(ask, to, stream);
@@ -194,15 +195,13 @@ Result search_any(const Request& request) {
   const Tensor& points = request.points;
   STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1, "points must have shape (N, D)");
   if (request.queries) {
-    STD_TORCH_CHECK(request.queries->dim() == 2 &&
-                        request.queries->size(1) == points.size(1) &&
+    STD_TORCH_CHECK(request.queries->dim() == 2 && request.queries->size(1) == points.size(1) &&
                         request.queries->scalar_type() == points.scalar_type(),
                     "queries must have shape (Q, ", points.size(1), ") and the points' dtype");
     STD_TORCH_CHECK(!request.exclude_self, "exclude_self needs the points to be the queries");
   }
   if (points.scalar_type() == ScalarType::Float) return search_in<float>(request);
-  STD_TORCH_CHECK(points.scalar_type() == ScalarType::Double,
-                  "points must be float32 or float64");
+  STD_TORCH_CHECK(points.scalar_type() == ScalarType::Double, "points must be float32 or float64");
   return search_in<double>(request);
 }
 

@@ -1,6 +1,6 @@
-// Slopes 2 g (q - p + offset) of squared distances, summed at both ends of each edge. A row is summed
-// front to back by one thread for each axis, and so is a point, over a stable transpose of the edges:
-// the sums take the order of a loop over the edges, on every run.
+// Slopes 2 g (q - p + offset) of squared distances, summed at both ends of each edge. A row is
+// summed front to back by one thread for each axis, and so is a point, over a stable transpose of
+// the edges: the sums take the order of a loop over the edges, on every run.
 #include <tuple>
 
 #include "csr_cuda.h"
@@ -38,14 +38,12 @@ __global__ void points_kernel(Edges<T> edges, const int64_t* start, const int64_
   for (int64_t i = first_item(); i < edges.size * edges.dim; i += item_stride()) {
     const int64_t j = i / edges.dim, d = i % edges.dim;
     T sum = to_points[i];
-    for (int64_t at = start[j]; at < start[j + 1]; ++at)
-      sum -= edges.slope(row[at], edge[at], d);
+    for (int64_t at = start[j]; at < start[j + 1]; ++at) sum -= edges.slope(row[at], edge[at], d);
     to_points[i] = sum;
   }
 }
 
-std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
-                                          std::optional<Tensor> queries,
+std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points, std::optional<Tensor> queries,
                                           std::optional<Tensor> offset, Tensor rowptr,
                                           Tensor index) {
   const torch::stable::accelerator::DeviceGuard guard(points.get_device_index());
@@ -78,15 +76,10 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
   auto run = [&](auto zero) {
     using T = decltype(zero);
     const Tensor shift = offset ? torch::stable::contiguous(*offset) : p;
-    const Edges<T> edges{data<T>(g),
-                         data<T>(p),
-                         data<T>(q),
-                         offset ? data<T>(shift) : nullptr,
-                         indices(rows),
-                         indices(cols),
-                         q.size(0),
-                         p.size(0),
-                         p.size(1)};
+    const Edges<T> edges{
+        data<T>(g),    data<T>(p),    data<T>(q), offset ? data<T>(shift) : nullptr,
+        indices(rows), indices(cols), q.size(0),  p.size(0),
+        p.size(1)};
     T* const from_points = mutable_data<T>(to_points);
     T* const from_rows = queries ? mutable_data<T>(to_queries) : from_points;
     rows_kernel<<<blocks_for(edges.rows * edges.dim), kThreads, 0, stream>>>(edges, from_rows);
@@ -106,8 +99,6 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_IMPL(meshop, CUDA, m) {
-  m.impl("dist2_backward", TORCH_BOX(&dist2_backward));
-}
+STABLE_TORCH_LIBRARY_IMPL(meshop, CUDA, m) { m.impl("dist2_backward", TORCH_BOX(&dist2_backward)); }
 
 }  // namespace meshop

@@ -3,8 +3,8 @@
 // keeps by its own query's measure.
 //
 // Exact to the last bit, and the same as the CPU's: a distance sums the squares in the order of the
-// axes, without contraction (-fmad=false). A box's bound sums the same squares in the same order, and
-// rounding is monotone, so a bound never exceeds a distance inside its box.
+// axes, without contraction (-fmad=false). A box's bound sums the same squares in the same order,
+// and rounding is monotone, so a bound never exceeds a distance inside its box.
 #pragma once
 
 #include "kdtree.cuh"
@@ -46,8 +46,8 @@ __device__ bool comes_before(T d, I n, T other, I other_n) {
   return (d < other) | ((d == other) & (n < other_n));
 }
 
-// What a thread keeps for its query. `wants` says whether something at this distance or beyond, whose
-// numbers are no lower than this, can still matter; nothing does to a thread without a query.
+// What a thread keeps for its query. `wants` says whether something at this distance or beyond,
+// whose numbers are no lower than this, can still matter; nothing does to a thread without a query.
 
 // The K best, in registers: ascending by distance and then number, right-aligned.
 template <typename T, int K>
@@ -349,7 +349,10 @@ __global__ void sort_kernel(const int64_t* rowptr, int64_t rows, T* dist2, int64
           d[b] = dist;
           n[b] = number;
         }
-        if constexpr (kBlock) __syncthreads(); else __syncwarp();
+        if constexpr (kBlock)
+          __syncthreads();
+        else
+          __syncwarp();
       }
   }
 }

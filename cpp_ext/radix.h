@@ -43,8 +43,7 @@ Item* radix_sort(Item* items, Item* spare, int64_t n, int low, int bits, Key&& k
         total += count;
       }
     each_chunk([&](int64_t* to, int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        spare[to[(key(items[i]) >> shift) & mask]++] = items[i];
+      for (int64_t i = begin; i < end; ++i) spare[to[(key(items[i]) >> shift) & mask]++] = items[i];
     });
     std::swap(items, spare);
   }

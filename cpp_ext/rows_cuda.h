@@ -89,12 +89,12 @@ struct RowPieces {
   RowPieces(const Tensor& rowptr, int64_t rows, int64_t total) {
     const cudaStream_t stream = current_stream(rowptr);
     Tensor found = torch::stable::new_zeros(rowptr, {2}, ScalarType::Long);
-    check_pieces_kernel<<<blocks_for(rows + 1), kThreads, 0, stream>>>(
-        indices(rowptr), rows, total, mutable_indices(found));
+    check_pieces_kernel<<<blocks_for(rows + 1), kThreads, 0, stream>>>(indices(rowptr), rows, total,
+                                                                       mutable_indices(found));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
     int64_t flags[2];
-    STD_CUDA_CHECK(cudaMemcpyAsync(flags, indices(found), sizeof(flags), cudaMemcpyDeviceToHost,
-                                   stream));
+    STD_CUDA_CHECK(
+        cudaMemcpyAsync(flags, indices(found), sizeof(flags), cudaMemcpyDeviceToHost, stream));
     STD_CUDA_CHECK(cudaStreamSynchronize(stream));
     STD_TORCH_CHECK(!flags[0], "rowptr must rise from 0 to the number of entries");
     pieces = {indices(rowptr), nullptr, rows, rows};
@@ -145,9 +145,9 @@ __global__ void sum_kernel(const T* x, Pieces pieces, int64_t channels, const in
 template <typename W, typename T>
 void add_pieces_cuda(const RowPieces& rows, const Tensor& sums, int64_t channels,
                      const int64_t* counts, T* out) {
-  sum_kernel<W, T, 1><<<blocks_for(rows.pieces.rows * channels), kThreads, 0,
-                        current_stream(sums)>>>(data<W>(sums), rows.of_pieces(), channels, counts,
-                                                out);
+  sum_kernel<W, T, 1>
+      <<<blocks_for(rows.pieces.rows * channels), kThreads, 0, current_stream(sums)>>>(
+          data<W>(sums), rows.of_pieces(), channels, counts, out);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
 }
 

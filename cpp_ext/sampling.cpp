@@ -22,7 +22,8 @@ void sample_clouds(const Trees<T>& trees, const int64_t* start, const int64_t* t
       const int64_t count = to[b + 1] - to[b];
       if (count == 0) continue;
       const FarthestTree<T, D> tree(trees, b);
-      MESHOP_PICK(sample<T, D>)(tree, count, start ? start[b] - ptr[b] : 0, ptr[b], index + to[b], dist2 + to[b]);
+      MESHOP_PICK(sample<T, D>)(tree, count, start ? start[b] - ptr[b] : 0, ptr[b], index + to[b],
+                               dist2 + to[b]);
     }
   });
 }
@@ -48,7 +49,8 @@ void sample_any(const Tensor& points, const std::vector<int64_t>& ptr, const int
 std::tuple<Tensor, Tensor, Tensor> farthest_points(Tensor points, std::optional<Tensor> ptr_in,
                                                    std::optional<Tensor> counts, int64_t count,
                                                    std::optional<Tensor> start) {
-  STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1, "points must have shape (N, D), D >= 1");
+  STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1,
+                  "points must have shape (N, D), D >= 1");
   const Tensor p = torch::stable::contiguous(points);
   const int64_t n = p.size(0);
   const std::vector<int64_t> ptr = cloud_ptr(ptr_in, n);
@@ -90,6 +92,8 @@ std::tuple<Tensor, Tensor, Tensor> farthest_points(Tensor points, std::optional<
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_IMPL(meshop, CPU, m) { m.impl("farthest_points", TORCH_BOX(&farthest_points)); }
+STABLE_TORCH_LIBRARY_IMPL(meshop, CPU, m) {
+  m.impl("farthest_points", TORCH_BOX(&farthest_points));
+}
 
 }  // namespace meshop

@@ -71,7 +71,8 @@ __global__ void sample_kernel(const T* points, int64_t dim, const int64_t* ptr,
       }
       __syncthreads();
       pick = Farthest<T>{warp_dist2[0], warp_index[0]};
-      for (int w = 1; w < static_cast<int>(blockDim.x) / kWarp; ++w) pick.take(warp_dist2[w], warp_index[w]);
+      for (int w = 1; w < static_cast<int>(blockDim.x) / kWarp; ++w)
+        pick.take(warp_dist2[w], warp_index[w]);
       __syncthreads();
     }
   }
@@ -100,10 +101,11 @@ std::tuple<Tensor, Tensor, Tensor> farthest_points(Tensor points, std::optional<
                                                    std::optional<Tensor> counts, int64_t count,
                                                    std::optional<Tensor> start) {
   const torch::stable::accelerator::DeviceGuard guard(points.get_device_index());
-  STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1, "points must have shape (N, D), D >= 1");
-  STD_TORCH_CHECK(points.scalar_type() == ScalarType::Float ||
-                      points.scalar_type() == ScalarType::Double,
-                  "points must be float32 or float64");
+  STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1,
+                  "points must have shape (N, D), D >= 1");
+  STD_TORCH_CHECK(
+      points.scalar_type() == ScalarType::Float || points.scalar_type() == ScalarType::Double,
+      "points must be float32 or float64");
   const Tensor p = torch::stable::contiguous(points);
   const int64_t n = p.size(0), dim = p.size(1);
   const cudaStream_t stream = current_stream(p);
@@ -145,8 +147,8 @@ std::tuple<Tensor, Tensor, Tensor> farthest_points(Tensor points, std::optional<
     const int warps = static_cast<int>(std::min<int64_t>((n + kWarp - 1) / kWarp, kMostWarps));
     sample_kernel<<<grid, warps * kWarp, 0, stream>>>(
         from, dim, indices(ptr), starts, indices(out_ptr), clouds,
-        std::numeric_limits<T>::infinity(), mutable_data<T>(near),
-        mutable_indices(index), mutable_data<T>(dist2));
+        std::numeric_limits<T>::infinity(), mutable_data<T>(near), mutable_indices(index),
+        mutable_data<T>(dist2));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   };
   if (p.scalar_type() == ScalarType::Float)

@@ -64,6 +64,7 @@ STABLE_TORCH_LIBRARY(meshop, m) {
       "Tensor nodes, bool with_points) -> (Tensor grad_points, Tensor grad_queries)");
   m.def("interpolate(Tensor values, Tensor weights, Tensor nodes) -> Tensor");
   m.def(
-      "interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, SymInt num_nodes) -> Tensor");
+      "interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, SymInt num_nodes) -> "
+      "Tensor");
   m.def("interpolate_dot(Tensor grad, Tensor values, Tensor nodes) -> Tensor");
 }

@@ -31,11 +31,10 @@ void within(const Search<T>& ask, int64_t cap, int64_t begin, int64_t end, int64
   MESHOP_PICK(within<T>)(ask, cap, begin, end, count, dropped, found);
 }
 
-#define MESHOP_SEARCHES(T)                                                                    \
-  template void nearest(const Search<T>&, int64_t, int64_t, int64_t, const int64_t*, T*,      \
-                        int64_t*, int64_t*, Found<T>*);                                       \
-  template void within(const Search<T>&, int64_t, int64_t, int64_t, int64_t*, int64_t*,       \
-                       Found<T>*);
+#define MESHOP_SEARCHES(T)                                                                         \
+  template void nearest(const Search<T>&, int64_t, int64_t, int64_t, const int64_t*, T*, int64_t*, \
+                        int64_t*, Found<T>*);                                                      \
+  template void within(const Search<T>&, int64_t, int64_t, int64_t, int64_t*, int64_t*, Found<T>*);
 MESHOP_SEARCHES(float)
 MESHOP_SEARCHES(double)
 

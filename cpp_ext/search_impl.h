@@ -26,9 +26,9 @@ struct Entry {
   }
 };
 
-// The k best so far, by distance and then by number. Each of the holders below starts with k entries
-// of nobody at the limit, can be put down (`keep`) and taken up again (`load`), and ignores what
-// is no better than its worst.
+// The k best so far, by distance and then by number. Each of the holders below starts with k
+// entries of nobody at the limit, can be put down (`keep`) and taken up again (`load`), and ignores
+// what is no better than its worst.
 template <typename T, bool kHeap>
 struct InMemory {
   Entry<T>* at;  // ascending, or a heap with the worst in front
@@ -68,9 +68,12 @@ struct InMemory {
 
 #if MESHOP_BYTES == 64
 
-inline __m512i shifted(__m512i here, __m512i before) { return _mm512_alignr_epi64(here, before, 7); }
+inline __m512i shifted(__m512i here, __m512i before) {
+  return _mm512_alignr_epi64(here, before, 7);
+}
 
-// In R registers of eight, ascending and right-aligned. A distance that is not negative orders as its bits do.
+// In R registers of eight, ascending and right-aligned. A distance that is not negative orders as
+// its bits do.
 template <int R>
 struct FloatRegisters {
   __m512i at[R];  // distance above, number below
@@ -173,11 +176,12 @@ struct DoubleRegisters {
       if (__builtin_expect(equal != 0, 0)) {  // ties go by number
         after |= _mm512_mask_cmplt_epu64_mask(_mm512_cmp_pd_mask(x, dist2_[r], _CMP_EQ_OQ), n,
                                               index_[r]);
-        moved |= _mm512_mask_cmplt_epu64_mask(_mm512_cmp_pd_mask(x, d_before, _CMP_EQ_OQ), n,
-                                              i_before);
+        moved |=
+            _mm512_mask_cmplt_epu64_mask(_mm512_cmp_pd_mask(x, d_before, _CMP_EQ_OQ), n, i_before);
       }
       dist2_[r] = _mm512_mask_mov_pd(_mm512_mask_mov_pd(dist2_[r], after, x), moved, d_before);
-      index_[r] = _mm512_mask_mov_epi64(_mm512_mask_mov_epi64(index_[r], after, n), moved, i_before);
+      index_[r] =
+          _mm512_mask_mov_epi64(_mm512_mask_mov_epi64(index_[r], after, n), moved, i_before);
     }
   }
   int64_t take(double* dist2, int64_t* index, int64_t first) {
@@ -195,7 +199,8 @@ struct DoubleRegisters {
 };
 
 template <typename T, int R>
-using Registers = std::conditional_t<std::is_same_v<T, float>, FloatRegisters<R>, DoubleRegisters<R>>;
+using Registers =
+    std::conditional_t<std::is_same_v<T, float>, FloatRegisters<R>, DoubleRegisters<R>>;
 
 #endif
 
@@ -433,8 +438,8 @@ class Group {
     for (int64_t d = 0; d < dim(); ++d) {
       T gap = std::max(std::max(lo[d] - query[d], query[d] - hi[d]), T(0));
       if (ask_.box)
-        gap = std::min(gap, std::max(ask_.box[d] - std::max(query[d] - lo[d], hi[d] - query[d]),
-                                     T(0)));
+        gap = std::min(gap,
+                       std::max(ask_.box[d] - std::max(query[d] - lo[d], hi[d] - query[d]), T(0)));
       sum += gap * gap;
     }
     return sum;
@@ -484,7 +489,8 @@ class Group {
     const int64_t left = node + 1, right = node + 2 * half;
     const T to_left = bound(left, query_), to_right = bound(right, query_);
     auto enter = [&](int64_t child, T at) {
-      if (at > top.worst() || (at == top.worst() && points_.least[child] > top.worst_index())) return;
+      if (at > top.worst() || (at == top.worst() && points_.least[child] > top.worst_index()))
+        return;
       if (child == left) {
         walk(left, first, half, top);
       } else {
@@ -650,7 +656,9 @@ template <typename T>
 void nearest(const Search<T>& ask, int64_t k, int64_t begin, int64_t end, const int64_t* rowptr,
              T* dist2, int64_t* index, int64_t* count, Found<T>* found) {
   const int64_t dim = ask.points->dim;
-  const auto in = dim == 2 ? nearest_by_k<T, 2> : dim == 3 ? nearest_by_k<T, 3> : nearest_by_k<T, 0>;
+  const auto in = dim == 2   ? nearest_by_k<T, 2>
+                  : dim == 3 ? nearest_by_k<T, 3>
+                             : nearest_by_k<T, 0>;
   in(ask, k, begin, end, rowptr, dist2, index, count, found);
 }
 

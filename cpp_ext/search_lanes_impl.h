@@ -1,5 +1,5 @@
-// Vectors of one register's width, for the searches. Every instruction set gives the same bits: lanes
-// are never added to one another. No include guard; see each_isa.h.
+// Vectors of one register's width, for the searches. Every instruction set gives the same bits:
+// lanes are never added to one another. No include guard; see each_isa.h.
 
 namespace meshop {
 namespace MESHOP_ISA {
@@ -19,9 +19,7 @@ inline Floats operator*(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; 
 inline Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
 // Bit i: a[i] <= b[i]; NaN is not.
-inline uint32_t at_most(Floats a, Floats b) {
-  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ);
-}
+inline uint32_t at_most(Floats a, Floats b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ); }
 
 struct Doubles {
   static constexpr int kLanes = 8;
@@ -36,9 +34,7 @@ inline Doubles operator*(Doubles a, Doubles b) { return {_mm512_mul_pd(a.v, b.v)
 inline Doubles min(Doubles a, Doubles b) { return {_mm512_min_pd(a.v, b.v)}; }
 inline Doubles max(Doubles a, Doubles b) { return {_mm512_max_pd(a.v, b.v)}; }
 // Bit i: a[i] <= b[i]; NaN is not.
-inline uint32_t at_most(Doubles a, Doubles b) {
-  return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ);
-}
+inline uint32_t at_most(Doubles a, Doubles b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ); }
 
 #elif MESHOP_BYTES == 32
 
@@ -88,14 +84,24 @@ struct Eight {
     for (int i = 0; i < kLanes; ++i) out.v[i] = f(i);
     return out;
   }
-  static Eight all(T x) { return each([=](int) { return x; }); }
-  static Eight load(const T* p) { return each([=](int i) { return p[i]; }); }
+  static Eight all(T x) {
+    return each([=](int) { return x; });
+  }
+  static Eight load(const T* p) {
+    return each([=](int i) { return p[i]; });
+  }
   void store(T* p) const {
     for (int i = 0; i < kLanes; ++i) p[i] = v[i];
   }
-  friend Eight operator+(Eight a, Eight b) { return each([&](int i) { return a.v[i] + b.v[i]; }); }
-  friend Eight operator-(Eight a, Eight b) { return each([&](int i) { return a.v[i] - b.v[i]; }); }
-  friend Eight operator*(Eight a, Eight b) { return each([&](int i) { return a.v[i] * b.v[i]; }); }
+  friend Eight operator+(Eight a, Eight b) {
+    return each([&](int i) { return a.v[i] + b.v[i]; });
+  }
+  friend Eight operator-(Eight a, Eight b) {
+    return each([&](int i) { return a.v[i] - b.v[i]; });
+  }
+  friend Eight operator*(Eight a, Eight b) {
+    return each([&](int i) { return a.v[i] * b.v[i]; });
+  }
   friend Eight min(Eight a, Eight b) {
     return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
   }

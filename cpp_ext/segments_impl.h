@@ -34,11 +34,13 @@ struct ExtremeRows {
       }
       I at[K];  // from the first entry; a row here is at most kPiece long
       best.load(x + first * channels + c);
-      MESHOP_UNROLL for (int k = 0; k < K; ++k) at[k] = I{};
+      MESHOP_UNROLL
+      for (int k = 0; k < K; ++k) at[k] = I{};
       for (int64_t e = first + 1; e < last; ++e) {
         const auto step = static_cast<Int<Carried>>(e - first);
         value.load(x + e * channels + c);
-        MESHOP_UNROLL for (int k = 0; k < K; ++k) {
+        MESHOP_UNROLL
+        for (int k = 0; k < K; ++k) {
           const auto v = value.v[k], old = best.v[k];
           const auto better = (Least ? v < old : v > old) | ((v != v) & (old == old));
           best.v[k] = better ? v : old;
@@ -74,7 +76,8 @@ struct SpreadRows {
       share.load(grad + i * channels + c);
       if (mean) {
         const auto count = static_cast<Carried>(rowptr[i + 1] - rowptr[i]);
-        MESHOP_UNROLL for (int k = 0; k < K; ++k) share.v[k] /= count;
+        MESHOP_UNROLL
+        for (int k = 0; k < K; ++k) share.v[k] /= count;
       }
       for (; e < stop; ++e) share.store(out + e * channels + c);
     }
@@ -115,8 +118,8 @@ struct WinnerRows {
       g.load(grad + i * channels + c);
       for (; e < stop; ++e) {
         const auto step = static_cast<Int<Carried>>(e - start);
-        MESHOP_UNROLL for (int k = 0; k < K; ++k)
-          share.v[k] = at[k] == step ? g.v[k] : Lanes<Carried, N>{};
+        MESHOP_UNROLL
+        for (int k = 0; k < K; ++k) share.v[k] = at[k] == step ? g.v[k] : Lanes<Carried, N>{};
         share.store(out + e * channels + c);
       }
     }

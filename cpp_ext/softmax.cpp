@@ -13,8 +13,8 @@ namespace {
 Tensor scaled_softmax(const SoftmaxInput& in, const Tensor* scale) {
   const int64_t* at = indices(in.rowptr);
   check_rowptr(at, in.rows, in.values.size(0), "rowptr");
-  Tensor out = large_empty(in.values, shape_with(in.values, in.values.size(0)),
-                           in.values.scalar_type());
+  Tensor out =
+      large_empty(in.values, shape_with(in.values, in.values.size(0)), in.values.scalar_type());
   with_floating(out.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     MESHOP_PICK(softmax_rows<T>)(data<T>(in.values), at, in.rows, in.channels,

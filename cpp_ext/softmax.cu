@@ -31,8 +31,7 @@ __global__ void exponents_kernel(const T* x, Pieces pieces, int64_t channels, Wi
     int64_t begin, end;
     pieces.bounds(p, pieces.row(p), begin, end);
     W top = static_cast<W>(-kInfinity), sum = 0;
-    for (int64_t e = begin; e < end; ++e)
-      top = raised(top, static_cast<W>(x[e * channels + c]));
+    for (int64_t e = begin; e < end; ++e) top = raised(top, static_cast<W>(x[e * channels + c]));
     for (int64_t e = begin; e < end; ++e)
       sum += exp(static_cast<W>(x[e * channels + c]) - shift_of(top));
     tops[i] = top;
@@ -132,10 +131,9 @@ struct Exponents {
     if (!rows.cut()) return;
     Tensor row_tops = wide_empty(x, rows.pieces.rows, channels);
     Tensor row_sums = wide_empty(x, rows.pieces.rows, channels);
-    join_exponents_kernel<W>
-        <<<blocks_for(rows.pieces.rows * channels), kThreads, 0, stream>>>(
-            data<W>(tops), data<W>(sums), rows.of_pieces(), channels, mutable_data<W>(row_tops),
-            mutable_data<W>(row_sums));
+    join_exponents_kernel<W><<<blocks_for(rows.pieces.rows * channels), kThreads, 0, stream>>>(
+        data<W>(tops), data<W>(sums), rows.of_pieces(), channels, mutable_data<W>(row_tops),
+        mutable_data<W>(row_sums));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
     tops = row_tops;
     sums = row_sums;
@@ -145,8 +143,8 @@ struct Exponents {
 Tensor scaled_softmax(const SoftmaxInput& in, const Tensor* scale) {
   const torch::stable::accelerator::DeviceGuard guard(in.values.get_device_index());
   const RowPieces rows(in.rowptr, in.rows, in.values.size(0));
-  Tensor out = empty_of(in.values, shape_with(in.values, in.values.size(0)),
-                        in.values.scalar_type());
+  Tensor out =
+      empty_of(in.values, shape_with(in.values, in.values.size(0)), in.values.scalar_type());
   if (out.numel() == 0) return out;
   const cudaStream_t stream = current_stream(out);
   with_floating(out.scalar_type(), [&](auto zero) {

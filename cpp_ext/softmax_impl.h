@@ -20,7 +20,8 @@ struct Exponents {
   }
 
   MESHOP_INLINE void raise(const Block<W, N, K, M>& value) {
-    MESHOP_UNROLL for (int k = 0; k < K; ++k) {
+    MESHOP_UNROLL
+    for (int k = 0; k < K; ++k) {
       const auto v = value.v[k], old = top.v[k];
       top.v[k] = (v > old) | (v != v) ? v : old;
     }
@@ -37,8 +38,8 @@ struct Exponents {
     sum.fill(0);
     for (int64_t e = first; e < last; ++e) {
       value.load(x + e * channels);
-      MESHOP_UNROLL for (int k = 0; k < K; ++k)
-        sum.v[k] += exp_lanes<W, N>(value.v[k] - shift_of(top.v[k]));
+      MESHOP_UNROLL
+      for (int k = 0; k < K; ++k) sum.v[k] += exp_lanes<W, N>(value.v[k] - shift_of(top.v[k]));
     }
   }
 
@@ -54,7 +55,8 @@ struct Exponents {
     for (int64_t p = first; p < last; ++p) {
       value.load(tops + p * channels);
       part.load(sums + p * channels);
-      MESHOP_UNROLL for (int k = 0; k < K; ++k)
+      MESHOP_UNROLL
+      for (int k = 0; k < K; ++k)
         sum.v[k] += part.v[k] * exp_lanes<W, N>(value.v[k] - shift_of(top.v[k]));
     }
   }
@@ -64,7 +66,8 @@ struct Exponents {
     using V = Lanes<W, N>;
     const V infinity = V{} + static_cast<W>(__builtin_inf());
     Block<W, N, K, M> value;
-    MESHOP_UNROLL for (int k = 0; k < K; ++k) {
+    MESHOP_UNROLL
+    for (int k = 0; k < K; ++k) {
       const V total = shift_of(top.v[k]) + log_lanes<W, N>(sum.v[k]);
       value.v[k] = top.v[k] == infinity ? infinity : total;
     }
@@ -81,7 +84,8 @@ struct Exponents {
     if (scale) factor.load(scale);
     for (int64_t e = first; e < last; ++e) {
       value.load(x + e * channels);
-      MESHOP_UNROLL for (int k = 0; k < K; ++k) {
+      MESHOP_UNROLL
+      for (int k = 0; k < K; ++k) {
         const V whole = sum.v[k] == V{} ? V{} + W(1) : sum.v[k];
         value.v[k] = exp_lanes<W, N>(value.v[k] - shift_of(top.v[k])) / whole;
         if (scale) value.v[k] *= factor.v[k];
@@ -211,9 +215,9 @@ struct LongExponents {
   LongExponents(const T* x, const LongRows& tall, int64_t channels)
       : tops(tall.count() * channels), sums(tops.size()), logs(tops.size()) {
     std::vector<Wide<T>> piece_tops(tall.pieces() * channels), piece_sums(piece_tops.size());
-    for_pieces(ExponentsOfPieces<T>{x, tall.of_entries(), channels, piece_tops.data(),
-                                    piece_sums.data()},
-               tall.pieces(), channels);
+    for_pieces(
+        ExponentsOfPieces<T>{x, tall.of_entries(), channels, piece_tops.data(), piece_sums.data()},
+        tall.pieces(), channels);
     for_pieces(ExponentsOfRows<Wide<T>>{piece_tops.data(), piece_sums.data(), tall.of_pieces(),
                                         channels, tops.data(), sums.data(), logs.data()},
                tall.count(), channels);
@@ -231,7 +235,6 @@ void logsumexp_rows(const T* x, const int64_t* rowptr, int64_t rows, int64_t cha
       out[tall.row[k] * channels + c] = static_cast<T>(parts.logs[k * channels + c]);
 }
 
-
 // Shares of the whole rows; `scale` as above.
 template <typename T>
 void softmax_rows(const T* x, const int64_t* rowptr, int64_t rows, int64_t channels, const T* scale,
@@ -240,9 +243,9 @@ void softmax_rows(const T* x, const int64_t* rowptr, int64_t rows, int64_t chann
   const LongRows tall(rowptr, rows);
   if (tall.count() == 0) return;
   const LongExponents<T> parts(x, tall, channels);
-  for_pieces(SoftmaxOfPieces<T>{x, &tall, channels, parts.tops.data(), parts.sums.data(), scale,
-                                out},
-             tall.pieces(), channels);
+  for_pieces(
+      SoftmaxOfPieces<T>{x, &tall, channels, parts.tops.data(), parts.sums.data(), scale, out},
+      tall.pieces(), channels);
 }
 
 // share * (grad - sum over the row of share * grad)
@@ -274,7 +277,8 @@ struct SoftmaxGradRows {
     for (int64_t e = first; e < last; ++e) {
       g.load(grad + e * channels + c);
       p.load(share + e * channels + c);
-      MESHOP_UNROLL for (int k = 0; k < K; ++k) dot.v[k] += g.v[k] * p.v[k];
+      MESHOP_UNROLL
+      for (int k = 0; k < K; ++k) dot.v[k] += g.v[k] * p.v[k];
     }
   }
 
@@ -285,7 +289,8 @@ struct SoftmaxGradRows {
     for (int64_t e = first; e < last; ++e) {
       g.load(grad + e * channels + c);
       p.load(share + e * channels + c);
-      MESHOP_UNROLL for (int k = 0; k < K; ++k) p.v[k] *= g.v[k] - dot.v[k];
+      MESHOP_UNROLL
+      for (int k = 0; k < K; ++k) p.v[k] *= g.v[k] - dot.v[k];
       p.store(out + e * channels + c);
     }
   }
@@ -314,7 +319,6 @@ struct SoftmaxGradPieces {
     }
   }
 };
-
 
 template <typename T>
 void softmax_grad_rows(const T* grad, const T* share, const int64_t* rowptr, int64_t rows,

@@ -23,11 +23,13 @@ struct SumRows {
       sum.fill(0);
       for (int64_t e = first; e < last; ++e) {
         value.load(x + e * channels + c);
-        MESHOP_UNROLL for (int k = 0; k < K; ++k) sum.v[k] += value.v[k];
+        MESHOP_UNROLL
+        for (int k = 0; k < K; ++k) sum.v[k] += value.v[k];
       }
       if (mean) {
         const auto count = static_cast<Carried>(std::max<int64_t>(1, last - first));
-        MESHOP_UNROLL for (int k = 0; k < K; ++k) sum.v[k] /= count;
+        MESHOP_UNROLL
+        for (int k = 0; k < K; ++k) sum.v[k] /= count;
       }
       sum.store(out + i * channels + c);
     }

@@ -83,8 +83,7 @@ class Grouping {
     const int64_t words = static_cast<int64_t>(words_.size());
     const Buffer<uint64_t> keys(n_ * words);
     each_point([&](int64_t i, int64_t cloud, const double* voxel) {
-      for (int64_t w = 0; w < words; ++w)
-        keys[i * words + w] = key_of(words_[w], voxel, cloud);
+      for (int64_t w = 0; w < words; ++w) keys[i * words + w] = key_of(words_[w], voxel, cloud);
     });
     const Buffer<Keyed> items(n_), spare(n_);
     for (int64_t i = 0; i < n_; ++i) items[i].point = i;
@@ -134,9 +133,9 @@ class Grouping {
         std::fill(wild.begin(), wild.end(), 0.0);
         const int64_t last = std::min(n_, (c + 1) * kGrain);
         for (int64_t first = c * kGrain; first < last; first += kBlock)
-          MESHOP_PICK(widen_extent<T>)(points_ + first * dim_, std::min(kBlock, last - first) * dim_,
-                                       grid_.origin.data(), grid_.size.data(), lo.data(),
-                                       hi.data(), wild.data());
+          MESHOP_PICK(widen_extent<T>)(points_ + first * dim_,
+                                       std::min(kBlock, last - first) * dim_, grid_.origin.data(),
+                                       grid_.size.data(), lo.data(), hi.data(), wild.data());
         sound[c] = std::count(wild.begin(), wild.end(), 0.0) == width;
         for (int64_t d = 0; d < dim_; ++d) {
           for (int64_t i = d; i < width; i += dim_) {
@@ -297,8 +296,8 @@ std::tuple<Tensor, Tensor> voxel_mean(Tensor points, Tensor group, Tensor order,
   auto run = [&](auto zero) {
     using T = decltype(zero);
     const auto run_in = dim == 2 ? centroids<T, 2> : dim == 3 ? centroids<T, 3> : centroids<T, 0>;
-    run_in(data<T>(p), n, dim, indices(o), indices(r), groups,
-           mutable_data<T>(mean), mutable_indices(nearest));
+    run_in(data<T>(p), n, dim, indices(o), indices(r), groups, mutable_data<T>(mean),
+           mutable_indices(nearest));
   };
   if (p.scalar_type() == ScalarType::Float) {
     run(float{});

@@ -24,7 +24,10 @@ struct Cloud {
     int64_t low = 0, high = clouds;  // the last b with ptr[b] <= i
     while (high - low > 1) {
       const int64_t mid = (low + high) / 2;
-      if (ptr[mid] <= i) low = mid; else high = mid;
+      if (ptr[mid] <= i)
+        low = mid;
+      else
+        high = mid;
     }
     return low;
   }
@@ -43,8 +46,7 @@ __global__ void extent_kernel(Cloud<T> cloud, long long* low, long long* high, i
   for (int64_t d = 0; d < cloud.dim; ++d) {
     double lo = kFarthestVoxel, hi = -kFarthestVoxel;
     for (int64_t i = first_item(); i < cloud.n; i += item_stride()) {
-      const double v =
-          voxel_of(cloud.points[i * cloud.dim + d], cloud.origin[d], cloud.size[d]);
+      const double v = voxel_of(cloud.points[i * cloud.dim + d], cloud.origin[d], cloud.size[d]);
       if (!(fabs(v) < kFarthestVoxel)) {  // NaN too
         *bad = 1;
         continue;
@@ -178,7 +180,8 @@ void group_points(const Cloud<T>& cloud, const Tensor& like, cudaStream_t stream
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   }
   if (from != mutable_indices(order))
-    STD_CUDA_CHECK(cudaMemcpyAsync(to, from, n * sizeof(int64_t), cudaMemcpyDeviceToDevice, stream));
+    STD_CUDA_CHECK(
+        cudaMemcpyAsync(to, from, n * sizeof(int64_t), cudaMemcpyDeviceToDevice, stream));
   size_t room = 0;
   STD_CUDA_CHECK(cub::DeviceScan::InclusiveSum(nullptr, room, indices(begins),
                                                mutable_indices(number), n, stream));
@@ -202,10 +205,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> voxel_groups(Tensor points, std::opti
   Tensor number = empty_of(p, {n}, ScalarType::Long);
   auto run = [&](auto zero) {
     using T = decltype(zero);
-    group_points(Cloud<T>{data<T>(p), n, p.size(1), indices(ptr),
-                          clouds, data<double>(s),
-                          data<double>(o)},
-                 p, stream, order, number);
+    group_points(
+        Cloud<T>{data<T>(p), n, p.size(1), indices(ptr), clouds, data<double>(s), data<double>(o)},
+        p, stream, order, number);
   };
   if (p.scalar_type() == ScalarType::Float) {
     run(float{});
@@ -340,8 +342,7 @@ Tensor voxel_mean_backward(Tensor grad, Tensor group, Tensor rowptr) {
   auto run = [&](auto zero) {
     using T = decltype(zero);
     spread_kernel<<<blocks_for(n * dim), kThreads, 0, stream>>>(
-        data<T>(g), dim, indices(k), indices(r), n,
-        mutable_data<T>(out));
+        data<T>(g), dim, indices(k), indices(r), n, mutable_data<T>(out));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   };
   if (g.scalar_type() == ScalarType::Float) {

@@ -24,7 +24,8 @@ MESHOP_HD inline double voxel_of(T x, double origin, double size) {
   return floor((static_cast<double>(x) - origin) / size);
 }
 
-// Where an axis stands in the key: counted from its lowest voxel, in as few bits as its extent needs.
+// Where an axis stands in the key: counted from its lowest voxel, in as few bits as its extent
+// needs.
 struct KeyField {
   int64_t axis;  // of points; -1 for the cloud
   int64_t low;
@@ -63,11 +64,12 @@ MESHOP_HD inline uint64_t in_key(const KeyField& field, int64_t voxel) {
 }
 
 inline void check_voxel_arguments(const Tensor& points, const Tensor& size, const Tensor& origin) {
-  STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1, "points must have shape (N, D), D >= 1");
+  STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1,
+                  "points must have shape (N, D), D >= 1");
   for (const Tensor* t : {&size, &origin})
-    STD_TORCH_CHECK(t->scalar_type() == ScalarType::Double && t->dim() == 1 &&
-                        t->numel() == points.size(1),
-                    "size and origin must be float64 of shape (", points.size(1), ",)");
+    STD_TORCH_CHECK(
+        t->scalar_type() == ScalarType::Double && t->dim() == 1 && t->numel() == points.size(1),
+        "size and origin must be float64 of shape (", points.size(1), ",)");
 }
 
 }  // namespace meshop

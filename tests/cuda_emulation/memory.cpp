@@ -62,7 +62,8 @@ const Region* region_of(const void* data, const char** begin) {
   return data <= after->first + after->second.bytes ? &after->second : nullptr;
 }
 
-// --- stray accesses -------------------------------------------------------------------------------
+// --- stray accesses
+// -------------------------------------------------------------------------------
 
 sigjmp_buf escape;
 volatile sig_atomic_t guarded = 0;
@@ -89,13 +90,16 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   if (nearest && !where && at < nearest + after->second.bytes)
     snprintf(stray, sizeof(stray), "host code %s device memory", kind);
   else if (nearest && at < after->second.pages + after->second.mapped)
-    snprintf(stray, sizeof(stray), "%s %s byte %lld of an allocation of %zu (thread %u %u %u, block %u %u %u)",
-             where ? where : "host code", kind, static_cast<long long>(at - nearest), after->second.bytes,
-             thread_index.x, thread_index.y, thread_index.z, block_index.x, block_index.y, block_index.z);
+    snprintf(stray, sizeof(stray),
+             "%s %s byte %lld of an allocation of %zu (thread %u %u %u, block %u %u %u)",
+             where ? where : "host code", kind, static_cast<long long>(at - nearest),
+             after->second.bytes, thread_index.x, thread_index.y, thread_index.z, block_index.x,
+             block_index.y, block_index.z);
   else
-    snprintf(stray, sizeof(stray), "%s %s address %p, outside of all allocations (thread %u %u %u, block %u %u %u)",
-             where ? where : "host code", kind, static_cast<const void*>(at),
-             thread_index.x, thread_index.y, thread_index.z, block_index.x, block_index.y, block_index.z);
+    snprintf(stray, sizeof(stray),
+             "%s %s address %p, outside of all allocations (thread %u %u %u, block %u %u %u)",
+             where ? where : "host code", kind, static_cast<const void*>(at), thread_index.x,
+             thread_index.y, thread_index.z, block_index.x, block_index.y, block_index.z);
   siglongjmp(escape, 1);
 }
 
@@ -157,7 +161,7 @@ void run_op(const std::function<void()>& op) {
   static std::recursive_mutex one_at_a_time;
   const std::lock_guard<std::recursive_mutex> lock(one_at_a_time);
   c10::Allocator* previous = c10::GetCPUAllocator();
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
   sigemptyset(&action.sa_mask);
@@ -225,7 +229,8 @@ int32_t emulation_delete_device_guard(void* guard) {
   std::free(guard);
   return 0;
 }
-int32_t emulation_check_message(int32_t error, const char*, const char* function, uint32_t, bool, char** message) {
+int32_t emulation_check_message(int32_t error, const char*, const char* function, uint32_t, bool,
+                                char** message) {
   *message = nullptr;
   if (error) {
     const std::string text = std::string("CUDA error ") + std::to_string(error) + " in " + function;

@@ -214,8 +214,8 @@ std::string stuck() {
   for (size_t t = 0; t < block.threads.size(); ++t) {
     const Thread& thread = block.threads[t];
     if (thread.state == State::AtWarp)
-      return std::string(kernel_name) + ": deadlock, " + place(static_cast<int>(t)) +
-             " waits in " + thread.meeting->operation + " for lanes of its mask";
+      return std::string(kernel_name) + ": deadlock, " + place(static_cast<int>(t)) + " waits in " +
+             thread.meeting->operation + " for lanes of its mask";
   }
   return std::string(kernel_name) + ": deadlock at " + (block.file ? block.file : "a barrier") +
          ":" + std::to_string(block.line);
@@ -288,7 +288,8 @@ const Lanes& warp_barrier(unsigned mask, const char* operation, const void* valu
   auto& meetings = block.warps[static_cast<size_t>(warp)];
   std::shared_ptr<Meeting> mine;
   for (const auto& meeting : meetings) {
-    if (meeting->mask == mask && std::strcmp(meeting->operation, operation) == 0) mine = meeting;
+    if (meeting->mask == mask && std::strcmp(meeting->operation, operation) == 0)
+      mine = meeting;
     else if (meeting->mask & mask & meeting->lanes.arrived)
       fail(std::string("lanes of one mask call different operations, ") + operation + " and " +
            meeting->operation);

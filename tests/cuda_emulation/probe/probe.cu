@@ -1,15 +1,15 @@
 // What the emulated GPU must do, and what it must refuse. Compiled as kernels are.
-#include <cub/device/device_radix_sort.cuh>
-#include <cub/device/device_reduce.cuh>
-#include <cub/device/device_run_length_encode.cuh>
-#include <cub/device/device_scan.cuh>
-#include <cub/device/device_select.cuh>
 #include <cuda_runtime.h>
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/macros.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
+#include <cub/device/device_radix_sort.cuh>
+#include <cub/device/device_reduce.cuh>
+#include <cub/device/device_run_length_encode.cuh>
+#include <cub/device/device_scan.cuh>
+#include <cub/device/device_select.cuh>
 
 #include <string>
 #include <vector>
@@ -20,7 +20,8 @@ namespace {
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
-// --- what must work -------------------------------------------------------------------------------
+// --- what must work
+// -------------------------------------------------------------------------------
 
 template <int kThreads>
 __global__ void block_sums(const int64_t* x, int64_t n, int64_t* out) {
@@ -67,7 +68,8 @@ __global__ void arrivals(unsigned long long* next, int64_t* out) {
   out[blockIdx.x * blockDim.x + threadIdx.x] = static_cast<int64_t>(atomicAdd(next, 1ull));
 }
 
-// --- what must be refused -------------------------------------------------------------------------
+// --- what must be refused
+// -------------------------------------------------------------------------
 
 __global__ void reads_beyond(const int64_t* x, int64_t n, int64_t* out) { out[threadIdx.x] = x[n]; }
 __global__ void writes_beyond(int64_t n, int64_t* out) { out[n] = 1; }
@@ -90,8 +92,10 @@ __global__ void absent_lane(int64_t* out) {
   if (threadIdx.x < 16) out[threadIdx.x] = __shfl_sync(0x0000ffffu, 1, 20);
 }
 __global__ void missing_lane(int64_t* out) {
-  if (threadIdx.x != 3) out[threadIdx.x] = __all_sync(0xffffffffu, 1);
-  else __syncthreads();
+  if (threadIdx.x != 3)
+    out[threadIdx.x] = __all_sync(0xffffffffu, 1);
+  else
+    __syncthreads();
 }
 __global__ void copy(const int64_t* x, int64_t* out) { out[threadIdx.x] = x[threadIdx.x]; }
 
@@ -104,7 +108,8 @@ template <typename F>
 void twice(const Tensor& x, F&& algorithm) {
   size_t bytes = 0;
   STD_CUDA_CHECK(algorithm(nullptr, bytes));
-  const Tensor scratch = torch::stable::new_empty(x, {static_cast<int64_t>(bytes)}, ScalarType::Byte);
+  const Tensor scratch =
+      torch::stable::new_empty(x, {static_cast<int64_t>(bytes)}, ScalarType::Byte);
   STD_CUDA_CHECK(algorithm(scratch.mutable_data_ptr(), bytes));
 }
 
@@ -125,8 +130,7 @@ Tensor probe(std::string what, Tensor x) {
     constexpr int kThreads = 64;
     const unsigned blocks = static_cast<unsigned>((n + kThreads - 1) / kThreads);
     out = fresh(x, blocks);
-    block_sums<kThreads><<<dim3(blocks), kThreads, 0, stream>>>(in, n,
-                                                                data(out));
+    block_sums<kThreads><<<dim3(blocks), kThreads, 0, stream>>>(in, n, data(out));
   } else if (what == "warp_sums") {
     out = fresh(x, n / 32 * 3);
     warp_sums<<<1, threads, 0, stream>>>(in, data(out));
@@ -138,7 +142,9 @@ Tensor probe(std::string what, Tensor x) {
     const Tensor next = torch::stable::new_zeros(x, {1}, ScalarType::Long);
     arrivals<<<2, threads / 2, 0, stream>>>(reinterpret_cast<unsigned long long*>(data(next)), to);
   } else if (what == "scan") {
-    twice(x, [&](void* s, size_t& b) { return cub::DeviceScan::ExclusiveSum(s, b, in, to, n, stream); });
+    twice(x, [&](void* s, size_t& b) {
+      return cub::DeviceScan::ExclusiveSum(s, b, in, to, n, stream);
+    });
   } else if (what == "sort") {
     const Tensor spare = fresh(x, n), ids = fresh(x, n), other = fresh(x, n);
     copy<<<1, threads, 0, stream>>>(in, to);
@@ -154,7 +160,8 @@ Tensor probe(std::string what, Tensor x) {
     twice(x, [&](void* s, size_t& b) {
       if (what == "max") return cub::DeviceReduce::Max(s, b, in, data(count), n, stream);
       if (what == "runs")
-        return cub::DeviceRunLengthEncode::Encode(s, b, in, to, data(lengths), data(count), n, stream);
+        return cub::DeviceRunLengthEncode::Encode(s, b, in, to, data(lengths), data(count), n,
+                                                  stream);
       return cub::DeviceSelect::If(s, b, in, to, data(count), n, Even(), stream);
     });
     int64_t kept = -1;
@@ -189,7 +196,9 @@ Tensor probe(std::string what, Tensor x) {
   } else if (what == "no_block") {
     copy<<<0, threads, 0, stream>>>(in, to);
   } else if (what == "in_place") {
-    twice(x, [&](void* s, size_t& b) { return cub::DeviceRadixSort::SortKeys(s, b, to, to, n, 0, 64, stream); });
+    twice(x, [&](void* s, size_t& b) {
+      return cub::DeviceRadixSort::SortKeys(s, b, to, to, n, 0, 64, stream);
+    });
   } else if (what == "uninitialised") {
     return out;
   }

@@ -12,14 +12,16 @@ namespace cub {
 namespace emulated {
 
 // True in the second phase. The storage that the caller brings is filled with garbage, as CUB does.
-inline bool ready(void* storage, size_t& bytes, size_t wanted, cudaStream_t stream, const char* what) {
+inline bool ready(void* storage, size_t& bytes, size_t wanted, cudaStream_t stream,
+                  const char* what) {
   wanted = wanted + 1;  // never nothing: an empty tensor has no address
   if (!storage) {
     bytes = wanted;
     return false;
   }
   ::emulation::require_stream(stream, what);
-  if (bytes < wanted) ::emulation::fail(std::string(what) + ": less temporary storage than asked for");
+  if (bytes < wanted)
+    ::emulation::fail(std::string(what) + ": less temporary storage than asked for");
   ::emulation::require_device(storage, what);
   ::emulation::require_device(static_cast<char*>(storage) + (wanted - 1), what);
   const ::emulation::Open open;
@@ -53,19 +55,27 @@ constexpr void ordered_sum() {
 
 struct Plus {
   template <typename A, typename B>
-  auto operator()(const A& a, const B& b) const { return a + b; }
+  auto operator()(const A& a, const B& b) const {
+    return a + b;
+  }
 };
 struct Least {
   template <typename T>
-  T operator()(const T& a, const T& b) const { return b < a ? b : a; }
+  T operator()(const T& a, const T& b) const {
+    return b < a ? b : a;
+  }
 };
 struct Greatest {
   template <typename T>
-  T operator()(const T& a, const T& b) const { return a < b ? b : a; }
+  T operator()(const T& a, const T& b) const {
+    return a < b ? b : a;
+  }
 };
 struct Same {
   template <typename A, typename B>
-  bool operator()(const A& a, const B& b) const { return a == b; }
+  bool operator()(const A& a, const B& b) const {
+    return a == b;
+  }
 };
 
 }  // namespace emulated
@@ -75,20 +85,20 @@ using Min = emulated::Least;
 using Max = emulated::Greatest;
 using Equality = emulated::Same;
 
-#define CUB_EMULATION_BEGIN(name, items, wanted, ...)                                              \
-  if (!emulated::ready(storage, bytes, static_cast<size_t>(wanted), stream, "cub::" name))         \
-    return cudaSuccess;                                                                            \
-  const ::emulation::Open open;                                                                    \
-  const int64_t emulated_items = static_cast<int64_t>(items);                                      \
-  const auto emulated_check = [&](const auto&... it) {                                             \
-    (emulated::on_device(it, emulated_items, "cub::" name), ...);                                  \
-  };                                                                                               \
+#define CUB_EMULATION_BEGIN(name, items, wanted, ...)                                      \
+  if (!emulated::ready(storage, bytes, static_cast<size_t>(wanted), stream, "cub::" name)) \
+    return cudaSuccess;                                                                    \
+  const ::emulation::Open open;                                                            \
+  const int64_t emulated_items = static_cast<int64_t>(items);                              \
+  const auto emulated_check = [&](const auto&... it) {                                     \
+    (emulated::on_device(it, emulated_items, "cub::" name), ...);                          \
+  };                                                                                       \
   emulated_check(__VA_ARGS__);
 
 struct DeviceScan {
   template <typename In, typename Out, typename Op, typename T, typename N>
-  static cudaError_t ExclusiveScan(void* storage, size_t& bytes, In in, Out out, Op op, T initial, N items,
-                                   cudaStream_t stream = nullptr) {
+  static cudaError_t ExclusiveScan(void* storage, size_t& bytes, In in, Out out, Op op, T initial,
+                                   N items, cudaStream_t stream = nullptr) {
     emulated::ordered_sum<T>();
     CUB_EMULATION_BEGIN("DeviceScan", items, items / 2 + 300, in, out)
     T total = initial;
@@ -126,11 +136,13 @@ struct DeviceScan {
   }
   // In place.
   template <typename It, typename N, typename = std::enable_if_t<std::is_integral_v<N>>>
-  static cudaError_t ExclusiveSum(void* storage, size_t& bytes, It data, N items, cudaStream_t stream = nullptr) {
+  static cudaError_t ExclusiveSum(void* storage, size_t& bytes, It data, N items,
+                                  cudaStream_t stream = nullptr) {
     return ExclusiveSum(storage, bytes, data, data, items, stream);
   }
   template <typename It, typename N, typename = std::enable_if_t<std::is_integral_v<N>>>
-  static cudaError_t InclusiveSum(void* storage, size_t& bytes, It data, N items, cudaStream_t stream = nullptr) {
+  static cudaError_t InclusiveSum(void* storage, size_t& bytes, It data, N items,
+                                  cudaStream_t stream = nullptr) {
     return InclusiveSum(storage, bytes, data, data, items, stream);
   }
 };
@@ -146,7 +158,8 @@ struct DeviceReduce {
     std::vector<T> partial;
     for (N lane = 0; lane < kLanes && lane < items; ++lane) {
       T sum = static_cast<T>(in[lane]);
-      for (N i = lane + kLanes; i < items; i += kLanes) sum = static_cast<T>(op(sum, static_cast<T>(in[i])));
+      for (N i = lane + kLanes; i < items; i += kLanes)
+        sum = static_cast<T>(op(sum, static_cast<T>(in[i])));
       partial.push_back(sum);
     }
     T total = initial;
@@ -155,22 +168,30 @@ struct DeviceReduce {
     return cudaSuccess;
   }
   template <typename In, typename Out, typename N>
-  static cudaError_t Sum(void* storage, size_t& bytes, In in, Out out, N items, cudaStream_t stream = nullptr) {
-    return Reduce(storage, bytes, in, out, items, emulated::Plus(), emulated::ValueOf<Out>(0), stream);
+  static cudaError_t Sum(void* storage, size_t& bytes, In in, Out out, N items,
+                         cudaStream_t stream = nullptr) {
+    return Reduce(storage, bytes, in, out, items, emulated::Plus(), emulated::ValueOf<Out>(0),
+                  stream);
   }
   template <typename In, typename Out, typename N>
-  static cudaError_t Min(void* storage, size_t& bytes, In in, Out out, N items, cudaStream_t stream = nullptr) {
+  static cudaError_t Min(void* storage, size_t& bytes, In in, Out out, N items,
+                         cudaStream_t stream = nullptr) {
     using T = emulated::ValueOf<In>;
-    return Reduce(storage, bytes, in, out, items, emulated::Least(), std::numeric_limits<T>::max(), stream);
+    return Reduce(storage, bytes, in, out, items, emulated::Least(), std::numeric_limits<T>::max(),
+                  stream);
   }
   template <typename In, typename Out, typename N>
-  static cudaError_t Max(void* storage, size_t& bytes, In in, Out out, N items, cudaStream_t stream = nullptr) {
+  static cudaError_t Max(void* storage, size_t& bytes, In in, Out out, N items,
+                         cudaStream_t stream = nullptr) {
     using T = emulated::ValueOf<In>;
-    return Reduce(storage, bytes, in, out, items, emulated::Greatest(), std::numeric_limits<T>::lowest(), stream);
+    return Reduce(storage, bytes, in, out, items, emulated::Greatest(),
+                  std::numeric_limits<T>::lowest(), stream);
   }
-  template <typename Keys, typename UniqueOut, typename Values, typename Out, typename Runs, typename Op, typename N>
-  static cudaError_t ReduceByKey(void* storage, size_t& bytes, Keys keys, UniqueOut unique, Values values, Out out,
-                                 Runs runs, Op op, N items, cudaStream_t stream = nullptr) {
+  template <typename Keys, typename UniqueOut, typename Values, typename Out, typename Runs,
+            typename Op, typename N>
+  static cudaError_t ReduceByKey(void* storage, size_t& bytes, Keys keys, UniqueOut unique,
+                                 Values values, Out out, Runs runs, Op op, N items,
+                                 cudaStream_t stream = nullptr) {
     using T = emulated::ValueOf<Values>;
     emulated::ordered_sum<T>();
     CUB_EMULATION_BEGIN("DeviceReduce", items, items / 4 + 300, keys, unique, values, out)
@@ -191,8 +212,8 @@ struct DeviceReduce {
 
 struct DeviceSelect {
   template <typename In, typename Flags, typename Out, typename Count, typename N>
-  static cudaError_t Flagged(void* storage, size_t& bytes, In in, Flags flags, Out out, Count selected, N items,
-                             cudaStream_t stream = nullptr) {
+  static cudaError_t Flagged(void* storage, size_t& bytes, In in, Flags flags, Out out,
+                             Count selected, N items, cudaStream_t stream = nullptr) {
     CUB_EMULATION_BEGIN("DeviceSelect", items, items / 4 + 300, in, flags, out)
     emulated::on_device(selected, 1, "cub::DeviceSelect");
     N count = 0;
@@ -202,8 +223,8 @@ struct DeviceSelect {
     return cudaSuccess;
   }
   template <typename In, typename Out, typename Count, typename N, typename Keep>
-  static cudaError_t If(void* storage, size_t& bytes, In in, Out out, Count selected, N items, Keep keep,
-                        cudaStream_t stream = nullptr) {
+  static cudaError_t If(void* storage, size_t& bytes, In in, Out out, Count selected, N items,
+                        Keep keep, cudaStream_t stream = nullptr) {
     CUB_EMULATION_BEGIN("DeviceSelect", items, items / 4 + 300, in, out)
     emulated::on_device(selected, 1, "cub::DeviceSelect");
     N count = 0;
@@ -225,9 +246,11 @@ struct DeviceSelect {
     *selected = count;
     return cudaSuccess;
   }
-  template <typename Keys, typename Values, typename KeysOut, typename ValuesOut, typename Count, typename N>
-  static cudaError_t UniqueByKey(void* storage, size_t& bytes, Keys keys, Values values, KeysOut keys_out,
-                                 ValuesOut values_out, Count selected, N items, cudaStream_t stream = nullptr) {
+  template <typename Keys, typename Values, typename KeysOut, typename ValuesOut, typename Count,
+            typename N>
+  static cudaError_t UniqueByKey(void* storage, size_t& bytes, Keys keys, Values values,
+                                 KeysOut keys_out, ValuesOut values_out, Count selected, N items,
+                                 cudaStream_t stream = nullptr) {
     CUB_EMULATION_BEGIN("DeviceSelect", items, items / 4 + 300, keys, values, keys_out, values_out)
     emulated::on_device(selected, 1, "cub::DeviceSelect");
     const auto all = emulated::read(keys, items);
@@ -244,8 +267,8 @@ struct DeviceSelect {
 
 struct DeviceRunLengthEncode {
   template <typename In, typename Unique, typename Lengths, typename Runs, typename N>
-  static cudaError_t Encode(void* storage, size_t& bytes, In in, Unique unique, Lengths lengths, Runs runs, N items,
-                            cudaStream_t stream = nullptr) {
+  static cudaError_t Encode(void* storage, size_t& bytes, In in, Unique unique, Lengths lengths,
+                            Runs runs, N items, cudaStream_t stream = nullptr) {
     CUB_EMULATION_BEGIN("DeviceRunLengthEncode", items, items / 4 + 300, in, unique, lengths)
     emulated::on_device(runs, 1, "cub::DeviceRunLengthEncode");
     const auto values = emulated::read(in, items);
@@ -261,8 +284,9 @@ struct DeviceRunLengthEncode {
     return cudaSuccess;
   }
   template <typename In, typename Offsets, typename Lengths, typename Runs, typename N>
-  static cudaError_t NonTrivialRuns(void* storage, size_t& bytes, In in, Offsets offsets, Lengths lengths, Runs runs,
-                                    N items, cudaStream_t stream = nullptr) {
+  static cudaError_t NonTrivialRuns(void* storage, size_t& bytes, In in, Offsets offsets,
+                                    Lengths lengths, Runs runs, N items,
+                                    cudaStream_t stream = nullptr) {
     CUB_EMULATION_BEGIN("DeviceRunLengthEncode", items, items / 4 + 300, in, offsets, lengths)
     emulated::on_device(runs, 1, "cub::DeviceRunLengthEncode");
     const auto values = emulated::read(in, items);

@@ -24,14 +24,14 @@ constexpr int warpSize = 32;
 
 // --- vector types -------------------------------------------------------------------------------
 
-#define EMULATION_VECTORS(T, name, at2, at4)                                                   \
-  struct name##1 { T x; };                                                                     \
-  struct __align__(at2) name##2 { T x, y; };                                                   \
-  struct name##3 { T x, y, z; };                                                               \
-  struct __align__(at4) name##4 { T x, y, z, w; };                                             \
-  inline name##1 make_##name##1(T x) { return {x}; }                                           \
-  inline name##2 make_##name##2(T x, T y) { return {x, y}; }                                   \
-  inline name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; }                           \
+#define EMULATION_VECTORS(T, name, at2, at4)                         \
+  struct name##1 { T x; };                                           \
+  struct __align__(at2) name##2 { T x, y; };                         \
+  struct name##3 { T x, y, z; };                                     \
+  struct __align__(at4) name##4 { T x, y, z, w; };                   \
+  inline name##1 make_##name##1(T x) { return {x}; }                 \
+  inline name##2 make_##name##2(T x, T y) { return {x, y}; }         \
+  inline name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; } \
   inline name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 EMULATION_VECTORS(signed char, char, 2, 4)
 EMULATION_VECTORS(unsigned char, uchar, 2, 4)
@@ -56,13 +56,15 @@ using std::isfinite;
 using std::isinf;
 using std::isnan;
 
-template <typename A, typename B, typename = std::enable_if_t<std::is_arithmetic_v<A> && std::is_arithmetic_v<B>>>
+template <typename A, typename B,
+          typename = std::enable_if_t<std::is_arithmetic_v<A> && std::is_arithmetic_v<B>>>
 constexpr std::common_type_t<A, B> min(A a, B b) {
   using T = std::common_type_t<A, B>;
   if constexpr (std::is_floating_point_v<T>) return std::fmin(static_cast<T>(a), static_cast<T>(b));
   return static_cast<T>(b) < static_cast<T>(a) ? static_cast<T>(b) : static_cast<T>(a);
 }
-template <typename A, typename B, typename = std::enable_if_t<std::is_arithmetic_v<A> && std::is_arithmetic_v<B>>>
+template <typename A, typename B,
+          typename = std::enable_if_t<std::is_arithmetic_v<A> && std::is_arithmetic_v<B>>>
 constexpr std::common_type_t<A, B> max(A a, B b) {
   using T = std::common_type_t<A, B>;
   if constexpr (std::is_floating_point_v<T>) return std::fmax(static_cast<T>(a), static_cast<T>(b));
@@ -104,7 +106,9 @@ inline double __longlong_as_double(long long x) { return emulation::bits<double>
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }
-inline int __clzll(long long x) { return x ? __builtin_clzll(static_cast<unsigned long long>(x)) : 64; }
+inline int __clzll(long long x) {
+  return x ? __builtin_clzll(static_cast<unsigned long long>(x)) : 64;
+}
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __ffsll(long long x) { return __builtin_ffsll(x); }
 inline unsigned __brev(unsigned x) {
@@ -121,34 +125,47 @@ inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
 }
 
 template <typename T>
-T __ldg(const T* at) { return *at; }
+T __ldg(const T* at) {
+  return *at;
+}
 template <typename T>
-T __ldcs(const T* at) { return *at; }
+T __ldcs(const T* at) {
+  return *at;
+}
 template <typename T>
-T __ldcg(const T* at) { return *at; }
+T __ldcg(const T* at) {
+  return *at;
+}
 template <typename T>
-void __stcs(T* at, T value) { *at = value; }
+void __stcs(T* at, T value) {
+  *at = value;
+}
 template <typename T>
-void __stcg(T* at, T value) { *at = value; }
+void __stcg(T* at, T value) {
+  *at = value;
+}
 
-// --- atomics: threads run one at a time, so plain code is atomic ----------------------------------
+// --- atomics: threads run one at a time, so plain code is atomic
+// ----------------------------------
 
-#define EMULATION_ATOMIC(name, expression)                                                \
-  template <typename T, typename = std::enable_if_t<std::is_integral_v<T>>>               \
-  T name(T* at, std::common_type_t<T> value) {                                            \
-    static_assert(sizeof(T) >= 4, "CUDA has no such atomic for small integers");           \
-    const T old = *at;                                                                    \
-    *at = static_cast<T>(expression);                                                     \
-    return old;                                                                           \
-  }                                                                                       \
-  /* Sums of rounded numbers depend on the order, and the order on the hardware. */       \
-  float name(float*, float) = delete;                                                     \
+#define EMULATION_ATOMIC(name, expression)                                          \
+  template <typename T, typename = std::enable_if_t<std::is_integral_v<T>>>         \
+  T name(T* at, std::common_type_t<T> value) {                                      \
+    static_assert(sizeof(T) >= 4, "CUDA has no such atomic for small integers");    \
+    const T old = *at;                                                              \
+    *at = static_cast<T>(expression);                                               \
+    return old;                                                                     \
+  }                                                                                 \
+  /* Sums of rounded numbers depend on the order, and the order on the hardware. */ \
+  float name(float*, float) = delete;                                               \
   double name(double*, double) = delete;
-EMULATION_ATOMIC(atomicAdd, static_cast<std::make_unsigned_t<T>>(old) + static_cast<std::make_unsigned_t<T>>(value))
-EMULATION_ATOMIC(atomicSub, static_cast<std::make_unsigned_t<T>>(old) - static_cast<std::make_unsigned_t<T>>(value))
+EMULATION_ATOMIC(atomicAdd, static_cast<std::make_unsigned_t<T>>(old) +
+                                static_cast<std::make_unsigned_t<T>>(value))
+EMULATION_ATOMIC(atomicSub, static_cast<std::make_unsigned_t<T>>(old) -
+                                static_cast<std::make_unsigned_t<T>>(value))
 EMULATION_ATOMIC(atomicMin, value < old ? value : old)
 EMULATION_ATOMIC(atomicMax, old < value ? value : old)
-EMULATION_ATOMIC(atomicAnd, old & value)
+EMULATION_ATOMIC(atomicAnd, old& value)
 EMULATION_ATOMIC(atomicOr, old | value)
 EMULATION_ATOMIC(atomicXor, old ^ value)
 EMULATION_ATOMIC(atomicExch, value)
@@ -185,7 +202,8 @@ const Lanes& exchange(unsigned mask, const char* operation, const T& value) {
 
 // `source` is relative to the subsection of `width` lanes; outside of it a lane keeps its own.
 template <typename T>
-T shuffle(unsigned mask, const char* operation, T value, int width, int (*source)(int, int, int), int by) {
+T shuffle(unsigned mask, const char* operation, T value, int width, int (*source)(int, int, int),
+          int by) {
   static_assert(std::is_arithmetic_v<T> && sizeof(T) >= 4, "CUDA shuffles 4 and 8 byte numbers");
   const Lanes& lanes = exchange(mask, operation, value);
   const int lane = lane_index(), first = lane & ~(width - 1);
@@ -210,19 +228,25 @@ T reduce(unsigned mask, const char* operation, T value, F&& f) {
 
 template <typename T>
 T __shfl_sync(unsigned mask, T value, int lane, int width = 32) {
-  return emulation::shuffle(mask, "__shfl_sync", value, width, [](int, int by, int w) { return by & (w - 1); }, lane);
+  return emulation::shuffle(
+      mask, "__shfl_sync", value, width, [](int, int by, int w) { return by & (w - 1); }, lane);
 }
 template <typename T>
 T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32) {
-  return emulation::shuffle(mask, "__shfl_up_sync", value, width, [](int at, int d, int) { return at - d; }, static_cast<int>(by));
+  return emulation::shuffle(
+      mask, "__shfl_up_sync", value, width, [](int at, int d, int) { return at - d; },
+      static_cast<int>(by));
 }
 template <typename T>
 T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
-  return emulation::shuffle(mask, "__shfl_down_sync", value, width, [](int at, int d, int) { return at + d; }, static_cast<int>(by));
+  return emulation::shuffle(
+      mask, "__shfl_down_sync", value, width, [](int at, int d, int) { return at + d; },
+      static_cast<int>(by));
 }
 template <typename T>
 T __shfl_xor_sync(unsigned mask, T value, int by, int width = 32) {
-  return emulation::shuffle(mask, "__shfl_xor_sync", value, width, [](int at, int x, int) { return at ^ x; }, by);
+  return emulation::shuffle(
+      mask, "__shfl_xor_sync", value, width, [](int at, int x, int) { return at ^ x; }, by);
 }
 inline unsigned __ballot_sync(unsigned mask, int vote) {
   const emulation::Lanes& lanes = emulation::exchange(mask, "__ballot_sync", vote);
@@ -232,10 +256,12 @@ inline unsigned __ballot_sync(unsigned mask, int vote) {
   return out;
 }
 inline int __any_sync(unsigned mask, int vote) {
-  return emulation::reduce(mask, "__any_sync", static_cast<int>(vote != 0), [](int a, int b) { return a | b; });
+  return emulation::reduce(mask, "__any_sync", static_cast<int>(vote != 0),
+                           [](int a, int b) { return a | b; });
 }
 inline int __all_sync(unsigned mask, int vote) {
-  return emulation::reduce(mask, "__all_sync", static_cast<int>(vote != 0), [](int a, int b) { return a & b; });
+  return emulation::reduce(mask, "__all_sync", static_cast<int>(vote != 0),
+                           [](int a, int b) { return a & b; });
 }
 template <typename T>
 unsigned __match_any_sync(unsigned mask, T value) {
@@ -245,17 +271,18 @@ unsigned __match_any_sync(unsigned mask, T value) {
     if (lanes.arrived >> i & 1) out |= static_cast<unsigned>(lanes.of<T>(i) == value) << i;
   return out;
 }
-#define EMULATION_REDUCE(name, expression)                                             \
-  inline unsigned name(unsigned mask, unsigned value) {                                \
-    return emulation::reduce(mask, #name, value, [](unsigned a, unsigned b) { return expression; }); \
-  }                                                                                    \
-  inline int name(unsigned mask, int value) {                                          \
+#define EMULATION_REDUCE(name, expression)                                                 \
+  inline unsigned name(unsigned mask, unsigned value) {                                    \
+    return emulation::reduce(mask, #name, value,                                           \
+                             [](unsigned a, unsigned b) { return expression; });           \
+  }                                                                                        \
+  inline int name(unsigned mask, int value) {                                              \
     return emulation::reduce(mask, #name, value, [](int a, int b) { return expression; }); \
   }
 EMULATION_REDUCE(__reduce_add_sync, a + b)
 EMULATION_REDUCE(__reduce_min_sync, a < b ? a : b)
 EMULATION_REDUCE(__reduce_max_sync, a < b ? b : a)
-EMULATION_REDUCE(__reduce_and_sync, a & b)
+EMULATION_REDUCE(__reduce_and_sync, a& b)
 EMULATION_REDUCE(__reduce_or_sync, a | b)
 EMULATION_REDUCE(__reduce_xor_sync, a ^ b)
 #undef EMULATION_REDUCE

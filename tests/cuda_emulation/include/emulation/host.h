@@ -37,7 +37,9 @@ using cudaStream_t = CUstream_st*;
 inline cudaError_t cudaGetLastError() { return emulation::take_last_error(); }
 inline cudaError_t cudaPeekAtLastError() { return emulation::peek_last_error(); }
 inline const char* cudaGetErrorString(cudaError_t e) {
-  return e == cudaSuccess ? "no error" : e == cudaErrorInvalidConfiguration ? "invalid configuration argument" : "invalid argument";
+  return e == cudaSuccess                     ? "no error"
+         : e == cudaErrorInvalidConfiguration ? "invalid configuration argument"
+                                              : "invalid argument";
 }
 inline cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
 inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
@@ -125,7 +127,8 @@ void check_argument(const T& value, const char* kernel) {
 template <typename F, typename... Args>
 void launch(const Config& config, const char* kernel, F&& call, Args... args) {
   (check_argument(args, kernel), ...);
-  static_assert((std::is_trivially_copyable_v<Args> && ...), "kernel arguments are copied as bytes");
+  static_assert((std::is_trivially_copyable_v<Args> && ...),
+                "kernel arguments are copied as bytes");
   run_grid(config.shape, kernel, [&] { call(args...); });
 }
 

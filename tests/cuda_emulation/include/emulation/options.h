@@ -5,7 +5,7 @@
 
 namespace emulation {
 struct Options {
-  uint64_t shuffle = 0;         // 0: threads and blocks in index order; else the seed of another
+  uint64_t shuffle = 0;          // 0: threads and blocks in index order; else the seed of another
   unsigned char garbage = 0xFB;  // what fresh memory holds
 };
 extern Options options;

@@ -15,11 +15,13 @@
 
 // torch's own ops run on the device.
 #define torch_call_dispatcher(...) (::emulation::Open(), ::torch_call_dispatcher(__VA_ARGS__))
-#define aoti_torch_aten_fill__Scalar(...) (::emulation::Open(), ::aoti_torch_aten_fill__Scalar(__VA_ARGS__))
+#define aoti_torch_aten_fill__Scalar(...) \
+  (::emulation::Open(), ::aoti_torch_aten_fill__Scalar(__VA_ARGS__))
 #define aoti_torch_aten_amax(...) (::emulation::Open(), ::aoti_torch_aten_amax(__VA_ARGS__))
 #define aoti_torch_aten_pad(...) (::emulation::Open(), ::aoti_torch_aten_pad(__VA_ARGS__))
 #define aoti_torch_aten_full(...) (::emulation::Open(), ::aoti_torch_aten_full(__VA_ARGS__))
-#define aoti_torch_aten_subtract_Tensor(...) (::emulation::Open(), ::aoti_torch_aten_subtract_Tensor(__VA_ARGS__))
+#define aoti_torch_aten_subtract_Tensor(...) \
+  (::emulation::Open(), ::aoti_torch_aten_subtract_Tensor(__VA_ARGS__))
 
 namespace emulation {
 template <void (*Boxed)(StableIValue*, uint64_t, uint64_t)>
@@ -29,6 +31,6 @@ void boxed_op(StableIValue* stack, uint64_t inputs, uint64_t outputs) {
 }  // namespace emulation
 
 #undef TORCH_BOX
-#define TORCH_BOX(function)                                                                   \
-  (::emulation::boxed_op<::torch::stable::detail::boxer<                                      \
+#define TORCH_BOX(function)                              \
+  (::emulation::boxed_op<::torch::stable::detail::boxer< \
        std::remove_pointer_t<std::remove_reference_t<decltype(function)>>, (function)>::boxed_fn>)
