@@ -58,6 +58,7 @@ def build(output: Path, objects: Path, jobs: int | None = None) -> Path:
     version = major(compiler)
     objects = objects / f"cuda{version}-torch{torch.__version__}"
     objects.mkdir(parents=True, exist_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
     includes = [f"-isystem={path}" for path in include_paths()]
     host = [f"-Xcompiler={','.join(HOST)}"]
     headers = max(

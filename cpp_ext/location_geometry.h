@@ -20,6 +20,13 @@ constexpr double kFlat = 1e-13;
 // A query within kOnFace of a simplex is within this share of its extent, on each axis.
 constexpr double kBoxPad = 4 * kOnFace;
 
+// A call of its own on the GPU: inlined at every kind of cell, it would take minutes to compile.
+#if defined(__CUDACC__)
+#define MESHOP_CALL __noinline__
+#else
+#define MESHOP_CALL
+#endif
+
 struct Vec {
   double x, y, z;
 };
@@ -61,7 +68,8 @@ struct Frame {
   int k;
   bool valid;
 
-  MESHOP_HD Frame(const Vec* v, int edges) : origin(v[0]), edge{}, dual{}, k(edges), valid(true) {
+  MESHOP_HD MESHOP_CALL Frame(const Vec* v, int edges)
+      : origin(v[0]), edge{}, dual{}, k(edges), valid(true) {
     if (k == 0) return;
     for (int i = 0; i < k; ++i) edge[i] = v[i + 1] - v[0];
     if (k == 1) {  // across the axis that the edge is least along
@@ -113,8 +121,8 @@ struct Frame {
 
 // Whether the simplex holds q: no coordinate below -kOnFace and, where it spans fewer dimensions
 // than the space has, its plane within `reach2` (a square) of q.
-MESHOP_HD inline bool holds(const Frame& f, int64_t dim, const Vec& q, double reach2, double* w,
-                            Vec* residual) {
+MESHOP_HD MESHOP_CALL inline bool holds(const Frame& f, int64_t dim, const Vec& q, double reach2,
+                                        double* w, Vec* residual) {
   if (!f.valid) return false;
   *residual = f.coordinates(q, w);
   bool in = true;
@@ -131,8 +139,8 @@ struct Closest {
   double weight[3] = {0, 0, 0};
 };
 
-MESHOP_HD inline void closest_on(const Vec* v, int count, int64_t dim, const Vec& q,
-                                 Closest* best) {
+MESHOP_HD MESHOP_CALL inline void closest_on(const Vec* v, int count, int64_t dim, const Vec& q,
+                                             Closest* best) {
   for (int i = 0; i < count; ++i) {
     const Vec r = q - v[i];
     const double dist2 = dot(r, r);
