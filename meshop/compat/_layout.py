@@ -96,7 +96,7 @@ class Scatter:
         if not values.is_floating_point():
             rows = reduce_integers(values, self.index, self.rows)
             if how == "mean":
-                count = per_row(self.groups.count, rows).to(rows.dtype)
+                count = per_row(self.groups.sizes, rows).to(rows.dtype)
                 rows = rows.div(count, rounding_mode="floor")
         else:
             rows = reduce_rows(values, self.groups, how)
@@ -113,7 +113,7 @@ class Scatter:
 
     def count(self) -> Tensor:
         """How many values each output has, at least 1, in a shape that goes with the output."""
-        rows = self.groups.count.to(self.src.dtype)
+        rows = self.groups.sizes.to(self.src.dtype)
         rows = rows.reshape(-1, *[1] * (self.values.dim() - 1))
         if self.lead is None:
             return rows.movedim(0, self.dim)

@@ -20,7 +20,7 @@ class Groups(NamedTuple):
     order: Tensor | None  # (R,), rising within an output; None: rows stand in order already
 
     @property
-    def count(self) -> Tensor:
+    def sizes(self) -> Tensor:
         """(outputs,) how many rows each has, at least 1."""
         return self.rowptr.diff().clamp(min=1)
 
@@ -70,7 +70,7 @@ class _Reduced(torch.autograd.Function):
     def backward(ctx, grad):
         groups = Groups(*ctx.saved_tensors)
         if ctx.how == "mean":
-            grad = grad / per_row(groups.count, grad).to(grad.dtype)
+            grad = grad / per_row(groups.sizes, grad).to(grad.dtype)
         return spread_rows(grad, groups), None, None, None, None
 
 

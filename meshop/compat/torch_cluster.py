@@ -299,7 +299,7 @@ def _pointers(
         size = max(size, last + 1)
     if size == 1:
         return None, None
-    found = []
+    found: list[Tensor | None] = []
     for name, batch, points in (("batch_x", batch_x, x), ("batch_y", batch_y, y)):
         if points is None:
             found.append(None)
