@@ -74,7 +74,10 @@ def extensions() -> dict[str, Any]:
     # to the last bit on squared distances).
     host = ["-O3", "-std=c++17", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-g0", TARGET]
     # py_limited_api leaves libtorch_python out of the link.
+    # Exported whatever -fvisibility says: a function's versions for several instruction sets.
+    exports = f"-Wl,--version-script={ROOT / 'cpp_ext' / 'exports.map'}"
     common = {
+        "extra_link_args": [exports] if sys.platform == "linux" else [],
         "include_dirs": [str(ROOT / "cpp_ext")],
         "depends": sources("*.h"),
         "py_limited_api": True,

@@ -43,7 +43,7 @@ void knn(const T* x, int64_t n, int64_t k, int threads, int64_t* index, T* dist2
 }
 
 template <typename T, int D>
-int64_t radius(const T* x, int64_t n, double r, int threads) {
+int64_t radius(const T* x, int64_t n, double r, const T* radii, int threads) {
   const Cloud<T, D> cloud{x, static_cast<size_t>(n)};
   Tree<T, D> tree(D, cloud, nanoflann::KDTreeSingleIndexAdaptorParams(10));
   tree.buildIndex();
@@ -51,8 +51,9 @@ int64_t radius(const T* x, int64_t n, double r, int threads) {
   std::vector<std::vector<std::pair<size_t, T>>> rows(n);
   in_threads(n, threads, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      found[i] = tree.radiusSearch(x + i * D, static_cast<T>(r * r), rows[i],
-                                   nanoflann::SearchParams());
+      found[i] = tree.radiusSearch(
+          x + i * D, radii ? radii[i] * radii[i] : static_cast<T>(r * r), rows[i],
+          nanoflann::SearchParams());
   });
   int64_t total = 0;
   for (int64_t f : found) total += f;
@@ -66,8 +67,9 @@ int64_t radius(const T* x, int64_t n, double r, int threads) {
                                 T* dist2) {                                                  \
     knn<T, D>(x, n, k, threads, index, dist2);                                               \
   }                                                                                          \
-  extern "C" int64_t radius_##name##D(const T* x, int64_t n, double r, int threads) {        \
-    return radius<T, D>(x, n, r, threads);                                                   \
+  extern "C" int64_t radius_##name##D(const T* x, int64_t n, double r, const T* radii,       \
+                                      int threads) {                                         \
+    return radius<T, D>(x, n, r, radii, threads);                                                   \
   }
 FACE(float, f, 2)
 FACE(float, f, 3)

@@ -82,7 +82,9 @@ class BoxTree {
     if (items.empty()) return;
     tops_.push_back({0, static_cast<int64_t>(items.size()), {}, -1, -1, -1});
     std::vector<int64_t> front;
-    if (tops_[0].end > std::max(kTask, leaf_)) front.push_back(0);
+    // Each round is a barrier for the threads: enough tasks to share out evenly, and no more.
+    const int64_t task = std::max({kTask, leaf_, tops_[0].end / 64});
+    if (tops_[0].end > task) front.push_back(0);
     for (int round = 0; round < kRounds && !front.empty(); ++round) {
       std::vector<int64_t> middle(front.size());
       share_out(front.size(), [&](int64_t i) {
@@ -96,7 +98,7 @@ class BoxTree {
         tops_[front[i]].right = tops_.size() + 1;
         for (int side = 0; side < 2; ++side) {
           const int64_t begin = side ? middle[i] : top.begin, end = side ? top.end : middle[i];
-          if (end - begin > std::max(kTask, leaf_)) next.push_back(tops_.size());
+          if (end - begin > task) next.push_back(tops_.size());
           tops_.push_back({begin, end, {}, -1, -1, -1});
         }
       }
@@ -124,7 +126,7 @@ class BoxTree {
 
  private:
   static constexpr int kRounds = 9;       // up to 512 tasks
-  static constexpr int64_t kTask = 2048;  // items that are not worth a task of their own
+  static constexpr int64_t kTask = 8192;  // items that are not worth a task of their own
 
   struct Top {
     int64_t begin, end;

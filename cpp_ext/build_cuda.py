@@ -60,7 +60,9 @@ def build(output: Path, objects: Path, jobs: int | None = None) -> Path:
     objects.mkdir(parents=True, exist_ok=True)
     includes = [f"-isystem={path}" for path in include_paths()]
     host = [f"-Xcompiler={','.join(HOST)}"]
-    headers = max(p.stat().st_mtime for p in [*HERE.glob("*.h"), Path(__file__)])
+    headers = max(
+        p.stat().st_mtime for p in [*HERE.glob("*.h"), *HERE.glob("*.cuh"), Path(__file__)]
+    )
 
     def compile_one(source: Path) -> Path:
         out = objects / f"{source.stem}.o"

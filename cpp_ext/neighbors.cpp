@@ -1,7 +1,5 @@
 // Exact nearest neighbours and radius search: arguments, order of work and outputs. The searches
 // themselves are in search_impl.h, the trees in kdtree.h.
-#include <chrono>
-#include <cstdio>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -122,9 +120,7 @@ Result search_in(const Request& ask) {
     }
   }
 
-  auto T0=std::chrono::steady_clock::now(); auto lap=[&](const char* w){auto t=std::chrono::steady_clock::now(); if(std::getenv("LAP"))fprintf(stderr,"%s %.1f  ",w,std::chrono::duration<double>(t-T0).count()*1e3); T0=t;};
   const Trees<T> tree = build_trees(static_cast<const T*>(points.const_data_ptr()), dim, ptr);
-  lap("build");
   const Trees<T> query_tree =
       ask.queries ? build_trees(static_cast<const T*>(queries.const_data_ptr()), dim, query_ptr)
                   : Trees<T>();
@@ -166,13 +162,11 @@ Result search_in(const Request& ask) {
     }
     allocate();
     if (rowptr[rows] == 0) return out;
-    lap("alloc");
     T* const dist2 = static_cast<T*>(out.dist2.mutable_data_ptr());
     int64_t* const index = mutable_indices(out.index);
     torch::stable::parallel_for(0, from.leaves(), kChunk, [&, f = nearest](int64_t begin, int64_t end) {
       f(search, k, begin, end, rowptr, dist2, index, nullptr, nullptr);
     });
-    lap("search\n");
     return out;
   }
 

@@ -1,114 +1,55 @@
-// Exact nearest neighbours and radius search on the GPU: one thread for each query looks at every
-// point of its cloud, in index order. Compiled with -fmad=false, so distances equal the CPU's.
-#include <cub/device/device_radix_sort.cuh>
-#include <cub/device/device_scan.cuh>
-
-#include <algorithm>
+// Exact nearest neighbours and radius search on the GPU: arguments, order of work and outputs. The
+// searches are in neighbors_search.cuh, the trees in kdtree.cuh.
 #include <cmath>
 #include <limits>
 #include <tuple>
 
-#include "cuda_common.h"
+#include "neighbors_search.cuh"
 
 namespace meshop {
 namespace {
 
-template <typename T>
-struct Job {
-  const T* points;
-  const T* queries;
-  const int64_t* ptr;        // (clouds + 1,)
-  const int64_t* query_ptr;  // (clouds + 1,)
-  const T* radii;            // (1,) or (rows,), or null: `reach` for all
-  int64_t rows, dim, clouds, r_stride, cap;
-  T reach;
+struct Request {
+  Tensor points;
+  std::optional<Tensor> queries, ptr, query_ptr, box;
+  std::optional<Tensor> r;  // one radius, or one for each query
+  int64_t cap;              // most neighbours kept; < 0 for all
+  double max_distance;
   bool exclude_self;
-
-  __device__ int64_t cloud_of(int64_t row) const {
-    int64_t low = 0, high = clouds;  // the last b with query_ptr[b] <= row
-    while (high - low > 1) {
-      const int64_t mid = (low + high) / 2;
-      if (query_ptr[mid] <= row) low = mid; else high = mid;
-    }
-    return low;
-  }
-
-  // Calls found(dist2, index) for every point within reach of the query.
-  template <typename F>
-  __device__ void scan(int64_t row, F&& found) const {
-    const int64_t b = cloud_of(row);
-    const T span = radii ? radii[row * r_stride] : reach;
-    const T limit = span * span;
-    const T* q = queries + row * dim;
-    for (int64_t j = ptr[b]; j < ptr[b + 1]; ++j) {
-      if (exclude_self && j == row) continue;
-      T dist2 = 0;
-      for (int64_t d = 0; d < dim; ++d) {
-        const T gap = q[d] - points[j * dim + d];
-        dist2 += gap * gap;
-      }
-      if (dist2 <= limit) found(dist2, j);
-    }
-  }
 };
 
-template <typename T>
-__global__ void count_kernel(Job<T> job, int64_t* rowptr, int64_t* dropped) {
-  for (int64_t row = first_item(); row < job.rows; row += item_stride()) {
-    int64_t hits = 0;
-    job.scan(row, [&](T, int64_t) { ++hits; });
-    const int64_t kept = job.cap >= 0 && hits > job.cap ? job.cap : hits;
-    rowptr[row + 1] = kept;
-    dropped[row] = hits - kept;
-  }
-}
-
-// Keeps each row sorted while it fills. Points come by rising index, so a tie goes behind.
-template <typename T>
-__global__ void fill_kernel(Job<T> job, const int64_t* rowptr, int64_t* index, T* dist2) {
-  for (int64_t row = first_item(); row < job.rows; row += item_stride()) {
-    int64_t* at = index + rowptr[row];
-    T* d2 = dist2 + rowptr[row];
-    const int64_t room = rowptr[row + 1] - rowptr[row];
-    int64_t count = 0;
-    if (room == 0) continue;
-    job.scan(row, [&](T value, int64_t j) {
-      if (count == room && !(value < d2[room - 1])) return;
-      int64_t slot = count < room ? count++ : room - 1;
-      for (; slot > 0 && value < d2[slot - 1]; --slot) {
-        d2[slot] = d2[slot - 1];
-        at[slot] = at[slot - 1];
-      }
-      d2[slot] = value;
-      at[slot] = j;
-    });
-  }
-}
+struct Result {
+  Tensor rowptr, index, dist2, dropped;
+};
 
 template <typename T>
 __global__ void finite_kernel(const T* values, int64_t count, int64_t* bad) {
   for (int64_t i = first_item(); i < count; i += item_stride())
-    if (!isfinite(values[i])) *bad = 1;
+    if (!(values[i] - values[i] == 0)) *bad = 1;
 }
 
 template <typename T>
-__global__ void reach_kernel(const T* radii, int64_t count, int64_t* bad) {
+__global__ void sign_kernel(const T* values, int64_t count, bool zero_too, int64_t* bad) {
   for (int64_t i = first_item(); i < count; i += item_stride())
-    if (!(radii[i] >= 0)) *bad = 1;
+    if (!(values[i] > 0 || (zero_too && values[i] == 0))) *bad = 1;
+}
+
+template <typename T>
+__global__ void wrap_kernel(const T* points, int64_t count, int64_t dim, const T* box, T* out) {
+  for (int64_t i = first_item(); i < count; i += item_stride()) {
+    const T x = points[i], period = box[i % dim];
+    if (isinf(period)) {
+      out[i] = x;
+      continue;
+    }
+    const T inside = x - std::floor(x / period) * period;
+    out[i] = inside >= 0 && inside < period ? inside : T(0);  // rounding may reach the far side
+  }
 }
 
 __global__ void whole_kernel(int64_t* ptr, int64_t total) {
   ptr[0] = 0;
   ptr[1] = total;
-}
-
-// Runs a device-wide algorithm of CUB: once to learn how much room it needs, once to do its work.
-template <typename F>
-void with_scratch(const Tensor& like, F&& algorithm) {
-  size_t bytes = 0;
-  STD_CUDA_CHECK(algorithm(nullptr, bytes));
-  Tensor scratch = empty_of(like, {static_cast<int64_t>(bytes)}, ScalarType::Byte);
-  STD_CUDA_CHECK(algorithm(scratch.mutable_data_ptr(), bytes));
 }
 
 Tensor segments(const std::optional<Tensor>& ptr, const Tensor& like, int64_t total,
@@ -126,225 +67,184 @@ Tensor segments(const std::optional<Tensor>& ptr, const Tensor& like, int64_t to
   return whole;
 }
 
-struct Result {
-  Tensor rowptr, index, dist2, dropped;
-};
-
+// Points as the search reads them: finite, contiguous, within the periodic box if there is one.
 template <typename T>
-Result search(const Tensor& points_in, const std::optional<Tensor>& queries_in,
-              const std::optional<Tensor>& ptr_in, const std::optional<Tensor>& query_ptr_in,
-              const std::optional<Tensor>& r_in, int64_t cap, double reach, bool exclude_self) {
-  const torch::stable::accelerator::DeviceGuard guard(points_in.get_device_index());
-  const Tensor points = torch::stable::contiguous(points_in);
-  const Tensor queries = queries_in ? torch::stable::contiguous(*queries_in) : points;
-  const int64_t n = points.size(0), rows = queries.size(0), dim = points.size(1);
-  const cudaStream_t stream = current_stream(points);
-  const Tensor ptr = segments(ptr_in, points, n, "ptr");
-  const Tensor query_ptr = queries_in ? segments(query_ptr_in, points, rows, "query_ptr") : ptr;
-  STD_TORCH_CHECK(ptr.numel() == query_ptr.numel(), "ptr and query_ptr must have equal lengths");
-
-  const Flag bad(points, stream);
-  const T* p = static_cast<const T*>(points.const_data_ptr());
-  const T* q = static_cast<const T*>(queries.const_data_ptr());
-  finite_kernel<<<blocks_for(n * dim + 1), kThreads, 0, stream>>>(p, n * dim, bad.raised);
-  finite_kernel<<<blocks_for(rows * dim + 1), kThreads, 0, stream>>>(q, rows * dim, bad.raised);
+Tensor prepared(const Tensor& points, const T* box) {
+  const Tensor dense = torch::stable::contiguous(points);
+  const cudaStream_t stream = current_stream(dense);
+  const int64_t count = dense.numel();
+  if (count == 0) return dense;
+  const T* x = static_cast<const T*>(dense.const_data_ptr());
+  const Flag bad(dense, stream);
+  finite_kernel<<<blocks_for(count), kThreads, 0, stream>>>(x, count, bad.raised);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   bad.check("points and queries must be finite");
-  Tensor r;
-  if (r_in) {
-    r = torch::stable::contiguous(*r_in);
+  if (!box) return dense;
+  Tensor wrapped = empty_of(dense, {dense.size(0), dense.size(1)}, dense.scalar_type());
+  wrap_kernel<<<blocks_for(count), kThreads, 0, stream>>>(
+      x, count, dense.size(1), box, static_cast<T*>(wrapped.mutable_data_ptr()));
+  STD_CUDA_KERNEL_LAUNCH_CHECK();
+  return wrapped;
+}
+
+template <typename T>
+void check_sign(const Tensor& values, bool zero_too, const char* message) {
+  if (values.numel() == 0) return;
+  const cudaStream_t stream = current_stream(values);
+  const Flag bad(values, stream);
+  sign_kernel<<<blocks_for(values.numel()), kThreads, 0, stream>>>(
+      static_cast<const T*>(values.const_data_ptr()), values.numel(), zero_too, bad.raised);
+  STD_CUDA_KERNEL_LAUNCH_CHECK();
+  bad.check(message);
+}
+
+// The lengths of rows that nothing but k and the cloud's size limits, one place on.
+__global__ void length_kernel(const int64_t* ptr, const int64_t* query_ptr, int64_t clouds,
+                              int64_t rows, int64_t k, bool exclude_self, int64_t* lengths) {
+  for (int64_t row = first_item(); row < rows; row += item_stride()) {
+    const int64_t b = owner_of(row, query_ptr, clouds);
+    const int64_t others = ptr[b + 1] - ptr[b] - exclude_self;
+    lengths[row] = others < 0 ? 0 : others < k ? others : k;
+  }
+}
+
+template <typename T, typename Top, int D>
+void launch(const Ask<T>& ask, const Rows<T>& rows, cudaStream_t stream) {
+  const int64_t blocks = (ask.queries.leaves * kWarp + kSearchThreads - 1) / kSearchThreads;
+  const int grid = static_cast<int>(std::min<int64_t>(blocks, 1 << 20));
+  search_kernel<T, D, Top><<<grid, kSearchThreads, 0, stream>>>(ask, rows);
+  STD_CUDA_KERNEL_LAUNCH_CHECK();
+}
+
+template <typename T, typename Top>
+void search(const Ask<T>& ask, const Rows<T>& rows, cudaStream_t stream) {
+  switch (ask.points.dim) {
+    case 2: return launch<T, Top, 2>(ask, rows, stream);
+    case 3: return launch<T, Top, 3>(ask, rows, stream);
+    default: return launch<T, Top, 0>(ask, rows, stream);
+  }
+}
+
+// Fills rows of known lengths, sorted. Where there is a cap, no row is longer than `most`.
+template <typename T>
+void fill(const Ask<T>& ask, Rows<T> rows, int64_t most, cudaStream_t stream) {
+  if (rows.cap >= 0 && most <= 64) {
+    rows.cap = most;
+    if (most <= 8) return search<T, Best<T, 8>>(ask, rows, stream);
+    if (most <= 16) return search<T, Best<T, 16>>(ask, rows, stream);
+    if (most <= 32) return search<T, Best<T, 32>>(ask, rows, stream);
+    return search<T, Best<T, 64>>(ask, rows, stream);
+  }
+  search<T, Heap<T>>(ask, rows, stream);
+  const int64_t count = ask.queries.size;
+  sort_kernel<T, false><<<blocks_for(count * kWarp), kThreads, 0, stream>>>(rows.rowptr, count,
+                                                                            rows.dist2, rows.index);
+  sort_kernel<T, true><<<static_cast<int>(std::min<int64_t>(count, 1 << 14)), kThreads, 0, stream>>>(
+      rows.rowptr, count, rows.dist2, rows.index);
+  STD_CUDA_KERNEL_LAUNCH_CHECK();
+}
+
+template <typename T>
+Result search_in(const Request& request) {
+  const torch::stable::accelerator::DeviceGuard guard(request.points.get_device_index());
+  const int64_t n = request.points.size(0), dim = request.points.size(1);
+  const cudaStream_t stream = current_stream(request.points);
+  Tensor box, r;
+  if (request.box) {
+    box = torch::stable::contiguous(*request.box);
+    STD_TORCH_CHECK(box.scalar_type() == request.points.scalar_type() && box.numel() == dim,
+                    "box must hold ", dim, " periods of the points' dtype");
+    check_sign<T>(box, false, "box must hold positive periods");
+  }
+  const T* periods = request.box ? static_cast<const T*>(box.const_data_ptr()) : nullptr;
+  const Tensor points = prepared<T>(request.points, periods);
+  const Tensor queries = request.queries ? prepared<T>(*request.queries, periods) : points;
+  const int64_t rows = queries.size(0);
+  const Tensor ptr = segments(request.ptr, points, n, "ptr");
+  const Tensor query_ptr =
+      request.queries ? segments(request.query_ptr, points, rows, "query_ptr") : ptr;
+  STD_TORCH_CHECK(ptr.numel() == query_ptr.numel(), "ptr and query_ptr must have equal lengths");
+  if (request.r) {
+    r = torch::stable::contiguous(*request.r);
     STD_TORCH_CHECK(r.scalar_type() == points.scalar_type(), "r must have the points' dtype");
     STD_TORCH_CHECK(r.numel() == 1 || r.numel() == rows, "r must hold 1 or ", rows, " radii");
-    reach_kernel<<<blocks_for(r.numel() + 1), kThreads, 0, stream>>>(
-        static_cast<const T*>(r.const_data_ptr()), r.numel(), bad.raised);
-    STD_CUDA_KERNEL_LAUNCH_CHECK();
-    bad.check("r must not be negative or NaN");
+    check_sign<T>(r, true, "r must not be negative or NaN");
   }
 
-  Job<T> job{p,
-             q,
-             indices(ptr),
-             indices(query_ptr),
-             r_in ? static_cast<const T*>(r.const_data_ptr()) : nullptr,
-             rows,
-             dim,
-             ptr.numel() - 1,
-             r_in && r.numel() != 1 ? 1 : 0,
-             cap,
-             static_cast<T>(reach),
-             exclude_self};
-  Result out{torch::stable::new_zeros(points, {rows + 1}, ScalarType::Long), Tensor(), Tensor(),
-             torch::stable::new_zeros(points, {rows}, ScalarType::Long)};
+  Result out{torch::stable::new_zeros(points, {rows + 1}, ScalarType::Long),
+             empty_of(points, {0}, ScalarType::Long), empty_of(points, {0}, points.scalar_type()),
+             empty_of(points, {request.r ? rows : 0}, ScalarType::Long)};
+  if (rows == 0) return out;
+  const Tree<T> tree(points, ptr);
+  const Tree<T> query_tree = request.queries ? Tree<T>(queries, query_ptr) : Tree<T>();
+  const Ask<T> ask{tree.view,
+                   request.queries ? query_tree.view : tree.view,
+                   periods,
+                   request.r ? static_cast<const T*>(r.const_data_ptr()) : nullptr,
+                   request.r && r.numel() != 1 ? 1 : 0,
+                   static_cast<T>(request.max_distance),
+                   request.exclude_self};
   int64_t* rowptr = mutable_indices(out.rowptr);
-  if (rows > 0) {
-    count_kernel<<<blocks_for(rows), kThreads, 0, stream>>>(job, rowptr,
-                                                            mutable_indices(out.dropped));
+  Rows<T> to{rowptr, nullptr, nullptr, nullptr, request.cap};
+  if (request.r) {
+    to.dropped = mutable_indices(out.dropped);
+    search<T, Count<T, false>>(ask, to, stream);
+  } else if (std::isinf(ask.max_distance * ask.max_distance)) {
+    length_kernel<<<blocks_for(rows), kThreads, 0, stream>>>(
+        indices(ptr), indices(query_ptr), tree.view.clouds, rows, request.cap,
+        request.exclude_self, rowptr + 1);
     STD_CUDA_KERNEL_LAUNCH_CHECK();
-    with_scratch(points, [&](void* scratch, size_t& bytes) {
-      return cub::DeviceScan::InclusiveSum(scratch, bytes, rowptr, rowptr, rows + 1, stream);
-    });
+  } else {
+    search<T, Count<T, true>>(ask, to, stream);
   }
+  with_storage(points, [&](void* storage, size_t& bytes) {
+    return cub::DeviceScan::InclusiveSum(storage, bytes, rowptr, rowptr, rows + 1, stream);
+  });
   const int64_t entries = read_back(rowptr + rows, stream);
+  if (entries == 0) return out;
   out.index = empty_of(points, {entries}, ScalarType::Long);
   out.dist2 = empty_of(points, {entries}, points.scalar_type());
-  if (entries > 0) {
-    fill_kernel<<<blocks_for(rows), kThreads, 0, stream>>>(
-        job, rowptr, mutable_indices(out.index), static_cast<T*>(out.dist2.mutable_data_ptr()));
-    STD_CUDA_KERNEL_LAUNCH_CHECK();
-  }
+  to.index = mutable_indices(out.index);
+  to.dist2 = static_cast<T*>(out.dist2.mutable_data_ptr());
+  fill(ask, to, std::min(request.cap, tree.most_points()), stream);
   return out;
 }
 
-Result search_any(const Tensor& points, const std::optional<Tensor>& queries,
-                  const std::optional<Tensor>& ptr, const std::optional<Tensor>& query_ptr,
-                  const std::optional<Tensor>& r, int64_t cap, double reach, bool exclude_self) {
+Result search_any(const Request& request) {
+  const Tensor& points = request.points;
   STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1, "points must have shape (N, D)");
-  if (queries) {
-    STD_TORCH_CHECK(queries->dim() == 2 && queries->size(1) == points.size(1) &&
-                        queries->scalar_type() == points.scalar_type(),
+  if (request.queries) {
+    STD_TORCH_CHECK(request.queries->dim() == 2 &&
+                        request.queries->size(1) == points.size(1) &&
+                        request.queries->scalar_type() == points.scalar_type(),
                     "queries must have shape (Q, ", points.size(1), ") and the points' dtype");
-    STD_TORCH_CHECK(!exclude_self, "exclude_self needs the points to be the queries");
+    STD_TORCH_CHECK(!request.exclude_self, "exclude_self needs the points to be the queries");
   }
-  if (points.scalar_type() == ScalarType::Float)
-    return search<float>(points, queries, ptr, query_ptr, r, cap, reach, exclude_self);
+  if (points.scalar_type() == ScalarType::Float) return search_in<float>(request);
   STD_TORCH_CHECK(points.scalar_type() == ScalarType::Double,
                   "points must be float32 or float64");
-  return search<double>(points, queries, ptr, query_ptr, r, cap, reach, exclude_self);
+  return search_in<double>(request);
 }
 
 std::tuple<Tensor, Tensor, Tensor> knn(Tensor points, std::optional<Tensor> queries,
                                        std::optional<Tensor> ptr, std::optional<Tensor> query_ptr,
-                                       int64_t k, double max_distance, bool exclude_self) {
+                                       std::optional<Tensor> box, int64_t k, double max_distance,
+                                       bool exclude_self) {
   STD_TORCH_CHECK(k >= 0, "k must not be negative, got ", k);
   STD_TORCH_CHECK(max_distance >= 0, "max_distance must not be negative or NaN");
-  Result out = search_any(points, queries, ptr, query_ptr, std::nullopt, k, max_distance,
-                          exclude_self);
+  Result out = search_any(
+      {points, queries, ptr, query_ptr, box, std::nullopt, k, max_distance, exclude_self});
   return {out.dist2, out.rowptr, out.index};
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> radius(Tensor points, std::optional<Tensor> queries,
                                                   std::optional<Tensor> ptr,
-                                                  std::optional<Tensor> query_ptr, Tensor r,
+                                                  std::optional<Tensor> query_ptr,
+                                                  std::optional<Tensor> box, Tensor r,
                                                   int64_t max_neighbors, bool exclude_self) {
-  Result out = search_any(points, queries, ptr, query_ptr, r, max_neighbors,
-                          std::numeric_limits<double>::infinity(), exclude_self);
+  Result out = search_any({points, queries, ptr, query_ptr, box, r, max_neighbors,
+                           std::numeric_limits<double>::infinity(), exclude_self});
   return {out.dist2, out.rowptr, out.index, out.dropped};
-}
-
-__global__ void edges_kernel(const int64_t* rowptr, const int64_t* index, int64_t rows, int64_t n,
-                             int64_t* edge, int64_t* edge_row, int64_t* bad) {
-  for (int64_t row = first_item(); row < rows; row += item_stride())
-    for (int64_t e = rowptr[row]; e < rowptr[row + 1]; ++e) {
-      if (index[e] < 0 || index[e] >= n) *bad = 1;
-      edge[e] = e;
-      edge_row[e] = row;
-    }
-}
-
-// One thread for each coordinate of a query, and then of a point, adds its edges in their order: the
-// same sum on every run.
-template <typename T>
-struct Slopes {
-  const T *grad, *points, *queries;
-  const int64_t *rowptr, *index, *edge_row;
-  int64_t dim;
-
-  __device__ T of(int64_t e, int64_t d) const {
-    return 2 * grad[e] * (queries[edge_row[e] * dim + d] - points[index[e] * dim + d]);
-  }
-};
-
-template <typename T>
-__global__ void to_queries_kernel(Slopes<T> slopes, int64_t rows, T* out) {
-  for (int64_t i = first_item(); i < rows * slopes.dim; i += item_stride()) {
-    const int64_t row = i / slopes.dim, d = i % slopes.dim;
-    T sum = 0;
-    for (int64_t e = slopes.rowptr[row]; e < slopes.rowptr[row + 1]; ++e) sum += slopes.of(e, d);
-    out[i] = sum;
-  }
-}
-
-// `ends` are the edges' points in rising order, `edge` the edges in that order.
-template <typename T>
-__global__ void to_points_kernel(Slopes<T> slopes, const int64_t* ends, const int64_t* edge,
-                                 int64_t edges, int64_t n, const T* more, T* out) {
-  for (int64_t i = first_item(); i < n * slopes.dim; i += item_stride()) {
-    const int64_t j = i / slopes.dim, d = i % slopes.dim;
-    int64_t low = 0, high = edges;  // the first edge to j
-    while (low < high) {
-      const int64_t mid = (low + high) / 2;
-      if (ends[mid] < j) low = mid + 1; else high = mid;
-    }
-    T sum = 0;
-    for (; low < edges && ends[low] == j; ++low) sum -= slopes.of(edge[low], d);
-    out[i] = more ? sum + more[i] : sum;
-  }
-}
-
-template <typename T>
-void backward(const Tensor& g, const Tensor& p, const Tensor& q, const Tensor& rowptr,
-              const Tensor& index, Tensor& to_points, Tensor& to_queries, bool same) {
-  const cudaStream_t stream = current_stream(p);
-  const Flag bad(p, stream);
-  const int64_t edges = index.numel(), rows = q.size(0), n = p.size(0), dim = p.size(1);
-  if (edges == 0 || dim == 0) return;
-  const Tensor numbers = empty_of(index, {4, edges}, ScalarType::Long);
-  int64_t* edge = mutable_indices(numbers);
-  int64_t *edge_row = edge + edges, *ends = edge_row + edges, *sorted = ends + edges;
-  edges_kernel<<<blocks_for(rows), kThreads, 0, stream>>>(indices(rowptr), indices(index), rows, n,
-                                                          edge, edge_row, bad.raised);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-  bad.check("index must lie in the range of points");
-  with_scratch(index, [&](void* scratch, size_t& bytes) {  // stable: edges stay in order
-    return cub::DeviceRadixSort::SortPairs(scratch, bytes, indices(index), ends, edge, sorted, edges,
-                                           0, 64, stream);
-  });
-  const Slopes<T> slopes{static_cast<const T*>(g.const_data_ptr()),
-                         static_cast<const T*>(p.const_data_ptr()),
-                         static_cast<const T*>(q.const_data_ptr()),
-                         indices(rowptr),
-                         indices(index),
-                         edge_row,
-                         dim};
-  T* from_queries = static_cast<T*>(to_queries.mutable_data_ptr());
-  to_queries_kernel<<<blocks_for(rows * dim), kThreads, 0, stream>>>(slopes, rows, from_queries);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-  to_points_kernel<<<blocks_for(n * dim), kThreads, 0, stream>>>(
-      slopes, ends, sorted, edges, n, same ? from_queries : nullptr,
-      static_cast<T*>(to_points.mutable_data_ptr()));
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
-}
-
-std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
-                                          std::optional<Tensor> queries, Tensor rowptr,
-                                          Tensor index) {
-  const torch::stable::accelerator::DeviceGuard guard(points.get_device_index());
-  const Tensor p = torch::stable::contiguous(points);
-  const Tensor q = queries ? torch::stable::contiguous(*queries) : p;
-  const Tensor g = torch::stable::contiguous(grad);
-  STD_TORCH_CHECK(p.dim() == 2 && q.dim() == 2 && p.size(1) == q.size(1),
-                  "points and queries must have shapes (N, D) and (Q, D)");
-  STD_TORCH_CHECK(g.scalar_type() == p.scalar_type() && q.scalar_type() == p.scalar_type(),
-                  "grad, points and queries must share a dtype");
-  check_indices(rowptr, "rowptr", 1);
-  check_indices(index, "index", 1);
-  STD_TORCH_CHECK(rowptr.numel() == q.size(0) + 1, "rowptr must have one entry more than queries");
-  STD_TORCH_CHECK(g.dim() == 1 && g.numel() == index.numel(), "grad must have one value per edge");
-  const Tensor rows = torch::stable::contiguous(rowptr);
-  const Tensor cols = torch::stable::contiguous(index);
-  check_rowptr_cuda(rows, q.size(0), index.numel(), "rowptr");
-  const auto dtype = p.scalar_type();
-  Tensor to_points = torch::stable::new_zeros(p, {p.size(0), p.size(1)}, dtype);
-  // The points are both ends of every edge where there are no queries.
-  Tensor to_queries = torch::stable::new_zeros(p, {q.size(0), p.size(1)}, dtype);
-  if (dtype == ScalarType::Float) {
-    backward<float>(g, p, q, rows, cols, to_points, to_queries, !queries);
-  } else {
-    STD_TORCH_CHECK(dtype == ScalarType::Double, "points must be float32 or float64");
-    backward<double>(g, p, q, rows, cols, to_points, to_queries, !queries);
-  }
-  if (!queries) to_queries = empty_of(p, {0, p.size(1)}, dtype);
-  return {to_points, to_queries};
 }
 
 }  // namespace
@@ -352,7 +252,6 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points,
 STABLE_TORCH_LIBRARY_IMPL(meshop, CUDA, m) {
   m.impl("knn", TORCH_BOX(&knn));
   m.impl("radius", TORCH_BOX(&radius));
-  m.impl("dist2_backward", TORCH_BOX(&dist2_backward));
 }
 
 }  // namespace meshop

@@ -32,7 +32,7 @@ def cell_edges(
             columns = torch.tensor(local, device=cell_nodes.device)
             pairs.append(cell_nodes[cell_offsets[:-1][mine][:, None, None] + columns])
         elif kind == POLYHEDRON:
-            ring, nodes, _ = _polyhedron_faces(faces, face_offsets)
+            ring, nodes, _ = polyhedron_faces(faces, face_offsets)
             pairs.append(torch.stack([nodes, nodes[_after(ring)]], 1))
         else:
             _, at, a, b = _ends(kind, cell_offsets[:-1][mine], sizes[mine])
@@ -110,7 +110,7 @@ def _uses(
         if row.dim != dim or dim == 0:
             continue
         if kind == POLYHEDRON:
-            ptr, found, cell = _polyhedron_faces(faces, face_offsets)
+            ptr, found, cell = polyhedron_faces(faces, face_offsets)
             cells.append(cell)
             ranks.append(_place(cell))
             sizes.append(ptr.diff())
@@ -201,7 +201,7 @@ def _after(ptr: Tensor) -> Tensor:
     return torch.where(at + 1 < ptr[row + 1], at + 1, ptr[row])
 
 
-def _polyhedron_faces(
+def polyhedron_faces(
     faces: Tensor | None, face_offsets: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Faces of polyhedra: their nodes as a CSR (ptr, nodes) and the cell of each.
@@ -264,5 +264,5 @@ def _check(
     begins = torch.cat([ends.new_zeros(1), ends])
     require((begins[1:] > begins[:-1]).all(), "face_offsets must increase")
     require(begins[-1] == len(faces), "face_offsets must end at the length of faces")
-    _, found, _ = _polyhedron_faces(faces, face_offsets)
+    _, found, _ = polyhedron_faces(faces, face_offsets)
     require((found >= 0).all(), "faces must not have negative nodes")

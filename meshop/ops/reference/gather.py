@@ -28,6 +28,8 @@ def gather_reduce(
 ) -> Tensor:
     require(reduce in ("sum", "mean"), f"unknown reduce {reduce}")
     require(order is None or rowptr_t is not None, "order comes with the transpose")
+    if order is not None:
+        _check_index(order, len(index))
     check_rowptr(rowptr, len(index), "rowptr")
     _check_index(index, len(x))
     each = wide(x)[index].reshape(len(index), x.shape[1:].numel())
@@ -37,7 +39,6 @@ def gather_reduce(
         heads = weight.shape[1]
         require(heads >= 1 and each.shape[1] % heads == 0, "heads must divide the channels of x")
         if order is not None:
-            _check_index(order, len(index))
             weight = weight[order]
         each = each * wide(weight).repeat_interleave(each.shape[1] // heads, 1)
     out = each.new_zeros(rowptr.numel() - 1, each.shape[1])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ._common import check_rowptr, require
+from .cells import polyhedron_faces
 from .simplices import simplices
 
 ON_FACE = 1e-9  # how far below zero a coordinate of a query on a face may be rounded
@@ -148,8 +149,12 @@ def locate(
     require(len(cell_offsets) == len(cell_types) + 1, "cell_offsets must have cells + 1 entries")
     beyond = (cell_nodes < 0) | (cell_nodes >= len(points))
     require(not beyond.any(), f"cell_nodes must lie in [0, {len(points)})")
+    if faces is not None and face_offsets is not None:
+        named = polyhedron_faces(faces, face_offsets)[1]
+        require(
+            ((named >= 0) & (named < len(points))).all(), f"faces must lie in [0, {len(points)})"
+        )
     owner, vertex = simplices(cell_types, cell_offsets, cell_nodes, faces, face_offsets)
-    require((vertex < len(points)).all(), f"faces must lie in [0, {len(points)})")
     count = vertex.shape[1]
     require(count <= dim + 1, "the cells' dimension needs points of as many coordinates")
     if tolerance < 0:
@@ -207,7 +212,7 @@ def slope_parts(points: Tensor, queries: Tensor, nodes: Tensor) -> tuple[Tensor,
     at = _space(torch.cat([points, points.new_zeros(1, points.shape[1])]))
     vertex = at[torch.where(nodes >= 0, nodes, len(points))]
     asked = _space(queries)
-    carried = (nodes >= 0).sum(1)
+    carried = (nodes >= 0).long().cumprod(1).sum(1)  # those before the first -1
     dual = asked.new_zeros(rows, width, 3)
     edges, weights, residual = dual, dual[..., 0], asked.new_zeros(rows, 3)
     for count in range(1, width + 1):

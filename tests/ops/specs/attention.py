@@ -109,12 +109,14 @@ SPECS = {
     "edge_attention": OpSpec(
         op=torch.ops.meshop.edge_attention.default,
         reference=reference.edge_attention,
+        graphs=2,
         samples=_samples,
         grad_samples=_grad_samples,
     ),
     "edge_attention_backward": OpSpec(
         op=torch.ops.meshop.edge_attention_backward.default,
         reference=reference.edge_attention_backward,
+        graphs=2,
         samples={label: _slopes(args) for label, args in _samples.items()},
         grad_samples={label: _slopes(args) for label, args in _grad_samples.items()},
     ),

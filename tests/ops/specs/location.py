@@ -154,6 +154,7 @@ SPECS = {
     "locate": OpSpec(
         op=torch.ops.meshop.locate.default,
         reference=reference.locate,
+        graphs=3,
         exact=True,
         samples={at: (*m, True, -1.0) for at, m in _meshes.items()}
         | {f"{at}, cells only": (*m, False, -1.0) for at, m in _meshes.items()}
@@ -164,6 +165,7 @@ SPECS = {
     "locate_backward": OpSpec(
         op=torch.ops.meshop.locate_backward.default,
         reference=reference.locate_backward,
+        graphs=3,
         samples=_backward_samples(
             {at: m for at, m in _meshes.items() if "layer" not in at and at != "far away"}
         ),
