@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ._rows import group
+from ._rows import Groups
 
 
 def graclus_cluster(
@@ -19,13 +19,9 @@ def graclus_cluster(
     if num_nodes is None:
         num_nodes = int(torch.cat([row, col]).max()) + 1 if row.numel() else 0
     kept = row != col
-    row, col = row[kept], col[kept]
-    groups = group(row.to(torch.int64), num_nodes)
-    if groups.order is not None:
-        col = col[groups.order]
-    if weight is not None:
-        weight = weight[kept] if groups.order is None else weight[kept][groups.order]
-    return match(groups.rowptr, col, weight)
+    groups = Groups.of(row[kept].to(torch.int64), num_nodes)
+    weight = None if weight is None else groups.sorted(weight[kept].detach())
+    return match(groups.rowptr, groups.sorted(col[kept]), weight)
 
 
 def match(rowptr: Tensor, col: Tensor, weight: Tensor | None = None) -> Tensor:

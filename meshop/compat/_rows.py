@@ -1,144 +1,142 @@
-"""Scatters as segments: which rows of a tensor go where, and the sums and extremes of them.
+"""Any reduction of torch_scatter as one of rows: which group each row belongs to, and the way back.
 
-Everything that torch_scatter does along one dimension becomes the same few operations on
-values (R, ...), whose row r belongs to output row ``index[r]``.
+Values (R, ...), one row for each place along a dimension, in groups; what is taken along the other
+dimensions stays together in a row.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from ..ops import csr_transpose, gather_reduce, segment_reduce
+from ..ops import CsrTranspose, csr_transpose, gather_reduce, rows_of, segment_reduce
 
 
-class Groups(NamedTuple):
-    """Rows by what they belong to: output i owns ``order[rowptr[i]:rowptr[i + 1]]``."""
+class Rows:
+    """``src`` as rows: the places along ``dim``, for each of the dimensions ``along`` by itself."""
 
-    index: Tensor  # type: ignore[assignment]  # (R,) int64, the output row of each row
-    rowptr: Tensor  # (outputs + 1,)
-    order: Tensor | None  # (R,), rising within an output; None: rows stand in order already
+    def __init__(self, src: Tensor, dim: int, along: Iterable[int] = ()) -> None:
+        dims = [*along, dim]
+        self.lead = [src.shape[d] for d in dims[:-1]]
+        self.blocks, self.length = torch.Size(self.lead).numel(), src.shape[dim]
+        dims += [d for d in range(src.dim()) if d not in dims]
+        self.dims, self.back = dims, [dims.index(d) for d in range(src.dim())]
+        src = src.permute(dims)
+        self.values = src.reshape(self.blocks * self.length, *src.shape[len(self.lead) + 1 :])
 
-    @property
-    def sizes(self) -> Tensor:
-        """(outputs,) how many rows each has, at least 1."""
-        return self.rowptr.diff().clamp(min=1)
+    def flat(self, index: Tensor, size: int) -> Tensor:
+        """``index`` (..., n) of each block, into ``size`` rows each, as one into all rows."""
+        start = torch.arange(self.blocks, device=index.device)[:, None] * size
+        return (index.reshape(self.blocks, index.shape[-1]) + start).reshape(-1)
 
+    def shaped(self, rows: Tensor, length: int) -> Tensor:
+        """Rows, ``length`` of them in a block, in the dimensions of ``src``."""
+        rows = rows.reshape(*self.lead, length, *rows.shape[1:])
+        return rows.permute(self.back).contiguous()
 
-def group(index: Tensor, size: int) -> Groups:
-    """Rows with ``index`` (R,) in [0, size) by group: a stable counting sort where it is needed."""
-    if bool((index[1:] >= index[:-1]).all()):
-        count = torch.bincount(index, minlength=size)
-        return Groups(index, torch.cat([count.new_zeros(1), count.cumsum(0)]), None)
-    one_row = torch.tensor([0, index.shape[0]], device=index.device)
-    sort = csr_transpose(index, one_row, size)
-    return Groups(index, sort.rowptr, sort.order)
-
-
-def reduce_rows(values: Tensor, groups: Groups, how: str) -> Tensor:
-    """(outputs, ...): the sum or mean of each group, differentiable twice."""
-    if groups.order is None:
-        return segment_reduce(values, groups.rowptr, how)
-    return _Reduced.apply(values, *groups, how)
-
-
-def spread_rows(rows: Tensor, groups: Groups) -> Tensor:
-    """Each output row for every row of its group: the transpose of the sum."""
-    return _Spread.apply(rows, *groups)
+    def places(self, arg: Tensor) -> Tensor:
+        """Rows as places along dim; R, which is none of them, as the length of dim."""
+        if self.blocks == 1:
+            return arg
+        return torch.where(arg == len(self.values), self.length, arg % max(self.length, 1))
 
 
-def permute_rows(values: Tensor, order: Tensor) -> Tensor:
-    """``values[order]`` for a permutation: its gradient is gathered, not added up."""
-    return _Permuted.apply(values, order)
+class Groups:
+    """R rows in N groups: group i owns rows ``order[rowptr[i]:rowptr[i + 1]]``, rising.
 
+    Without ``order`` they stand in groups already. All results are differentiable, twice.
+    """
 
-def extreme_rows(values: Tensor, groups: Groups, how: str) -> tuple[Tensor, Tensor]:
-    """The min or max of each group and the first row that has it; an empty group: 0 and R."""
-    if groups.order is None:
-        return torch.ops.meshop.segment_reduce(values, groups.rowptr, how)
-    return _Extreme.apply(values, groups.rowptr, groups.order, how)
+    def __init__(self, rowptr: Tensor, rows: int, order: Tensor | None = None) -> None:
+        self.rowptr, self.rows, self.order = rowptr, rows, order
 
+    @classmethod
+    def of(cls, index: Tensor, size: int) -> "Groups":
+        """Of the group (R,), in [0, size), of each row: a stable counting sort where needed."""
+        if bool((index[1:] >= index[:-1]).all()):
+            ends = torch.arange(size + 1, device=index.device)
+            found = cls(torch.searchsorted(index.contiguous(), ends), len(index))
+        else:
+            whole = torch.tensor([0, len(index)], device=index.device)
+            sort = csr_transpose(index, whole, size)
+            found = cls(sort.rowptr, len(index), sort.order)
+        found.index = index
+        return found
 
-class _Reduced(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, values, index, rowptr, order, how):
-        ctx.save_for_backward(index, rowptr, order)
-        ctx.how = how
-        return gather_reduce(values, order, rowptr, reduce=how)
+    @cached_property
+    def index(self) -> Tensor:
+        """(R,) the group of each row."""
+        return rows_of(self.rowptr, self.rows)
 
-    @staticmethod
-    def backward(ctx, grad):
-        groups = Groups(*ctx.saved_tensors)
-        if ctx.how == "mean":
-            grad = grad / per_row(groups.sizes, grad).to(grad.dtype)
-        return spread_rows(grad, groups), None, None, None, None
+    def counts(self, like: Tensor) -> Tensor:
+        """How many rows each group has, at least 1, to go with ``like`` (., ...)."""
+        counts = _tall(self.rowptr.diff().clamp(min=1), like)
+        return counts.to(like.dtype) if like.is_floating_point() else counts
 
+    def reduce(self, values: Tensor, how: str, rounding: str = "trunc") -> Tensor:
+        """(N, ...) sum, mean or logsumexp; ``rounding`` is of means of integers."""
+        if not values.is_floating_point():  # no kernels: torch is exact for them in any order
+            size = len(self.rowptr) - 1
+            out = values.new_zeros(size, *values.shape[1:]).index_add_(0, self.index, values)
+            return out if how == "sum" else out.div_(self.counts(out), rounding_mode=rounding)
+        if self.order is None or how == "logsumexp":
+            return segment_reduce(self.sorted(values), self.rowptr, how)
+        back = CsrTranspose(self._each, self.index, self._inverse)
+        return gather_reduce(values, self.order, self.rowptr, reduce=how, transpose=back)
 
-class _Spread(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, rows, index, rowptr, order):
-        ctx.save_for_backward(index, rowptr, order)
-        return rows.index_select(0, index)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return reduce_rows(grad, Groups(*ctx.saved_tensors), "sum"), None, None, None
-
-
-class _Permuted(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, values, order):
-        ctx.save_for_backward(order)
-        return values.index_select(0, order)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (order,) = ctx.saved_tensors
-        return permute_rows(grad, inverse(order)), None
-
-
-class _Extreme(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, values, rowptr, order, how):
-        rows = values.index_select(0, order)
-        out, arg = torch.ops.meshop.segment_reduce(rows, rowptr, how)
-        # Of an empty group the arg is R, and stays it.
-        arg = torch.cat([order, order.new_full((1,), len(order))])[arg]
-        ctx.save_for_backward(arg)
-        ctx.rows = len(order)
-        ctx.mark_non_differentiable(arg)
+    def extreme(self, values: Tensor, how: str) -> tuple[Tensor, Tensor]:
+        """(N, ...) min or max, and the first row that has it; of no rows 0, and R."""
+        if not values.is_floating_point():
+            return self._extreme_integers(values, how)
+        out, arg = torch.ops.meshop.segment_reduce(self.sorted(values), self.rowptr, how)
+        if self.order is not None:
+            arg = torch.cat([self.order, self.order.new_full((1,), self.rows)])[arg]
         return out, arg
 
-    @staticmethod
-    def backward(ctx, grad, _arg):
-        (arg,) = ctx.saved_tensors
-        out = grad.new_zeros(ctx.rows + 1, *grad.shape[1:]).scatter(0, arg, grad)
-        return out[: ctx.rows], None, None, None
+    def _extreme_integers(self, values: Tensor, how: str) -> tuple[Tensor, Tensor]:
+        index = _tall(self.index, values).expand_as(values)
+        out = values.new_zeros(len(self.rowptr) - 1, *values.shape[1:])
+        out = out.scatter_reduce_(0, index, values, "a" + how, include_self=False)
+        place = _tall(torch.arange(self.rows, device=values.device), values)
+        place = torch.where(values == out.index_select(0, self.index), place, self.rows)
+        none = torch.full_like(out, self.rows, dtype=torch.int64)
+        return out, none.scatter_reduce_(0, index, place, "amin")
+
+    def spread(self, rows: Tensor) -> Tensor:
+        """(R, ...) of (N, ...): each group's for every row of it, the transpose of the sum."""
+        order = self._each[:-1] if self.order is None else self.order
+        return self._pick(rows, self.index, CsrTranspose(self.rowptr, order, order))
+
+    def sorted(self, values: Tensor) -> Tensor:
+        """The rows group by group."""
+        if self.order is None:
+            return values
+        back = CsrTranspose(self._each, self._inverse, self._inverse)
+        return self._pick(values, self.order, back)
+
+    def unsorted(self, values: Tensor) -> Tensor:
+        """What `sorted` sorts, as it was."""
+        if self.order is None:
+            return values
+        return self._pick(values, self._inverse, CsrTranspose(self._each, self.order, self.order))
+
+    def _pick(self, x: Tensor, index: Tensor, transpose: CsrTranspose) -> Tensor:
+        """``x[index]``, whose gradient is a sum in order, of what is known to be the transpose."""
+        if not x.requires_grad:
+            return x.index_select(0, index)
+        return gather_reduce(x, index, self._each, transpose=transpose)
+
+    @cached_property
+    def _each(self) -> Tensor:
+        """The pointers of a graph of one entry for each row."""
+        return torch.arange(self.rows + 1, device=self.rowptr.device)
+
+    @cached_property
+    def _inverse(self) -> Tensor:
+        assert self.order is not None
+        return torch.empty_like(self.order).scatter_(0, self.order, self._each[:-1])
 
 
-def inverse(order: Tensor) -> Tensor:
-    """The permutation that undoes ``order``."""
-    return torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
-
-
-def per_row(counts: Tensor, like: Tensor) -> Tensor:
-    """``counts`` (N,) shaped to go with ``like`` (N, ...)."""
+def _tall(counts: Tensor, like: Tensor) -> Tensor:
     return counts.reshape(-1, *[1] * (like.dim() - 1))
-
-
-# Integers have no kernels: plain torch is exact for them in any order.
-
-
-def reduce_integers(values: Tensor, index: Tensor, size: int) -> Tensor:
-    return values.new_zeros(size, *values.shape[1:]).index_add_(0, index, values)
-
-
-def extreme_integers(values: Tensor, index: Tensor, size: int, how: str) -> tuple[Tensor, Tensor]:
-    rows = per_row(index, values).expand_as(values)
-    none = values.new_zeros(size, *values.shape[1:])
-    out = none.scatter_reduce(0, rows, values, "a" + how, include_self=False)
-    total = len(values)
-    place = per_row(torch.arange(total, device=values.device), values)
-    place = torch.where(values == out.index_select(0, index), place, total)
-    first = torch.full(out.shape, total, device=values.device)
-    return out, first.scatter_reduce_(0, rows, place, "amin")

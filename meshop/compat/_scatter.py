@@ -1,11 +1,67 @@
 """The scatter functions of torch_scatter; `torch_scatter` says how they differ."""
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
-from ..ops import segment_reduce, segment_softmax
-from ._layout import Scatter, named
-from ._rows import inverse, permute_rows, reduce_rows, spread_rows
+from ..ops import segment_softmax
+from . import _checks
+from ._rows import Groups, Rows
+
+
+def broadcast(src: Tensor, other: Tensor, dim: int) -> Tensor:
+    """An index ``src``, 1-D along ``dim`` or with trailing dimensions missing, as ``other``."""
+    return _checks.expanded(_aligned(src, other, dim), other.shape, "index")
+
+
+def _aligned(index: Tensor, src: Tensor, dim: int) -> Tensor:
+    """``index`` with as many dimensions as ``src``."""
+    if index.dim() == 1:
+        index = index.reshape([1] * (dim % max(src.dim(), 1)) + [-1])
+    return index.reshape(*index.shape, *[1] * (src.dim() - index.dim()))
+
+
+class _Scatter:
+    """A scatter of ``src`` along ``dim``, as rows in groups."""
+
+    def __init__(
+        self,
+        src: Tensor,
+        index: Tensor,
+        dim: int,
+        out: Tensor | None = None,
+        dim_size: int | None = None,
+    ) -> None:
+        _checks.index_type(index, "index")
+        self.dim = dim = _checks.dimension(src, dim)
+        _checks.output(out, src, dim)
+        index = _aligned(index.to(torch.int64), src, dim)
+        self.index = _checks.expanded(index, src.shape, "index")
+        self.size = _checks.output_size(self.index, dim_size if out is None else out.shape[dim])
+        if src.numel() == 0:
+            src, index = src.narrow(dim, 0, 0), index.new_zeros([1] * src.dim())
+        for d in range(src.dim()):  # of what is the same all along a dimension, one place
+            if index.shape[d] > 1 and index.stride(d) == 0:
+                index = index.narrow(d, 0, 1)
+        self.rows = Rows(src, dim, [d for d in range(src.dim()) if d != dim and index.shape[d] > 1])
+        index = index.permute(self.rows.dims).flatten(len(self.rows.lead))
+        index = index.expand(*self.rows.lead, self.rows.length)
+        self._flat = self.rows.flat(index, self.size)
+
+    @cached_property
+    def groups(self) -> Groups:
+        return Groups.of(self._flat, self.rows.blocks * self.size)
+
+    def shaped(self, rows: Tensor) -> Tensor:
+        return self.rows.shaped(rows, self.size)
+
+    def reduce(self, how: str, rounding: str = "floor") -> Tensor:
+        return self.shaped(self.groups.reduce(self.rows.values, how, rounding))
+
+    def count(self) -> Tensor:
+        """How many values each output has, at least 1, to go with the output."""
+        return self.shaped(self.groups.counts(self.rows.values))
 
 
 def scatter_sum(
@@ -16,26 +72,11 @@ def scatter_sum(
     dim_size: int | None = None,
 ) -> Tensor:
     """The sum of the values of each index; 0 where there is none. Added to ``out``."""
-    work = Scatter(src, index, dim, out, dim_size)
-    if work.by_value and src.device.type == "cpu" and src.numel():
-        # An index for each value, in turn: nothing to gain from sorting, and in order anyway.
-        shape = [*src.shape]
-        shape[work.dim] = work.size
-        out = src.new_zeros(shape) if out is None else out
-        return out.scatter_add_(work.dim, work.full_index, src)
-    found = work.reduce("sum")
+    found = _Scatter(src, index, dim, out, dim_size).reduce("sum")
     return found if out is None else out.add_(found)
 
 
-def scatter_add(
-    src: Tensor,
-    index: Tensor,
-    dim: int = -1,
-    out: Tensor | None = None,
-    dim_size: int | None = None,
-) -> Tensor:
-    """`scatter_sum`."""
-    return scatter_sum(src, index, dim, out, dim_size)
+scatter_add = scatter_sum
 
 
 def scatter_mul(
@@ -47,13 +88,13 @@ def scatter_mul(
 ) -> Tensor:
     """The product of the values of each index; 1 where there is none. Multiplied onto ``out``.
 
-    The gradient is right also where a value is 0, for which torch_scatter gives 0. Factors of one
-    output may be multiplied in any order on a GPU.
+    torch's own `scatter_reduce`: the gradient is right also where a value is 0, for which
+    torch_scatter gives 0, and on a GPU the factors of an output are multiplied in any order.
     """
-    work = Scatter(src, index, dim, out, dim_size)
+    work = _Scatter(src, index, dim, out, dim_size)
     shape = [*src.shape]
     shape[work.dim] = work.size
-    found = src.new_ones(shape).scatter_reduce(work.dim, work.full_index, src, "prod")
+    found = src.new_ones(shape).scatter_reduce(work.dim, work.index, src, "prod")
     return found if out is None else out.mul_(found)
 
 
@@ -68,12 +109,14 @@ def scatter_mean(
 
     With ``out``: the sum of out and the values, over the number of values.
     """
-    work = Scatter(src, index, dim, out, dim_size)
+    return _mean(_Scatter(src, index, dim, out, dim_size), out, "floor")
+
+
+def _mean(work: _Scatter, out: Tensor | None, rounding: str) -> Tensor:
     if out is None:
-        return work.reduce("mean")
+        return work.reduce("mean", rounding)
     out.add_(work.reduce("sum"))
-    rounding = None if out.is_floating_point() else "floor"
-    return out.div_(work.count(), rounding_mode=rounding)
+    return out.div_(work.count(), rounding_mode=None if out.is_floating_point() else rounding)
 
 
 def scatter_min(
@@ -88,7 +131,7 @@ def scatter_min(
     Where there is no value, 0 and ``src.shape[dim]``. With ``out``, its values take part, and where
     one of them stays, the place is ``src.shape[dim]`` too.
     """
-    return _extreme(Scatter(src, index, dim, out, dim_size), "min", out)
+    return _extreme(src, index, dim, out, dim_size, "min")
 
 
 def scatter_max(
@@ -99,19 +142,24 @@ def scatter_max(
     dim_size: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The maximum, otherwise as `scatter_min`."""
-    return _extreme(Scatter(src, index, dim, out, dim_size), "max", out)
+    return _extreme(src, index, dim, out, dim_size, "max")
 
 
-def _extreme(work: Scatter, how: str, out: Tensor | None) -> tuple[Tensor, Tensor]:
-    found, arg = work.extreme(how)
+def _extreme(
+    src: Tensor, index: Tensor, dim: int, out: Tensor | None, dim_size: int | None, how: str
+) -> tuple[Tensor, Tensor]:
+    work = _Scatter(src, index, dim, out, dim_size)
+    found, arg = work.groups.extreme(work.rows.values, how)
+    none = src.shape[work.dim]
+    found, arg = work.shaped(found), work.shaped(work.rows.places(arg))
+    if src.numel() == 0:
+        arg = torch.full_like(arg, none)
     if out is None:
         return found, arg
     beats = found < out if how == "min" else found > out
-    if found.is_floating_point():
-        beats = beats | found.isnan()
-    wins = (arg < work.length) & beats
+    wins = (arg < none) & (beats | (found != found))  # NaN is the extreme of all
     out.copy_(torch.where(wins, found, out))
-    return out, torch.where(wins, arg, work.length)
+    return out, torch.where(wins, arg, none)
 
 
 def scatter(
@@ -123,11 +171,12 @@ def scatter(
     reduce: str = "sum",
 ) -> Tensor:
     """Reduces the values of each index: ``reduce`` is sum (or add), mul, mean, min or max."""
-    if reduce in ("min", "max"):
-        return (scatter_min if reduce == "min" else scatter_max)(src, index, dim, out, dim_size)[0]
-    return named(
-        reduce, {"sum": scatter_sum, "add": scatter_sum, "mul": scatter_mul, "mean": scatter_mean}
-    )(src, index, dim, out, dim_size)
+    calls = {
+        "sum": scatter_sum, "add": scatter_sum, "mul": scatter_mul, "mean": scatter_mean,
+        "min": scatter_min, "max": scatter_max,
+    }  # fmt: skip
+    found = _checks.chosen(reduce, calls)(src, index, dim, out, dim_size)
+    return found[0] if isinstance(found, tuple) else found
 
 
 def scatter_std(
@@ -140,22 +189,17 @@ def scatter_std(
 ) -> Tensor:
     """The standard deviation of the values of each index, over n - 1, or n where not ``unbiased``.
 
-    As in torch_scatter the divisor is at least 1 and gets 1e-6 more, and ``out`` is added to the
-    sum of squares; the result is a new tensor.
+    As in torch_scatter the divisor is at least 1 and gets 1e-6 more, ``out`` is added to the sum of
+    squares, and equal values have the gradient NaN.
     """
-    work = Scatter(src, index, dim, out, dim_size)
-    mean = reduce_rows(work.values, work.groups, "mean")
-    gap = work.values - spread_rows(mean, work.groups)
-    squares = work.reduce("sum", gap * gap)
+    _checks.floating(src, "scatter_std")
+    work = _Scatter(src, index, dim, out, dim_size)
+    gap = work.rows.values - work.groups.spread(work.groups.reduce(work.rows.values, "mean"))
+    squares = work.shaped(work.groups.reduce(gap * gap, "sum"))
     squares = squares if out is None else out.add_(squares)
     count = work.count()
     count = (count - 1).clamp(min=1) if unbiased else count
     return (squares / (count + 1e-6)).sqrt()
-
-
-def _floating(src: Tensor, name: str) -> None:
-    if not src.is_floating_point():
-        raise ValueError(f"{name}: expected src of a floating type, found {src.dtype}")
 
 
 def scatter_softmax(
@@ -165,27 +209,26 @@ def scatter_softmax(
 
     A value of -inf gets 0, also where all of its index are.
     """
-    _floating(src, "scatter_softmax")
-    work = Scatter(src, index, dim, None, dim_size)
+    _checks.floating(src, "scatter_softmax")
+    work = _Scatter(src, index, dim, None, dim_size)
     if src.numel() == 0:
         return src.clone()
-    order = work.groups.order
-    values = work.values if order is None else permute_rows(work.values, order)
-    share = segment_softmax(values, work.groups.rowptr)
-    share = share if order is None else permute_rows(share, inverse(order))
-    return work.shaped(share, work.length)
+    groups = work.groups
+    share = segment_softmax(groups.sorted(work.rows.values), groups.rowptr)
+    return work.rows.shaped(groups.unsorted(share), work.rows.length)
 
 
 def scatter_log_softmax(
     src: Tensor, index: Tensor, dim: int = -1, eps: float = 1e-12, dim_size: int | None = None
 ) -> Tensor:
     """The logarithm of `scatter_softmax`. ``eps`` has no use: a sum here is never below 1."""
-    _floating(src, "scatter_log_softmax")
-    work = Scatter(src, index, dim, None, dim_size)
+    _checks.floating(src, "scatter_log_softmax")
+    work = _Scatter(src, index, dim, None, dim_size)
     if src.numel() == 0:
         return src.clone()
-    total = _logsumexp(work)
-    return work.shaped(work.values - spread_rows(total, work.groups), work.length)
+    groups, values = work.groups, work.rows.values
+    total = groups.spread(groups.reduce(values, "logsumexp"))
+    return work.rows.shaped(values - total, work.rows.length)
 
 
 def scatter_logsumexp(
@@ -198,17 +241,11 @@ def scatter_logsumexp(
 ) -> Tensor:
     """log(sum(exp(src))) of each index; 0 where there is no value above -inf.
 
-    ``out`` takes part as one more value. ``eps`` has no use: no sum here is near 0.
+    ``out`` takes part as one more value, also where there is no other, for which torch_scatter
+    gives 0. ``eps`` has no use: no sum here is near 0.
     """
-    _floating(src, "scatter_logsumexp")
-    work = Scatter(src, index, dim, out, dim_size)
-    found = work.shaped(_logsumexp(work), work.size)
+    _checks.floating(src, "scatter_logsumexp")
+    found = _Scatter(src, index, dim, out, dim_size).reduce("logsumexp")
     if out is not None:
         return out.copy_(torch.logaddexp(out, found))
     return torch.where(found == -torch.inf, 0, found)
-
-
-def _logsumexp(work: Scatter) -> Tensor:
-    order = work.groups.order
-    values = work.values if order is None else permute_rows(work.values, order)
-    return segment_reduce(values, work.groups.rowptr, "logsumexp")

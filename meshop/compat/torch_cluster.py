@@ -58,18 +58,19 @@ def knn(
     if x.numel() == 0 or y.numel() == 0:
         return _no_edges(x)
     ptr_x, ptr_y = _pointers(x, y, batch_x, batch_y, batch_size)
-    return knn_by_ptr(x, y, k, ptr_x, ptr_y, cosine)
+    return knn_by_ptr(x, y, ptr_x, ptr_y, k, cosine)
 
 
 def knn_by_ptr(
     x: Tensor,
     y: Tensor | None,
-    k: int,
-    ptr_x: Tensor | None,
-    ptr_y: Tensor | None,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
+    k: int = 1,
     cosine: bool = False,
+    num_workers: int = 1,
 ) -> Tensor:
-    """`knn` of batches by pointers; without y, of each point of x but itself."""
+    """`knn` of batches by pointers, as of pyg-lib; without y, of each point of x but itself."""
     x, y = _points(x, cosine), None if y is None else _points(y, cosine)
     found = ops.knn(x, k, y, ptr_x, ptr_y, exclude_self=y is None)
     return torch.stack([found.receivers, found.index])
@@ -93,7 +94,7 @@ def knn_graph(
     if x.numel() == 0:
         return _no_edges(x)
     ptr, _ = _pointers(x, None, batch, None, batch_size)
-    edges = knn_by_ptr(x, x if loop else None, k, ptr, ptr if loop else None, cosine)
+    edges = knn_by_ptr(x, x if loop else None, ptr, ptr if loop else None, k, cosine)
     return edges.flip(0) if flow == "source_to_target" else edges
 
 
@@ -116,18 +117,24 @@ def radius(
     if x.numel() == 0 or y.numel() == 0:
         return _no_edges(x)
     ptr_x, ptr_y = _pointers(x, y, batch_x, batch_y, batch_size)
-    return radius_by_ptr(x, y, r, ptr_x, ptr_y, max_num_neighbors)
+    return radius_by_ptr(x, y, ptr_x, ptr_y, r, max_num_neighbors)
 
 
 def radius_by_ptr(
     x: Tensor,
     y: Tensor | None,
-    r: float,
-    ptr_x: Tensor | None,
-    ptr_y: Tensor | None,
-    max_num_neighbors: int | None,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
+    r: float = 1.0,
+    max_num_neighbors: int | None = 32,
+    num_workers: int = 1,
+    ignore_same_index: bool = False,
 ) -> Tensor:
-    """`radius` of batches by pointers; without y, around each point of x but itself."""
+    """`radius` of batches by pointers, as of pyg-lib; without y, around each of x but itself."""
+    if ignore_same_index and y is not None:
+        if not torch.equal(x, y):
+            raise ValueError("ignore_same_index: expected x and y to be the same points")
+        y = ptr_y = None
     x, y = _points(x), None if y is None else _points(y)
     reach = torch.tensor(float(r), dtype=x.dtype, device=x.device)
     limit = torch.tensor(float(r) * float(r), dtype=x.dtype, device=x.device)
@@ -160,7 +167,7 @@ def radius_graph(
     if x.numel() == 0:
         return _no_edges(x)
     ptr, _ = _pointers(x, None, batch, None, batch_size)
-    edges = radius_by_ptr(x, x if loop else None, r, ptr, ptr if loop else None, max_num_neighbors)
+    edges = radius_by_ptr(x, x if loop else None, ptr, ptr if loop else None, r, max_num_neighbors)
     return edges.flip(0) if flow == "source_to_target" else edges
 
 
@@ -175,8 +182,10 @@ def nearest(
     return nearest_by_ptr(x, y, ptr_x, ptr_y)
 
 
-def nearest_by_ptr(x: Tensor, y: Tensor, ptr_x: Tensor | None, ptr_y: Tensor | None) -> Tensor:
-    """`nearest` of batches by pointers."""
+def nearest_by_ptr(
+    x: Tensor, y: Tensor, ptr_x: Tensor | None = None, ptr_y: Tensor | None = None
+) -> Tensor:
+    """`nearest` of batches by pointers, as of pyg-lib."""
     if x.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=x.device)
     alone = y.shape[0] == 0

@@ -15,7 +15,7 @@ What differs, everywhere:
 - The functions cannot be compiled by TorchScript.
 """
 
-from ._layout import broadcast as broadcast
+from ._scatter import broadcast as broadcast
 from ._scatter import (
     scatter,
     scatter_add,
