@@ -20,9 +20,11 @@ _replaced: dict[str, ModuleType | None] = {}  # what stood in sys.modules before
 def install(*, force: bool = False) -> None:
     """Makes ``import torch_scatter`` and ``import torch_cluster`` find meshop's.
 
-    Call it before the code that imports them. Where torch_geometric is installed it finds them too:
-    up to 2.7 by these names; later versions take pyg-lib's operators instead, and get those that
-    are missing: knn, radius, fps, nearest, grid_cluster, graclus_cluster. Those of pyg-lib stay.
+    Call it before the code that imports them. Where torch_geometric is installed it is imported,
+    and finds them too: up to 2.7 by these names; later ones take torch_scatter alone by its name
+    (for segments, argmax and, on a GPU, min, max and mul) and in place of torch_cluster pyg-lib's
+    operators, of which they get those that are missing: knn, radius, fps, nearest, grid_cluster,
+    graclus_cluster. Those of pyg-lib stay.
 
     Raises RuntimeError, and changes nothing, where one of the originals is installed, unless
     ``force``. Doing it twice does no harm; `uninstall` undoes it.

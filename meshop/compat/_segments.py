@@ -110,7 +110,8 @@ def segment_csr(
 ) -> Tensor:
     """Reduces between pointers, along the last dimension of ``indptr``: sum (add), mean, min, max.
 
-    Leading dimensions of ``indptr`` broadcast to those of ``src``. ``out`` is overwritten.
+    Leading dimensions of ``indptr`` broadcast to those of ``src``. ``out`` is overwritten. What no
+    segment has gets the gradient 0; that of torch_scatter is not initialised there.
     """
     calls = {
         "sum": segment_sum_csr, "add": segment_sum_csr, "mean": segment_mean_csr,

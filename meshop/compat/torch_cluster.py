@@ -71,7 +71,9 @@ def knn_by_ptr(
     num_workers: int = 1,
 ) -> Tensor:
     """`knn` of batches by pointers, as of pyg-lib; without y, of each point of x but itself."""
-    x, y = _points(x, cosine), None if y is None else _points(y, cosine)
+    if y is not None:
+        y, (ptr_x, ptr_y) = _points(y, cosine), _alike(ptr_x, ptr_y)
+    x = _points(x, cosine)
     found = ops.knn(x, k, y, ptr_x, ptr_y, exclude_self=y is None)
     return torch.stack([found.receivers, found.index])
 
@@ -135,7 +137,9 @@ def radius_by_ptr(
         if not torch.equal(x, y):
             raise ValueError("ignore_same_index: expected x and y to be the same points")
         y = ptr_y = None
-    x, y = _points(x), None if y is None else _points(y)
+    if y is not None:
+        y, (ptr_x, ptr_y) = _points(y), _alike(ptr_x, ptr_y)
+    x = _points(x)
     reach = torch.tensor(float(r), dtype=x.dtype, device=x.device)
     limit = torch.tensor(float(r) * float(r), dtype=x.dtype, device=x.device)
     # One step further than r, so that rounding loses nothing; what lies at r or beyond then goes.
@@ -178,7 +182,11 @@ def nearest(
 
     Of equally near ones the first. Raises ValueError where a batch entry of x has none in y.
     """
-    ptr_x, ptr_y = _pointers(x, y, batch_x, batch_y, None, both=False)
+    if batch_x is None and batch_y is not None:
+        batch_x = batch_y.new_zeros(x.shape[0])
+    if batch_y is None and batch_x is not None:
+        batch_y = batch_x.new_zeros(y.shape[0])
+    ptr_x, ptr_y = _pointers(x, y, batch_x, batch_y)
     return nearest_by_ptr(x, y, ptr_x, ptr_y)
 
 
@@ -188,6 +196,7 @@ def nearest_by_ptr(
     """`nearest` of batches by pointers, as of pyg-lib."""
     if x.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=x.device)
+    ptr_x, ptr_y = _alike(ptr_x, ptr_y)
     alone = y.shape[0] == 0
     if ptr_x is not None and ptr_y is not None:
         alone = bool(((ptr_x.diff() > 0) & (ptr_y.diff() == 0)).any())
@@ -242,7 +251,7 @@ def grid_cluster(
     points outside the grid share numbers with others; `meshop.ops.voxel_downsample` has no such
     limits, and consecutive numbers.
     """
-    pos = pos.reshape(pos.shape[0], -1)
+    pos = _flat(pos)
     for name, value in (("size", size), ("start", start), ("end", end)):
         if value is not None and value.numel() != pos.shape[1]:
             raise ValueError(f"{name}: expected {pos.shape[1]} numbers, found {value.numel()}")
@@ -251,9 +260,13 @@ def grid_cluster(
     start = pos.amin(0) if start is None else start.reshape(-1)
     end = pos.amax(0) if end is None else end.reshape(-1)
     size = size.reshape(-1)
-    counts = ((end - start) / size).to(torch.int64) + 1
-    if float(counts.double().prod().abs()) >= 2.0**63:
-        raise ValueError("size: the grid has 2^63 voxels or more; meshop.ops.voxel_downsample can")
+    span = (end - start) / size
+    if not float((span.double().trunc() + 1).prod().abs()) < 2.0**63:
+        raise ValueError(
+            f"size: expected a grid of fewer than 2^63 voxels, found {span.tolist()} of them along "
+            "the coordinates; try meshop.ops.voxel_downsample, which numbers those that hold points"
+        )
+    counts = span.to(torch.int64) + 1
     stride = torch.cat([counts.new_ones(1), counts[:-1].cumprod(0)])
     return (((pos - start) / size).to(torch.int64) * stride).sum(1)
 
@@ -267,9 +280,13 @@ def _check_flow(flow: str) -> None:
         raise ValueError(f"flow: expected source_to_target or target_to_source, found {flow!r}")
 
 
+def _flat(x: Tensor) -> Tensor:
+    return x.flatten(1) if x.dim() > 1 else x.reshape(-1, 1)
+
+
 def _points(x: Tensor, cosine: bool = False) -> Tensor:
     """(N, D) in a type that can be searched; on the unit sphere, where distances are cosines'."""
-    x = x.detach().reshape(x.shape[0], -1)
+    x = _flat(x.detach())
     if x.dtype not in (torch.float32, torch.float64):
         x = x.float() if x.is_floating_point() else x.double()
     if cosine:
@@ -285,38 +302,39 @@ def _pointers(
     y: Tensor | None,
     batch_x: Tensor | None,
     batch_y: Tensor | None,
-    batch_size: int | None,
-    both: bool = True,
+    batch_size: int | None = None,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The pointers of sorted batches; None where there is one entry only."""
-    size = 1 if batch_size is None else batch_size
+    """The pointers of sorted batches, where there are any."""
+    found: list[Tensor | None] = []
     for name, batch, points in (("batch_x", batch_x, x), ("batch_y", batch_y, y)):
         if batch is None or points is None:
+            found.append(None)
             continue
         if batch.dim() != 1 or batch.shape[0] != points.shape[0]:
             raise ValueError(
                 f"{name}: expected shape ({points.shape[0]},), found {tuple(batch.shape)}"
             )
-        if not batch.numel():
-            continue
         if bool((batch[1:] < batch[:-1]).any()):
             raise ValueError(f"{name}: expected a sorted batch, found one that is not")
-        first, last = int(batch[0]), int(batch[-1])
+        first, last = (int(batch[0]), int(batch[-1])) if batch.numel() else (0, 0)
         if first < 0 or (batch_size is not None and last >= batch_size):
             limit = "from 0 on" if batch_size is None else f"from 0 to {batch_size - 1}"
             raise ValueError(f"{name}: expected entries {limit}, found {first} to {last}")
-        size = max(size, last + 1)
-    if size == 1:
-        return None, None
-    found: list[Tensor | None] = []
-    for name, batch, points in (("batch_x", batch_x, x), ("batch_y", batch_y, y)):
-        if points is None:
-            found.append(None)
-            continue
-        if batch is None and both:
-            raise ValueError(f"{name}: expected a batch, as there are {size} entries, found none")
-        if batch is None:
-            batch = torch.zeros(points.shape[0], dtype=torch.int64, device=points.device)
-        ends = torch.arange(size + 1, device=batch.device)
+        ends = torch.arange(max(batch_size or 1, last + 1) + 1, device=batch.device)
         found.append(torch.bucketize(ends, batch.to(torch.int64).contiguous()))
     return found[0], found[1]
+
+
+def _alike(ptr_x: Tensor | None, ptr_y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Pointers of as many entries, the last ones empty; None is one entry."""
+    sizes = [2 if ptr is None else ptr.numel() for ptr in (ptr_x, ptr_y)]
+    if max(sizes) == 2:
+        return None, None
+    for name, ptr in (("x", ptr_x), ("y", ptr_y)):
+        if ptr is None:
+            raise ValueError(
+                f"batch_{name}: expected one, as there are {max(sizes) - 1} entries, found none"
+            )
+    assert ptr_x is not None and ptr_y is not None
+    padded = [torch.cat([ptr, ptr[-1:].expand(max(sizes) - ptr.numel())]) for ptr in (ptr_x, ptr_y)]
+    return padded[0], padded[1]
