@@ -19,7 +19,8 @@ def graclus_cluster(
     if num_nodes is None:
         num_nodes = int(torch.cat([row, col]).max()) + 1 if row.numel() else 0
     kept = row != col
-    groups = Groups.of(row[kept].to(torch.int64), num_nodes)
+    row = row[kept].to(torch.int64)
+    groups = Groups(num_nodes, len(row), row)
     weight = None if weight is None else groups.sorted(weight[kept].detach())
     return match(groups.rowptr, groups.sorted(col[kept]), weight)
 

@@ -45,29 +45,42 @@ class Rows:
 class Groups:
     """R rows in N groups: group i owns rows ``order[rowptr[i]:rowptr[i + 1]]``, rising.
 
-    Without ``order`` they stand in groups already. All results are differentiable, twice.
+    They are known by the group ``index`` (R,) of each row, or by their ends ``rowptr`` (N + 1,)
+    where they stand in groups already; there is no ``order`` then. What is needed of the other is
+    found when it is needed. All results are differentiable, twice.
     """
 
-    def __init__(self, rowptr: Tensor, rows: int, order: Tensor | None = None) -> None:
-        self.rowptr, self.rows, self.order = rowptr, rows, order
-
-    @classmethod
-    def of(cls, index: Tensor, size: int) -> "Groups":
-        """Of the group (R,), in [0, size), of each row: a stable counting sort where needed."""
-        if bool((index[1:] >= index[:-1]).all()):
-            ends = torch.arange(size + 1, device=index.device)
-            found = cls(torch.searchsorted(index.contiguous(), ends), len(index))
-        else:
-            whole = torch.tensor([0, len(index)], device=index.device)
-            sort = csr_transpose(index, whole, size)
-            found = cls(sort.rowptr, len(index), sort.order)
-        found.index = index
-        return found
+    def __init__(
+        self, size: int, rows: int, index: Tensor | None = None, rowptr: Tensor | None = None
+    ) -> None:
+        self.size, self.rows = size, rows
+        if index is not None:
+            self.index = index
+        if rowptr is not None:
+            self._sort = rowptr, None
 
     @cached_property
     def index(self) -> Tensor:
-        """(R,) the group of each row."""
         return rows_of(self.rowptr, self.rows)
+
+    @cached_property
+    def _sort(self) -> tuple[Tensor, Tensor | None]:
+        """Pointers and order: a stable counting sort where it is needed."""
+        index = self.index.contiguous()
+        if bool((index[1:] >= index[:-1]).all()):
+            ends = torch.arange(self.size + 1, device=index.device)
+            return torch.searchsorted(index, ends), None
+        whole = torch.tensor([0, self.rows], device=index.device)
+        sort = csr_transpose(index, whole, self.size)
+        return sort.rowptr, sort.order
+
+    @property
+    def rowptr(self) -> Tensor:
+        return self._sort[0]
+
+    @property
+    def order(self) -> Tensor | None:
+        return self._sort[1]
 
     def counts(self, like: Tensor) -> Tensor:
         """How many rows each group has, at least 1, to go with ``like`` (., ...)."""
@@ -77,8 +90,7 @@ class Groups:
     def reduce(self, values: Tensor, how: str, rounding: str = "trunc") -> Tensor:
         """(N, ...) sum, mean or logsumexp; ``rounding`` is of means of integers."""
         if not values.is_floating_point():  # no kernels: torch is exact for them in any order
-            size = len(self.rowptr) - 1
-            out = values.new_zeros(size, *values.shape[1:]).index_add_(0, self.index, values)
+            out = values.new_zeros(self.size, *values.shape[1:]).index_add_(0, self.index, values)
             return out if how == "sum" else out.div_(self.counts(out), rounding_mode=rounding)
         if self.order is None or how == "logsumexp":
             return segment_reduce(self.sorted(values), self.rowptr, how)
@@ -87,21 +99,25 @@ class Groups:
 
     def extreme(self, values: Tensor, how: str) -> tuple[Tensor, Tensor]:
         """(N, ...) min or max, and the first row that has it; of no rows 0, and R."""
-        if not values.is_floating_point():
-            return self._extreme_integers(values, how)
+        if values.dim() == 1 or not values.is_floating_point():
+            arg = self._first(values.detach(), how)
+            return torch.cat([values, values.new_zeros(1, *values.shape[1:])]).gather(0, arg), arg
         out, arg = torch.ops.meshop.segment_reduce(self.sorted(values), self.rowptr, how)
         if self.order is not None:
             arg = torch.cat([self.order, self.order.new_full((1,), self.rows)])[arg]
         return out, arg
 
-    def _extreme_integers(self, values: Tensor, how: str) -> tuple[Tensor, Tensor]:
-        index = _tall(self.index, values).expand_as(values)
-        out = values.new_zeros(len(self.rowptr) - 1, *values.shape[1:])
-        out = out.scatter_reduce_(0, index, values, "a" + how, include_self=False)
+    def _first(self, values: Tensor, how: str) -> Tensor:
+        """The first row of each group that has its extreme: without sorting, for single numbers
+        and for integers, of which there are no kernels."""
+        index, size = _tall(self.index, values).expand_as(values), (self.size, *values.shape[1:])
+        top = values.new_zeros(size)
+        top = top.scatter_reduce_(0, index, values, "a" + how, include_self=False)
+        has = (values == top.index_select(0, self.index)) | (values != values)
         place = _tall(torch.arange(self.rows, device=values.device), values)
-        place = torch.where(values == out.index_select(0, self.index), place, self.rows)
-        none = torch.full_like(out, self.rows, dtype=torch.int64)
-        return out, none.scatter_reduce_(0, index, place, "amin")
+        place = torch.where(has, place, self.rows)
+        first = torch.full(size, self.rows, device=values.device)
+        return first.scatter_reduce_(0, index, place, "amin")
 
     def spread(self, rows: Tensor) -> Tensor:
         """(R, ...) of (N, ...): each group's for every row of it, the transpose of the sum."""

@@ -36,32 +36,52 @@ class _Scatter:
         _checks.index_type(index, "index")
         self.dim = dim = _checks.dimension(src, dim)
         _checks.output(out, src, dim)
+        self.src = src
         index = _aligned(index.to(torch.int64), src, dim)
         self.index = _checks.expanded(index, src.shape, "index")
-        self.size = _checks.output_size(self.index, dim_size if out is None else out.shape[dim])
         if src.numel() == 0:
-            src, index = src.narrow(dim, 0, 0), index.new_zeros([1] * src.dim())
+            src, index = (t.narrow(dim, 0, 0) for t in (src, index.new_zeros([1] * src.dim())))
         for d in range(src.dim()):  # of what is the same all along a dimension, one place
             if index.shape[d] > 1 and index.stride(d) == 0:
                 index = index.narrow(d, 0, 1)
+        self.size = _checks.output_size(index, dim_size if out is None else out.shape[dim])
         self.rows = Rows(src, dim, [d for d in range(src.dim()) if d != dim and index.shape[d] > 1])
         index = index.permute(self.rows.dims).flatten(len(self.rows.lead))
-        index = index.expand(*self.rows.lead, self.rows.length)
-        self._flat = self.rows.flat(index, self.size)
+        self._one = index.expand(*self.rows.lead, self.rows.length)
 
     @cached_property
     def groups(self) -> Groups:
-        return Groups.of(self._flat, self.rows.blocks * self.size)
+        blocks = self.rows.blocks
+        return Groups(
+            blocks * self.size, len(self.rows.values), self.rows.flat(self._one, self.size)
+        )
 
     def shaped(self, rows: Tensor) -> Tensor:
         return self.rows.shaped(rows, self.size)
 
     def reduce(self, how: str, rounding: str = "floor") -> Tensor:
+        if how in ("sum", "mean") and self._add_singly:
+            total = self._added(self.src)
+            return total if how == "sum" else total / self.count()
         return self.shaped(self.groups.reduce(self.rows.values, how, rounding))
 
     def count(self) -> Tensor:
         """How many values each output has, at least 1, to go with the output."""
+        if self._add_singly:
+            return self._added(torch.ones_like(self.src)).clamp(min=1)
         return self.shaped(self.groups.counts(self.rows.values))
+
+    @property
+    def _add_singly(self) -> bool:
+        """Whether rows are single numbers, which torch adds in order as fast as they are sorted."""
+        values = self.rows.values
+        full = values.dtype in (torch.float32, torch.float64)
+        return values.dim() == 1 and full and values.device.type == "cpu"
+
+    def _added(self, src: Tensor) -> Tensor:
+        shape = [*src.shape]
+        shape[self.dim] = self.size
+        return src.new_zeros(shape).scatter_add(self.dim, self.index, src)
 
 
 def scatter_sum(

@@ -73,7 +73,7 @@ def gather_coo(src: Tensor, index: Tensor, out: Tensor | None = None) -> Tensor:
     _checks.output(out, src, dim, length)
     _checks.output_size(index, size)
     rows = Rows(src, dim, range(dim))
-    groups = Groups.of(rows.flat(index, size), rows.blocks * size)
+    groups = Groups(rows.blocks * size, rows.blocks * length, rows.flat(index, size))
     found = rows.shaped(groups.spread(rows.values), length)
     return found if out is None else out.copy_(found)
 
@@ -137,7 +137,7 @@ class _Csr:
         self.whole = self.rows.blocks == 1 and int(ends[0]) == 0 and int(ends[-1]) == total
         if not self.whole:  # then a segment in front of each block has what no other has
             ends = torch.cat([ends.new_zeros(1), ends, ends.new_full((1,), total)])
-        self.groups = Groups(ends, total)
+        self.groups = Groups(len(ends) - 1, total, rowptr=ends)
 
     def reduce(self, how: str) -> Tensor:
         return self._given(self._shaped(self.groups.reduce(self.rows.values, how)))
@@ -179,6 +179,7 @@ def gather_csr(src: Tensor, indptr: Tensor, out: Tensor | None = None) -> Tensor
     _checks.output(out, src, dim, length)
     rows = Rows(src, dim, range(dim))
     ends = rows.flat(indptr[..., 1:], length)
-    groups = Groups(torch.cat([ends.new_zeros(1), ends]), rows.blocks * length)
+    ends = torch.cat([ends.new_zeros(1), ends])
+    groups = Groups(len(ends) - 1, rows.blocks * length, rowptr=ends)
     found = rows.shaped(groups.spread(rows.values), length)
     return found if out is None else out.copy_(found)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from meshop.compat import torch_cluster as ours
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=40, deadline=None)
 
 
 @pytest.fixture(scope="module")

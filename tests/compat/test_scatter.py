@@ -13,7 +13,7 @@ from .scatters import Case, cases, places, plain
 
 NUMBERS = (torch.float64, torch.int64, torch.int32)
 REDUCTIONS = ("sum", "add", "mul", "mean", "min", "max")
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=40, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_logsumexp_into() -> None:
 @pytest.mark.parametrize(
     "name", ["sum", "mul", "mean", "min", "max", "std", "softmax", "log_softmax", "logsumexp"]
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(case=cases(ties=False, smallest=1))
 def test_gradients(name: str, case: Case) -> None:
     """The first and second derivatives are those of differences."""

@@ -14,7 +14,7 @@ from .scatters import ONE, Case, cases, places, plain
 
 NUMBERS = (torch.float64, torch.int64, torch.int32)
 REDUCTIONS = ("sum", "add", "mean", "min", "max")
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=40, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_gather_coo(case: Case) -> None:
 
 
 @pytest.mark.parametrize("how", ["sum", "mean", "min", "max"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(case=segments(smallest=1))
 def test_gradients_csr(how: str, case: Segments) -> None:
     def function(src):
@@ -149,7 +149,7 @@ def test_gradients_csr(how: str, case: Segments) -> None:
     assert torch.autograd.gradgradcheck(function, src)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(case=segments(smallest=1, whole=True))
 def test_gradients_gather_csr(case: Segments) -> None:
     values = case.output(case.indptr.shape[-1] - 1).requires_grad_()
@@ -157,7 +157,7 @@ def test_gradients_gather_csr(case: Segments) -> None:
     assert torch.autograd.gradgradcheck(lambda v: ours.gather_csr(v, case.indptr), values)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(case=cases(smallest=1, coo=True))
 def test_gradients_gather_coo(case: Case) -> None:
     values = case.output().requires_grad_()
