@@ -20,10 +20,15 @@ class Rows:
         dims = [*along, dim]
         self.lead = [src.shape[d] for d in dims[:-1]]
         self.blocks, self.length = torch.Size(self.lead).numel(), src.shape[dim]
+        known = len(dims)
         dims += [d for d in range(src.dim()) if d not in dims]
         self.dims, self.back = dims, [dims.index(d) for d in range(src.dim())]
-        src = src.permute(dims)
-        self.values = src.reshape(self.blocks * self.length, *src.shape[len(self.lead) + 1 :])
+        self.src, self.count, self.single = src, self.blocks * self.length, len(dims) == known
+
+    @cached_property
+    def values(self) -> Tensor:
+        src = self.src.permute(self.dims)
+        return src.reshape(self.count, *src.shape[len(self.lead) + 1 :])
 
     def flat(self, index: Tensor, size: int) -> Tensor:
         """``index`` (..., n) of each block, into ``size`` rows each, as one into all rows."""
@@ -39,7 +44,7 @@ class Rows:
         """Rows as places along dim; R, which is none of them, as the length of dim."""
         if self.blocks == 1:
             return arg
-        return torch.where(arg == len(self.values), self.length, arg % max(self.length, 1))
+        return torch.where(arg == self.count, self.length, arg % max(self.length, 1))
 
 
 class Groups:
@@ -99,25 +104,13 @@ class Groups:
 
     def extreme(self, values: Tensor, how: str) -> tuple[Tensor, Tensor]:
         """(N, ...) min or max, and the first row that has it; of no rows 0, and R."""
-        if values.dim() == 1 or not values.is_floating_point():
-            arg = self._first(values.detach(), how)
-            return torch.cat([values, values.new_zeros(1, *values.shape[1:])]).gather(0, arg), arg
+        if not values.is_floating_point():
+            index = _tall(self.index, values).expand_as(values)
+            return extreme_along(values, index, 0, self.size, how)
         out, arg = torch.ops.meshop.segment_reduce(self.sorted(values), self.rowptr, how)
         if self.order is not None:
             arg = torch.cat([self.order, self.order.new_full((1,), self.rows)])[arg]
         return out, arg
-
-    def _first(self, values: Tensor, how: str) -> Tensor:
-        """The first row of each group that has its extreme: without sorting, for single numbers
-        and for integers, of which there are no kernels."""
-        index, size = _tall(self.index, values).expand_as(values), (self.size, *values.shape[1:])
-        top = values.new_zeros(size)
-        top = top.scatter_reduce_(0, index, values, "a" + how, include_self=False)
-        has = (values == top.index_select(0, self.index)) | (values != values)
-        place = _tall(torch.arange(self.rows, device=values.device), values)
-        place = torch.where(has, place, self.rows)
-        first = torch.full(size, self.rows, device=values.device)
-        return first.scatter_reduce_(0, index, place, "amin")
 
     def spread(self, rows: Tensor) -> Tensor:
         """(R, ...) of (N, ...): each group's for every row of it, the transpose of the sum."""
@@ -139,7 +132,7 @@ class Groups:
 
     def _pick(self, x: Tensor, index: Tensor, transpose: CsrTranspose) -> Tensor:
         """``x[index]``, whose gradient is a sum in order, of what is known to be the transpose."""
-        if not x.requires_grad:
+        if not x.is_floating_point():
             return x.index_select(0, index)
         return gather_reduce(x, index, self._each, transpose=transpose)
 
@@ -152,6 +145,32 @@ class Groups:
     def _inverse(self) -> Tensor:
         assert self.order is not None
         return torch.empty_like(self.order).scatter_(0, self.order, self._each[:-1])
+
+
+def extreme_along(
+    values: Tensor, index: Tensor, dim: int, size: int, how: str
+) -> tuple[Tensor, Tensor]:
+    """The min or max of the values of each index, and the first place along ``dim`` that has it.
+
+    Plain torch: for integers, which have no kernels, and for an index for each value, where sorting
+    takes longer.
+    """
+    none, shape = values.shape[dim], [*values.shape]
+    shape[dim] = size
+    fixed = values.detach()
+    top = fixed.new_zeros(shape)
+    top = top.scatter_reduce_(dim, index, fixed, "a" + how, include_self=False)
+    has = fixed == top.gather(dim, index)
+    if fixed.is_floating_point():
+        has |= fixed.isnan()
+    place = torch.arange(none, device=values.device)
+    place = torch.where(has, place.reshape([-1] + [1] * (values.dim() - dim - 1)), none)
+    arg = torch.full(shape, none, device=values.device)
+    arg = arg.scatter_reduce_(dim, index, place, "amin")
+    if not values.requires_grad:
+        return top, arg
+    shape[dim] = 1
+    return torch.cat([values, values.new_zeros(shape)], dim).gather(dim, arg), arg
 
 
 def _tall(counts: Tensor, like: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..ops import segment_softmax
 from . import _checks
-from ._rows import Groups, Rows
+from ._rows import Groups, Rows, extreme_along
 
 
 def broadcast(src: Tensor, other: Tensor, dim: int) -> Tensor:
@@ -52,9 +52,7 @@ class _Scatter:
     @cached_property
     def groups(self) -> Groups:
         blocks = self.rows.blocks
-        return Groups(
-            blocks * self.size, len(self.rows.values), self.rows.flat(self._one, self.size)
-        )
+        return Groups(blocks * self.size, self.rows.count, self.rows.flat(self._one, self.size))
 
     def shaped(self, rows: Tensor) -> Tensor:
         return self.rows.shaped(rows, self.size)
@@ -71,12 +69,17 @@ class _Scatter:
             return self._added(torch.ones_like(self.src)).clamp(min=1)
         return self.shaped(self.groups.counts(self.rows.values))
 
+    def extreme(self, how: str) -> tuple[Tensor, Tensor]:
+        if self.rows.single or not self.src.is_floating_point():
+            return extreme_along(self.src, self.index, self.dim, self.size, how)
+        found, arg = self.groups.extreme(self.rows.values, how)
+        return self.shaped(found), self.shaped(self.rows.places(arg))
+
     @property
     def _add_singly(self) -> bool:
         """Whether rows are single numbers, which torch adds in order as fast as they are sorted."""
-        values = self.rows.values
-        full = values.dtype in (torch.float32, torch.float64)
-        return values.dim() == 1 and full and values.device.type == "cpu"
+        full = self.src.dtype in (torch.float32, torch.float64)
+        return self.rows.single and full and self.src.device.type == "cpu"
 
     def _added(self, src: Tensor) -> Tensor:
         shape = [*src.shape]
@@ -169,9 +172,8 @@ def _extreme(
     src: Tensor, index: Tensor, dim: int, out: Tensor | None, dim_size: int | None, how: str
 ) -> tuple[Tensor, Tensor]:
     work = _Scatter(src, index, dim, out, dim_size)
-    found, arg = work.groups.extreme(work.rows.values, how)
+    found, arg = work.extreme(how)
     none = src.shape[work.dim]
-    found, arg = work.shaped(found), work.shaped(work.rows.places(arg))
     if src.numel() == 0:
         arg = torch.full_like(arg, none)
     if out is None:
