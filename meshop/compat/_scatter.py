@@ -84,7 +84,7 @@ class _Scatter:
     def _added(self, src: Tensor) -> Tensor:
         shape = [*src.shape]
         shape[self.dim] = self.size
-        return src.new_zeros(shape).scatter_add(self.dim, self.index, src)
+        return src.new_zeros(shape).scatter_add_(self.dim, self.index, src)
 
 
 def scatter_sum(

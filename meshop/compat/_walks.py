@@ -33,7 +33,9 @@ def random_walk(
         row, col = row[order], col[order]
     elif bool((row[1:] < row[:-1]).any()):
         raise ValueError("row: expected sorted edges where not coalesced, found others")
-    keys = (row * num_nodes + col).sort().values  # to look up whether there is an edge
+    even = p == q == 1
+    keys = row * num_nodes + col  # sorted, to look up whether there is an edge
+    keys = keys if even or coalesced else keys.sort().values
     degree = torch.bincount(row, minlength=num_nodes)
     first = degree.cumsum(0) - degree
 
@@ -48,7 +50,7 @@ def random_walk(
             here = at[left]
             edge = first[here] + (_uniform(here) * degree[here]).to(torch.int64)
             accepted = torch.ones_like(left, dtype=torch.bool)
-            if before is not None and not p == q == 1:
+            if before is not None and not even:
                 x, t = col[edge], before[left]
                 chance = torch.where(_among(keys, x * num_nodes + t), 1.0, 1 / q)
                 chance = torch.where(x == t, 1 / p, chance)

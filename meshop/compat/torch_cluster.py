@@ -257,8 +257,9 @@ def grid_cluster(
             raise ValueError(f"{name}: expected {pos.shape[1]} numbers, found {value.numel()}")
     if pos.numel() == 0:
         return torch.empty(pos.shape[0], dtype=torch.int64, device=pos.device)
-    start = pos.amin(0) if start is None else start.reshape(-1)
-    end = pos.amax(0) if end is None else end.reshape(-1)
+    pos = pos.T.contiguous()  # a coordinate after the other: long rows are quick
+    start = pos.amin(1) if start is None else start.reshape(-1)
+    end = pos.amax(1) if end is None else end.reshape(-1)
     size = size.reshape(-1)
     span = (end - start) / size
     if not float((span.double().trunc() + 1).prod().abs()) < 2.0**63:
@@ -268,7 +269,10 @@ def grid_cluster(
         )
     counts = span.to(torch.int64) + 1
     stride = torch.cat([counts.new_ones(1), counts[:-1].cumprod(0)])
-    return (((pos - start) / size).to(torch.int64) * stride).sum(1)
+    cell = torch.zeros(pos.shape[1], dtype=torch.int64, device=pos.device)
+    for d in range(len(pos)):
+        cell += ((pos[d] - start[d]) / size[d]).to(torch.int64) * stride[d]
+    return cell
 
 
 def _no_edges(like: Tensor) -> Tensor:
