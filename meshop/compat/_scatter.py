@@ -112,7 +112,8 @@ def scatter_mul(
     """The product of the values of each index; 1 where there is none. Multiplied onto ``out``.
 
     torch's own `scatter_reduce`: the gradient is right also where a value is 0, for which
-    torch_scatter gives 0, and on a GPU the factors of an output are multiplied in any order.
+    torch_scatter gives 0, and takes longer for it. On a GPU the factors of an output are multiplied
+    in any order.
     """
     work = _Scatter(src, index, dim, out, dim_size)
     shape = [*src.shape]

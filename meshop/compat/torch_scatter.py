@@ -2,12 +2,13 @@
 
 Names, arguments, shapes and the treatment of empty groups are torch_scatter's: `index` may be
 1-D along `dim` or broadcast against `src`; `out` is reduced into, in place; without it, `dim_size`
-or the largest index gives the size. Every function is differentiable, twice, in `src` and `out`.
+or the largest index gives the size. Every function is differentiable, twice (`scatter_mul`
+only where no output has two zeros), in `src` and `out`.
 What differs, everywhere:
 
 - Results do not depend on the number of threads, on the GPU neither: rows are sorted by index
-  (stable, once a call; not at all where they are sorted already) and summed in order. Only
-  `scatter_mul` uses torch's own scatter.
+  (stable, once a call; not at all where they are sorted already) and summed in order. Single
+  numbers on the CPU, integers, and `scatter_mul` (see there) take torch's own scatter.
 - Half precision is summed in float32. int32 indices are welcome.
 - NaN is the min and max of any group that holds one, and an infinity is an extreme like others;
   torch_scatter skips NaN and gives 0 for a group whose values are all infinite.
