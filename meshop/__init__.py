@@ -31,7 +31,7 @@ _HOMES = {
 }
 _PACKAGES = (
     "cli", "predict", "train", "viz", "surrogate", "movers", "reduced", "models", "nn", "graph",
-    "io", "mesh", "ops", "errors", "testing",
+    "io", "mesh", "ops", "compat", "errors", "testing",
 )  # fmt: skip
 
 __all__ = ["Mesh", "Surrogate", "__version__", "info", "predict", "read", "train"]
