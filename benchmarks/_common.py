@@ -1,20 +1,14 @@
-"""What the benchmarks share: cases and their near field, the metric, a split, timing, tables."""
+"""What the accuracy benchmarks share: cases and their near field, the metric, a split, the peer."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
+from _timing import ROOT
 from torch import nn
 
 import meshop
@@ -22,7 +16,6 @@ from meshop.graph import wall_facets, wall_loops
 from meshop.mesh import Mesh
 from meshop.train._nulls import contour_heights
 
-ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "airfoil_rans"
 FIELDS = ("U", "p", "nut")
 SCALARS = ("Cl", "Cd", "Cm")
@@ -130,61 +123,6 @@ def near_errors(case: AirfoilCase, predicted: dict[str, np.ndarray]) -> dict[str
         values = values[near] if len(values) == len(near) else values
         out[name] = relative_l2(values, case.fields[name][near], weight)
     return out
-
-
-def interleaved(
-    jobs: dict[str, Callable[[], Any]], repeats: int, settle: bool = False
-) -> dict[str, float]:
-    """Median seconds of each job, run in turns so that a busy machine is fair to all.
-
-    settle: each timed call follows one that is not, as in a loop. Virtual machines give free memory
-    back to their host within seconds, and asking for it again takes longer than most kernels.
-    """
-    times: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(repeats + 1):
-        for name, job in jobs.items():
-            if settle:
-                job()
-            start = time.perf_counter()
-            job()
-            if turn:  # the first turn warms up
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def machine() -> dict[str, Any]:
-    model = platform.processor()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            model = next((s.split(":")[1].strip() for s in file if "model name" in s), model)
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return {
-        "cpu": model,
-        "threads": torch.get_num_threads(),
-        "load": load,
-        "torch": torch.__version__,
-        "meshop": meshop.__version__,
-    }
-
-
-def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> str:
-    """Right-aligned columns; floats to four digits."""
-
-    def text(v: Any) -> str:
-        return f"{v:.4g}" if isinstance(v, float) else str(v)
-
-    cells = [[text(v) for v in row] for row in [head, *rows]]
-    width = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(v.ljust(w) if i == 0 else v.rjust(w) for i, (v, w) in enumerate(zip(r, width)))  # noqa: B905
-        for r in cells
-    )
-
-
-def write_json(path: str | None, result: Any) -> None:
-    if path:
-        Path(path).write_text(json.dumps(result, indent=1))
-        print(f"written: {path}")
 
 
 def nvidia_transolver(inputs: int, outputs: int, mlp_ratio: int = 4) -> nn.Module | None:

@@ -29,9 +29,8 @@ from _common import (
     need_data,
     read_case,
     split_by_airfoil,
-    table,
-    write_json,
 )
+from _timing import table, write_json
 from scipy.stats import spearmanr
 
 from meshop.errors import SurrogateError

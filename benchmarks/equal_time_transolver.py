@@ -27,15 +27,13 @@ from _common import (
     AirfoilCase,
     case_files,
     free_stream,
-    machine,
     near_errors,
     need_data,
     read_case,
     split_by_airfoil,
-    table,
-    write_json,
 )
 from _peer import Prepared, fit_peer, make_peer, score_peer
+from _timing import machine, table, write_json
 
 from meshop.train import train as meshop_train
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 
 import torch
-from _common import ROOT, interleaved, machine, nvidia_transolver, table, write_json
+from _common import nvidia_transolver
+from _timing import ROOT, interleaved, machine, table, write_json
 from torch_geometric.data import Data
 
 import meshop

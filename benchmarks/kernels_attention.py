@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from _common import interleaved, machine, table, write_json
+from _timing import copy_bandwidth, interleaved, machine, table, write_json
 from torch import Tensor, nn
 
 from meshop import ops
@@ -95,14 +95,6 @@ def curve(points: Tensor) -> Tensor:
     cell = (points * 1024).long().clamp(0, 1023)
     code = sum(((cell >> b & 1) << torch.tensor([0, 1, 2])).sum(1) << 3 * b for b in range(10))
     return torch.argsort(code)
-
-
-def copy_bandwidth() -> float:
-    """Bytes read plus written in a second."""
-    source = torch.ones(2**26)
-    target = torch.empty_like(source)
-    seconds = interleaved({"copy": lambda: target.copy_(source)}, 7)["copy"]
-    return 2 * source.numel() * source.element_size() / seconds
 
 
 class Case:

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from _common import interleaved, machine, table, write_json
+from _timing import copy_bandwidth, interleaved, machine, table, write_json
 
 from meshop import ops
 from meshop.celltypes import CELL_TYPES
@@ -190,17 +189,6 @@ def as_polyhedra(nodes: np.ndarray) -> Mesh:
     stream[:, 1:].reshape(-1, 6, 5)[:, :, 1:] = nodes[:, local]
     ends = torch.arange(1, len(nodes) + 1) * 31
     return *as_mesh(nodes, POLYHEDRON), torch.from_numpy(stream).reshape(-1), ends
-
-
-def copy_bandwidth() -> float:
-    """Bytes read and written a second by copying 256 MB to where something lies already."""
-    source, target = torch.ones(2, 1 << 25)
-    times = []
-    for _ in range(6):
-        start = time.perf_counter()
-        target.copy_(source)
-        times.append(time.perf_counter() - start)
-    return 2 * source.numel() * source.element_size() / min(times)
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> None:

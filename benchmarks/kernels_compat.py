@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from _common import interleaved, machine, table, write_json
+from _timing import interleaved, machine, table, write_json
 from torch import Tensor
 
 from meshop import ops

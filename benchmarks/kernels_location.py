@@ -19,7 +19,7 @@ import itertools
 
 import numpy as np
 import torch
-from _common import ROOT, interleaved, machine, table, write_json
+from _timing import ROOT, copy_bandwidth, interleaved, machine, nbytes, table, write_json
 
 import meshop
 from meshop import ops
@@ -229,18 +229,6 @@ def add_matplotlib(suites, locate, points, nodes, queries, located) -> None:
     if float(agree) < 0.999:  # queries on edges may go to either side
         raise SystemExit(f"matplotlib agrees on {float(agree):.4f} of the cells")
     suites[locate]["matplotlib, trapezoid map, built"] = lambda: finder(x, y)
-
-
-def nbytes(*tensors: torch.Tensor) -> float:
-    return float(sum(t.numel() * t.element_size() for t in tensors))
-
-
-def copy_bandwidth() -> float:
-    """Bytes read and written in a second by a large copy."""
-    a = torch.ones(1 << 25)
-    b = torch.empty_like(a)
-    seconds = interleaved({"copy": lambda: b.copy_(a)}, 5)["copy"]
-    return 2 * nbytes(a) / seconds
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> None:

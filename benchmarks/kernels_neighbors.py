@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _common import interleaved, machine, table, write_json
+from _timing import copy_bandwidth, interleaved, machine, table, write_json
 from scipy.spatial import cKDTree
 
 from meshop import ops
@@ -194,13 +194,6 @@ def growth(dtype: torch.dtype) -> None:
         del out
     print(table(rows, ("points", "ns a point", "times the first", "in + out MiB", "peak RSS MiB")))
     print(machine())
-
-
-def copy_bandwidth() -> float:
-    """Bytes read and written a second, copying to memory that is there already."""
-    a = torch.ones(50_000_000)
-    b = torch.empty_like(a).copy_(a)
-    return 2 * a.nbytes / interleaved({"copy": lambda: b.copy_(a)}, 5)["copy"]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import interleaved, machine, table, write_json
+from _timing import arithmetic_peak, copy_bandwidth, interleaved, machine, table, write_json
 
 from meshop import ops
 
@@ -177,19 +177,6 @@ def same_picks(theirs: torch.Tensor, ours: torch.Tensor, who: str) -> None:
     differ = (theirs != ours[: len(theirs)]).nonzero()
     if len(differ):
         print(f"note: {who} departs from the exact order at pick {int(differ[0])}")
-
-
-def copy_bandwidth() -> float:
-    """Bytes read and written a second, copying to memory that is there already."""
-    a = torch.ones(50_000_000)
-    b = torch.empty_like(a).copy_(a)
-    return 2 * a.nbytes / interleaved({"copy": lambda: b.copy_(a)}, 5)["copy"]
-
-
-def arithmetic_peak() -> float:
-    """float32 operations a second, in a product of matrices."""
-    a = torch.rand(1024, 1024)
-    return 2 * 1024**3 / interleaved({"product": lambda: a @ a}, 7)["product"]
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ was copied before. A fresh output costs page faults on top, which no kernel can 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from _common import interleaved, machine, table, write_json
+from _timing import copy_bandwidth, interleaved, machine, table, write_json
 from torch import Tensor
 
 from meshop import ops
@@ -92,18 +91,6 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.nodes} nodes, {self.edges} edges, {self.channels} channels"
-
-
-def copy_bandwidth() -> float:
-    """Bytes read and written a second, copying to memory that is there already."""
-    a = torch.ones(75_000_000)
-    b = torch.empty_like(a).copy_(a)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        b.copy_(a)
-        times.append(time.perf_counter() - start)
-    return 2 * a.nbytes / sorted(times)[2]
 
 
 Question = tuple[dict[str, tuple[Call, tuple[Tensor, ...], Tensor]], tuple[int, int]]

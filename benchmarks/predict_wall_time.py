@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from _common import ROOT, machine, write_json
+from _timing import ROOT, machine, write_json
 
 
 def main() -> None:
