@@ -326,23 +326,34 @@ class Group {
       middle[d] = std::min(std::max(lo + (hi - lo) / 2, lo), hi);
     }
     int64_t node = points_.root(cloud_), first = first_leaf_, leaves = leaves_;
+    bool enough = true;
     while (leaves > 1) {
       const int64_t half = left_leaves(leaves), left = node + 1, right = node + 2 * half;
       const bool go_left = !(bound(right, middle) < bound(left, middle));
       // All leaves but a cloud's last are full.
       const int64_t inside = ((go_left ? half : leaves - half) - 1) * kLeaf + 1;
-      if (inside < need && (leaves - half < 2 || inside + kLeaf - 1 < need)) break;
+      if (enough && inside < need && (leaves - half < 2 || inside + kLeaf - 1 < need)) {
+        enough = false;
+        seed_first_ = first;
+        seed_last_ = first + leaves;
+      }
       node = go_left ? left : right;
       first += go_left ? 0 : half;
       leaves = go_left ? half : leaves - half;
     }
-    seed_first_ = first;
-    seed_last_ = first + leaves;
+    middle_leaf_ = first;
+    if (enough) {
+      seed_first_ = first;
+      seed_last_ = first + leaves;
+    }
   }
 
   template <typename Top>
   MESHOP_INLINE void read_seed(Top& top) const {
-    for (int64_t leaf = seed_first_; leaf < seed_last_; ++leaf) read(leaf, top);
+    if (seed_first_ == seed_last_) return;
+    read(middle_leaf_, top);  // first, since what comes later then rarely gets in
+    for (int64_t leaf = seed_first_; leaf < middle_leaf_; ++leaf) read(leaf, top);
+    for (int64_t leaf = middle_leaf_ + 1; leaf < seed_last_; ++leaf) read(leaf, top);
   }
 
   // Lists the leaves, outside the seed, that come within sqrt(reach2) of the group's box.
@@ -514,7 +525,7 @@ class Group {
   const uint32_t* index_ = nullptr;
   int size_ = 0;
   uint32_t self_ = kNobody;
-  int64_t seed_first_ = 0, seed_last_ = 0;
+  int64_t seed_first_ = 0, seed_last_ = 0, middle_leaf_ = 0;
   int listed_ = 0;
   int64_t list_[kList];
   Buffer<T> memory_;

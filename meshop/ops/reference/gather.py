@@ -71,4 +71,4 @@ def gather_dot(
 
 
 def _check_index(index: Tensor, limit: int) -> None:
-    require(((index >= 0) & (index < limit)).all(), f"index must be in [0, {limit})")
+    require(((index >= 0) & (index < limit)).all(), f"index must lie in [0, {limit})")
