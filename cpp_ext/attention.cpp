@@ -21,11 +21,10 @@ std::tuple<Tensor, Tensor, Tensor> edge_attention(Tensor query, Tensor key, Tens
   check_rowptr(indices(rowptr), s.receivers, s.edges, "rowptr");
   check_range(indices(index), s.edges, 0, s.senders, "index");
 
-  Tensor out = empty_of(query, {s.receivers, s.heads, s.width}, dtype);
+  Tensor out = large_empty(query, {s.receivers, s.heads, s.width}, dtype);
   Tensor out_coords =
       coords ? empty_of(query, {s.receivers, s.heads, s.space}, wide) : empty_of(query, {0}, wide);
   Tensor lse = empty_of(query, {s.receivers, s.heads}, wide);
-  huge_pages(out.mutable_data_ptr(), out.numel() * out.element_size());
   with_attention_type(dtype, [&](auto zero) {
     using T = decltype(zero);
     using W = Wide<T>;

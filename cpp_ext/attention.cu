@@ -56,12 +56,12 @@ std::tuple<Tensor, Tensor, Tensor> edge_attention(Tensor query, Tensor key, Tens
                                                   MaybeTensor coords, MaybeTensor centers,
                                                   double scale) {
   const AttentionShape s(query, key, value, index, rowptr, bias, coords, centers);
-  const torch::stable::accelerator::DeviceGuard guard(query.get_device_index());
+  const OnDevice guard(query, key, value, index, rowptr, bias, coords, centers);
   const ScalarType dtype = query.scalar_type(), wide = wide_type(dtype);
   query = packed(query), key = packed(key), value = packed(value);
   index = packed(index), rowptr = packed(rowptr);
   bias = packed(bias), coords = packed(coords), centers = packed(centers);
-  check_rowptr_cuda(rowptr, s.receivers, s.edges, "rowptr must rise from 0 to the number of edges");
+  check_rowptr_cuda(rowptr, s.receivers, s.edges, "rowptr");
   check_range_cuda(index, 0, s.senders, "index");
 
   Tensor out = empty_of(query, {s.receivers, s.heads, s.width}, dtype);

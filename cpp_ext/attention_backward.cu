@@ -151,14 +151,15 @@ Gradients edge_attention_backward(Tensor grad, Tensor grad_coords, Tensor grad_l
                                   MaybeTensor bias, MaybeTensor coords, MaybeTensor centers,
                                   Tensor lse, double scale) {
   const AttentionShape s(query, key, value, index, rowptr, bias, coords, centers);
-  const torch::stable::accelerator::DeviceGuard guard(query.get_device_index());
+  const OnDevice guard(query, grad, grad_coords, grad_lse, key, value, index, rowptr, bias, coords,
+                       centers, lse);
   const ScalarType dtype = query.scalar_type(), wide = wide_type(dtype);
   check_slopes(s, dtype, grad, grad_coords, grad_lse, lse, coords.has_value());
   grad = packed(grad), grad_coords = packed(grad_coords), grad_lse = packed(grad_lse);
   query = packed(query), key = packed(key), value = packed(value), lse = packed(lse);
   index = packed(index), rowptr = packed(rowptr);
   bias = packed(bias), coords = packed(coords), centers = packed(centers);
-  check_rowptr_cuda(rowptr, s.receivers, s.edges, "rowptr must rise from 0 to the number of edges");
+  check_rowptr_cuda(rowptr, s.receivers, s.edges, "rowptr");
   check_range_cuda(index, 0, s.senders, "index");
 
   const auto empty = [&](std::vector<int64_t> sizes, ScalarType type, bool wanted) {

@@ -13,7 +13,6 @@
 
 namespace meshop {
 
-constexpr int kWarp = 32;
 constexpr int kHeld = 8;  // sums that a lane holds at once; more channels take another walk
 
 struct HeadGroups {

@@ -23,8 +23,8 @@ ARCHITECTURES = (
     "-gencode=arch=compute_80,code=sm_80",
     "-gencode=arch=compute_90,code=[sm_90,compute_90]",
 )
-# No fast-math, no contraction: distances equal the CPU's to the last bit. No profiler marks from
-# CUB: they bring in dlopen of the newest glibc.
+# No fast - math, no contraction : distances equal the CPU's to the last bit. No profiler marks from
+# CUB : they bring in dlopen of the newest glibc.
 FLAGS = ("-O3", "-std=c++17", "-fmad=false", "--expt-relaxed-constexpr", "-DUSE_CUDA",
          "-DCCCL_DISABLE_NVTX", TARGET)  # fmt: skip
 HOST = ("-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-g0")

@@ -30,6 +30,9 @@ bool check_sizes(const uint8_t* types, const int64_t* offsets, int64_t begin, in
   static const Limits limits;
   bool good = true;
   for (int64_t m = begin; m < end; ++m) {
+    // Offsets that rise from 0 to the number of nodes cannot overflow.
+    good &= offsets[m] <= offsets[m + 1] && offsets[m] >= 0;
+    if (!good) return false;
     const int64_t size = offsets[m + 1] - offsets[m];
     good &= (size >= limits.low[types[m]]) & (size <= limits.high[types[m]]);
     good &= (types[m] != kQuadraticPolygon) | (size % 2 == 0);
@@ -41,10 +44,12 @@ bool check_sizes(const uint8_t* types, const int64_t* offsets, int64_t begin, in
 [[noreturn]] void report_sizes(const uint8_t* types, const int64_t* offsets, int64_t cells) {
   uint8_t seen[256];
   for (int64_t m = 0; m < cells; ++m)
+    STD_TORCH_CHECK(offsets[m] <= offsets[m + 1], "cell_offsets must not decrease");
+  for (int64_t m = 0; m < cells; ++m)
     STD_TORCH_CHECK(check_sizes(types, offsets, m, m + 1, seen), "cell ", m, " of VTK type ",
                     int(types[m]), " has ", offsets[m + 1] - offsets[m],
                     " nodes, or no such type is known");
-  STD_TORCH_CHECK(false, "cell_offsets must not decrease");
+  STD_TORCH_CHECK(false, "cells are malformed");
 }
 
 // The largest node in a polyhedron's part of the stream, or -1 where the part is not in order.

@@ -33,9 +33,10 @@ __global__ void check_cells_kernel(const uint8_t* types, const int64_t* offsets,
                                    int64_t total, int64_t* report) {
   for (int64_t m = first_item(); m < cells; m += item_stride()) {
     const CellShape& shape = kDeviceTable.rows[kDeviceTable.row[types[m]]];
-    const int64_t size = offsets[m + 1] - offsets[m];
+    const bool rises = offsets[m] >= 0 && offsets[m] <= offsets[m + 1];
+    const int64_t size = rises ? offsets[m + 1] - offsets[m] : -1;
     const bool fixed = shape.size || types[m] == 0;
-    bool good = shape.dim >= 0 && (fixed ? size == shape.size : size >= shape.min_size);
+    bool good = rises && shape.dim >= 0 && (fixed ? size == shape.size : size >= shape.min_size);
     if (types[m] == kQuadraticPolygon) good = good && size % 2 == 0;
     if (!good) report[kSizes] = 1;
     report[types[m]] = 1;

@@ -54,7 +54,7 @@ uint64_t* keys(const Tensor& t) { return t.numel() ? mutable_data<uint64_t>(t) :
 
 Tensor cell_edges(Tensor types, Tensor offsets, Tensor nodes, std::optional<Tensor> faces,
                   std::optional<Tensor> face_offsets) {
-  const torch::stable::accelerator::DeviceGuard guard(nodes.get_device_index());
+  const OnDevice guard(nodes, types, offsets, faces, face_offsets);
   const DeviceCells in = checked_device_cells(types, offsets, nodes, faces, face_offsets, true);
   const cudaStream_t stream = in.stream;
   const int64_t cells = in.cells.count;

@@ -44,14 +44,13 @@ __global__ void entry_rows_kernel(const int64_t* rowptr, int64_t rows, const int
 }
 
 std::tuple<Tensor, Tensor, Tensor> csr_transpose(Tensor rowptr, Tensor index, int64_t num_columns) {
-  const torch::stable::accelerator::DeviceGuard guard(rowptr.get_device_index());
+  const OnDevice guard(rowptr, index);
   check_indices(rowptr, "rowptr", 1);
   check_indices(index, "index", 1);
   STD_TORCH_CHECK(rowptr.numel() >= 1, "rowptr must have at least one entry");
   STD_TORCH_CHECK(num_columns >= 0, "num_columns must not be negative");
   const Tensor ptr = torch::stable::contiguous(rowptr), to = torch::stable::contiguous(index);
-  check_rowptr_cuda(ptr, ptr.numel() - 1, to.numel(),
-                    "rowptr must rise from 0 to the number of entries");
+  check_rowptr_cuda(ptr, ptr.numel() - 1, to.numel(), "rowptr");
   check_range_cuda(to, 0, num_columns, "index");
   const Transposed out = transpose_cuda(ptr, to, 0, num_columns);
   return {out.rowptr, out.row, out.order};

@@ -11,6 +11,7 @@
 namespace meshop {
 
 constexpr int kThreads = 256;
+constexpr int kWarp = 32;
 
 inline int blocks_for(int64_t work) {
   return static_cast<int>(std::min<int64_t>((work + kThreads - 1) / kThreads, 1 << 20));
@@ -21,6 +22,27 @@ inline cudaStream_t current_stream(const Tensor& t) {
   TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(t.get_device_index(), &stream));
   return static_cast<cudaStream_t>(stream);
 }
+
+// Works on the device of the first tensor; raises unless the others are there too.
+class OnDevice {
+ public:
+  template <typename... Tensors>
+  explicit OnDevice(const Tensor& first, const Tensors&... others)
+      : index_(first.get_device_index()), guard_(index_) {
+    (check(others), ...);
+  }
+
+ private:
+  void check(const Tensor& t) const {
+    STD_TORCH_CHECK(t.get_device_index() == index_, "all tensors must be on one device");
+  }
+  void check(const std::optional<Tensor>& t) const {
+    if (t) check(*t);
+  }
+
+  torch::stable::accelerator::DeviceIndex index_;
+  torch::stable::accelerator::DeviceGuard guard_;
+};
 
 // Kernels walk their work in strides of the whole grid, so any size fits any launch.
 __device__ inline int64_t first_item() {
@@ -76,7 +98,7 @@ inline void check_rowptr_cuda(const Tensor& rowptr, int64_t rows, int64_t total,
   check_rowptr_kernel<<<blocks_for(rows + 1), kThreads, 0, stream>>>(indices(rowptr), rows, total,
                                                                      bad.raised);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
-  bad.check(name);
+  STD_TORCH_CHECK(!read_back(bad.raised, stream), name, " must rise from 0 to ", total);
 }
 
 static __global__ void one_cloud_kernel(int64_t* ptr, int64_t total) {

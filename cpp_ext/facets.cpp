@@ -5,6 +5,7 @@
 // whole sets. The first use of a facet, in the order of cells, is its owner's.
 #include <algorithm>
 #include <tuple>
+#include <unordered_set>
 
 #include "cell_input.h"
 
@@ -232,11 +233,13 @@ class Matcher {
 
   // Writes a facet's nodes without repetitions, as they are wound; returns how many.
   int64_t write_nodes(const Facet& facet, int64_t* to) const {
+    constexpr int64_t kFew = 32;
+    std::unordered_set<int64_t> seen;
     int64_t n = 0;
     for (int64_t i = 0; i < facet.size; ++i) {
       const int64_t node = in_.original(facet.node(i));
-      bool again = false;
-      for (int64_t j = 0; repeats_ && j < n; ++j) again |= to[j] == node;
+      const bool again = repeats_ && (facet.size > kFew ? !seen.insert(node).second
+                                                        : std::find(to, to + n, node) != to + n);
       if (!again) to[n++] = node;
     }
     return n;
@@ -269,14 +272,11 @@ class Matcher {
     }
     const int64_t count = facets[chunks_], more = static_cast<int64_t>(further_.size());
     const Tensor& like = in_.cell_nodes;
-    auto fresh = [&](std::vector<int64_t> sizes, int64_t numel) {
-      Tensor out = empty_of(like, std::move(sizes), ScalarType::Long);
-      huge_pages(out.mutable_data_ptr(), numel * sizeof(int64_t));
-      return out;
+    auto fresh = [&](std::vector<int64_t> sizes) {
+      return large_empty(like, std::move(sizes), ScalarType::Long);
     };
-    Tensor ptr = fresh({count + 1}, count + 1), nodes = fresh({total[chunks_]}, total[chunks_]);
-    Tensor owner = fresh({count}, count), neighbor = fresh({count}, count);
-    Tensor further = fresh({more, 2}, 2 * more);
+    Tensor ptr = fresh({count + 1}), nodes = fresh({total[chunks_]});
+    Tensor owner = fresh({count}), neighbor = fresh({count}), further = fresh({more, 2});
     int64_t *at = mutable_indices(ptr), *to = mutable_indices(nodes);
     int64_t *own = mutable_indices(owner), *next = mutable_indices(neighbor);
     at[0] = 0;
@@ -335,6 +335,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> cell_facets(Tensor types, Ten
                                                                std::optional<Tensor> faces,
                                                                std::optional<Tensor> face_offsets,
                                                                int64_t dim) {
+  STD_TORCH_CHECK(dim <= 3, "dim must be at most 3, got ", dim);
   const CellInput in = checked_cells(types, offsets, nodes, faces, face_offsets, false);
   if (dim < 0)
     for (int t = 0; t < 256; ++t)

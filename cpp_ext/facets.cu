@@ -211,8 +211,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> cell_facets(Tensor types, Ten
                                                                std::optional<Tensor> faces,
                                                                std::optional<Tensor> face_offsets,
                                                                int64_t asked) {
-  const torch::stable::accelerator::DeviceGuard guard(nodes.get_device_index());
+  const OnDevice guard(nodes, types, offsets, faces, face_offsets);
   const DeviceCells in = checked_device_cells(types, offsets, nodes, faces, face_offsets, false);
+  STD_TORCH_CHECK(asked <= 3, "dim must be at most 3, got ", asked);
   const cudaStream_t stream = in.stream;
   const int64_t cells = in.cells.count;
   int dim = static_cast<int>(asked);

@@ -18,8 +18,6 @@
 #include "isa.h"
 #include "kdtree.h"
 
-// Inlined all the way, the code takes on the instruction set of the function that calls it.
-
 // The same vector with its lanes in another order.
 #if defined(__clang__)
 #define MESHOP_LANES(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)

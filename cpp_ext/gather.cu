@@ -95,7 +95,7 @@ Tensor gather_reduce(Tensor x, std::optional<Tensor> weight, Tensor rowptr, Tens
                      std::optional<Tensor> order, std::optional<Tensor> rowptr_t,
                      std::optional<Tensor> /*index_t*/, std::optional<Tensor> /*order_t*/,
                      std::string reduce) {
-  const torch::stable::accelerator::DeviceGuard guard(x.get_device_index());
+  const OnDevice guard(x, weight, rowptr, index, order, rowptr_t);
   const GatherInput in(x, weight, rowptr, index, order, rowptr_t.has_value(), reduce);
   const RowPieces rows(in.rowptr, in.rows, in.entries);
   check_range_cuda(in.index, 0, in.x.size(0), "index");
@@ -112,9 +112,9 @@ Tensor gather_reduce(Tensor x, std::optional<Tensor> weight, Tensor rowptr, Tens
 Tensor gather_dot(Tensor a, Tensor b, int64_t heads, Tensor rowptr, Tensor index,
                   std::optional<Tensor> /*rowptr_t*/, std::optional<Tensor> /*index_t*/,
                   std::optional<Tensor> /*order_t*/) {
-  const torch::stable::accelerator::DeviceGuard guard(a.get_device_index());
+  const OnDevice guard(a, b, rowptr, index);
   const DotInput in(a, b, heads, rowptr, index);
-  check_rowptr_cuda(in.rowptr, in.rows, in.entries, "rowptr must rise from 0 to E");
+  check_rowptr_cuda(in.rowptr, in.rows, in.entries, "rowptr");
   check_range_cuda(in.index, 0, in.b.size(0), "index");
   Tensor out = empty_of(in.a, {in.entries, heads}, in.a.scalar_type());
   if (out.numel() == 0) return out;

@@ -14,14 +14,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "cuda_common.h"
+#include "csr_cuda.h"
 
 namespace meshop {
 namespace {
 
 constexpr int kLeaf =
     32;  // points in a leaf, all but a cloud's last; one for each thread of a warp
-constexpr int kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr uint32_t kNobody = 0xffffffffu;  // no point's number
 
@@ -37,32 +36,10 @@ struct Scratch {
   T* get() const { return mutable_data<T>(bytes); }
 };
 
-// CUB's algorithms are called twice: for the storage that they want, then with it.
-template <typename F>
-void with_storage(const Tensor& like, F&& algorithm) {
-  size_t bytes = 0;
-  STD_CUDA_CHECK(algorithm(nullptr, bytes));
-  const Scratch<char> storage(like, static_cast<int64_t>(bytes));
-  STD_CUDA_CHECK(algorithm(static_cast<void*>(storage.get()), bytes));
-}
-
 inline int bits_for(int64_t values) {  // to tell this many apart
   int bits = 1;
   while (bits < 63 && (int64_t(1) << bits) < values) ++bits;
   return bits;
-}
-
-// The last b with ptr[b] <= x: what x belongs to, where it belongs to anything.
-__device__ inline int64_t owner_of(int64_t x, const int64_t* ptr, int64_t count) {
-  int64_t low = 0, high = count;
-  while (high - low > 1) {
-    const int64_t middle = low + (high - low) / 2;
-    if (ptr[middle] <= x)
-      low = middle;
-    else
-      high = middle;
-  }
-  return low;
 }
 
 __device__ inline float least_of(float a, float b) { return fminf(a, b); }
@@ -128,7 +105,7 @@ __global__ void number_kernel(uint32_t* order, int64_t size) {
 template <typename T>
 __global__ void leaf_box_kernel(TreeView<T> tree) {
   for (int64_t leaf = first_item(); leaf < tree.leaves; leaf += item_stride()) {
-    const int64_t cloud = owner_of(leaf, tree.leaf_ptr, tree.clouds);
+    const int64_t cloud = row_of(tree.leaf_ptr, tree.clouds, leaf);
     const int64_t begin = tree.begin(leaf, cloud), end = tree.end(leaf, cloud);
     T* lo = tree.box(2 * leaf);
     uint32_t least = kNobody;
@@ -151,7 +128,7 @@ __global__ void leaf_box_kernel(TreeView<T> tree) {
 template <typename T>
 __global__ void join_kernel(TreeView<T> tree, int level) {
   for (int64_t leaf = first_item(); leaf < tree.leaves; leaf += item_stride()) {
-    const int64_t cloud = owner_of(leaf, tree.leaf_ptr, tree.clouds);
+    const int64_t cloud = row_of(tree.leaf_ptr, tree.clouds, leaf);
     const Node node = tree.above(leaf, cloud, level);
     if (node.is_leaf() || node.first != leaf) continue;
     const int64_t left = node.left().id(), right = node.right().id(), dim = tree.dim;
@@ -169,7 +146,7 @@ __global__ void join_kernel(TreeView<T> tree, int level) {
 template <typename T>
 __global__ void key_kernel(TreeView<T> tree, int level, uint64_t* keys) {
   for (int64_t i = first_item(); i < tree.size; i += item_stride()) {
-    const int64_t cloud = owner_of(i, tree.ptr, tree.clouds);
+    const int64_t cloud = row_of(tree.ptr, tree.clouds, i);
     const int64_t leaf = tree.leaf_ptr[cloud] + (i - tree.ptr[cloud]) / kLeaf;
     const Node node = tree.above(leaf, cloud, level);
     uint32_t step = 0;

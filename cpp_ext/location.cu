@@ -34,7 +34,7 @@ Tensor to_device(const V* from, int64_t count, const Tensor& like, cudaStream_t 
 
 template <typename T, int D>
 struct Walk {
-  Cells mesh;
+  CellMesh mesh;
   Points<T> points;
   Grid<D> grid;
   const TreeNode<D>* nodes;
@@ -214,7 +214,7 @@ Found locate_any(const Request& ask) {
 Found locate(Tensor points, Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes,
              std::optional<Tensor> faces, std::optional<Tensor> face_offsets, Tensor queries,
              bool nearest, double tolerance) {
-  const torch::stable::accelerator::DeviceGuard guard(points.get_device_index());
+  const OnDevice guard(points, cell_types, cell_offsets, cell_nodes, faces, face_offsets, queries);
   check_location(points, cell_types, cell_offsets, cell_nodes, faces, face_offsets, queries,
                  tolerance);
   if (faces) {

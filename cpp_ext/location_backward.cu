@@ -75,7 +75,7 @@ std::tuple<Tensor, Tensor> backward(const Tensor& grad_weights, const Tensor& gr
 std::tuple<Tensor, Tensor> locate_backward(Tensor grad_weights, Tensor grad_distance2,
                                            Tensor points, Tensor queries, Tensor nodes,
                                            bool with_points) {
-  const torch::stable::accelerator::DeviceGuard guard(points.get_device_index());
+  const OnDevice guard(points, grad_weights, grad_distance2, queries, nodes);
   check_slopes(grad_weights, grad_distance2, points, queries, nodes);
   const Tensor w = torch::stable::contiguous(grad_weights);
   const Tensor h = torch::stable::contiguous(grad_distance2);
@@ -113,7 +113,7 @@ __global__ void dot_kernel(const T* grad, const T* values, const int64_t* nodes,
 }
 
 Tensor interpolate(Tensor values, Tensor weights, Tensor nodes) {
-  const torch::stable::accelerator::DeviceGuard guard(values.get_device_index());
+  const OnDevice guard(values, weights, nodes);
   check_gather(values, weights, nodes);
   const Tensor v = torch::stable::contiguous(values), w = torch::stable::contiguous(weights);
   const Tensor k = torch::stable::contiguous(nodes);
@@ -133,7 +133,7 @@ Tensor interpolate(Tensor values, Tensor weights, Tensor nodes) {
 }
 
 Tensor interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, int64_t num_nodes) {
-  const torch::stable::accelerator::DeviceGuard guard(grad.get_device_index());
+  const OnDevice guard(grad, weights, nodes);
   check_gather(grad, weights, nodes);
   STD_TORCH_CHECK(grad.size(0) == nodes.size(0), "grad must have one row a query");
   STD_TORCH_CHECK(num_nodes >= 0, "num_nodes must not be negative");
@@ -156,7 +156,7 @@ Tensor interpolate_transpose(Tensor grad, Tensor weights, Tensor nodes, int64_t 
 }
 
 Tensor interpolate_dot(Tensor grad, Tensor values, Tensor nodes) {
-  const torch::stable::accelerator::DeviceGuard guard(values.get_device_index());
+  const OnDevice guard(values, grad, nodes);
   check_dot(grad, values, nodes);
   const Tensor g = torch::stable::contiguous(grad), v = torch::stable::contiguous(values);
   const Tensor k = torch::stable::contiguous(nodes);

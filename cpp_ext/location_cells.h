@@ -1,4 +1,4 @@
-// Cells as simplices, the same from both sides of every face. Shared by CPU and CUDA.
+// CellMesh as simplices, the same from both sides of every face. Shared by CPU and CUDA.
 //
 // A polygon is a fan from its lowest node; a solid joins its lowest node to the fans of the faces
 // that do not have it. A face's fan depends on the face alone, so neighbours agree on it and the
@@ -110,7 +110,7 @@ MESHOP_HD inline Solid solid(Form form) {
 
 // Mixed cells. `kinds` is cell_kind as a table of 256, since it is asked for at every cell; `faces`
 // holds [n_faces, (n, ids...)...] for each polyhedron, from face_begin[cell].
-struct Cells {
+struct CellMesh {
   const CellKind* kinds;
   const uint8_t* types;
   const int64_t* offsets;
@@ -170,7 +170,7 @@ MESHOP_HD void fan(int64_t m, int64_t apex, Node&& node, F&& f) {
 
 // Calls f(nodes, count) for each simplex of the cell, its nodes in rising order.
 template <typename F>
-MESHOP_HD void for_each_simplex(const Cells& mesh, int64_t cell, F&& f) {
+MESHOP_HD void for_each_simplex(const CellMesh& mesh, int64_t cell, F&& f) {
   const int64_t* at = mesh.nodes + mesh.offsets[cell];
   const int64_t m = mesh.corners(cell);
   const Form form = mesh.kind(cell).form;

@@ -193,8 +193,8 @@ struct Answer {
 
 // Fills the answer for a query that `cell` holds; false where it does not.
 template <typename T>
-MESHOP_HD bool answer_inside(const Cells& mesh, int64_t cell, const Points<T>& points, const Vec& q,
-                             double reach2, const Answer<T>& out) {
+MESHOP_HD bool answer_inside(const CellMesh& mesh, int64_t cell, const Points<T>& points,
+                             const Vec& q, double reach2, const Answer<T>& out) {
   bool found = false;
   for_each_simplex(mesh, cell, [&](const int64_t* node, int count) {
     if (found) return;
@@ -219,7 +219,7 @@ MESHOP_HD bool answer_inside(const Cells& mesh, int64_t cell, const Points<T>& p
 }
 
 template <typename T>
-MESHOP_HD double cell_distance2(const Cells& mesh, int64_t cell, const Points<T>& points,
+MESHOP_HD double cell_distance2(const CellMesh& mesh, int64_t cell, const Points<T>& points,
                                 const Vec& q) {
   Closest best;
   for_each_simplex(mesh, cell, [&](const int64_t* node, int count) {
@@ -232,7 +232,7 @@ MESHOP_HD double cell_distance2(const Cells& mesh, int64_t cell, const Points<T>
 
 // Fills the answer with the closest point of `cell`.
 template <typename T>
-MESHOP_HD void answer_nearest(const Cells& mesh, int64_t cell, const Points<T>& points,
+MESHOP_HD void answer_nearest(const CellMesh& mesh, int64_t cell, const Points<T>& points,
                               const Vec& q, double reach2, const Answer<T>& out) {
   Closest best;
   out.nothing();

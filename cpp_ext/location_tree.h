@@ -41,7 +41,7 @@ struct Grid {
 
 // The arrays of mixed cells on the host, checked. Where polyhedra are present so are their faces.
 struct HostCells {
-  Cells cells{};
+  CellMesh cells{};
   int64_t count = 0;
   std::vector<int64_t> face_begin;
 
@@ -119,7 +119,7 @@ struct HostCells {
 template <typename T, int D>
 struct Locator {
   Points<T> points;
-  const Cells& mesh;
+  const CellMesh& mesh;
   double reach2;  // the square of the tolerance
   Grid<D> grid;
   std::vector<BoxItem<D>> items;

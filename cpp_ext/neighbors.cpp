@@ -60,6 +60,23 @@ Tensor prepared(const Tensor& points, const T* box) {
   return wrapped;
 }
 
+// Squares that overflow would all look alike.
+template <typename T>
+void check_extent(const Trees<T>& points, const Trees<T>& queries) {
+  T sum = 0;
+  for (int64_t d = 0; d < points.dim; ++d) {
+    T low = std::numeric_limits<T>::max(), high = std::numeric_limits<T>::lowest();
+    for (const Trees<T>* trees : {&points, &queries})
+      for (int64_t b = 0; b + 1 < static_cast<int64_t>(trees->leaf_ptr.size()); ++b) {
+        if (trees->leaf_ptr[b] == trees->leaf_ptr[b + 1]) continue;
+        low = std::min(low, trees->lo(trees->root(b))[d]);
+        high = std::max(high, trees->hi(trees->root(b))[d]);
+      }
+    if (low <= high) sum += (high - low) * (high - low);
+  }
+  STD_TORCH_CHECK(std::isfinite(sum), "squared distances overflow the points' dtype");
+}
+
 template <typename T>
 Result search_in(const Request& ask) {
   const int64_t n = ask.points.size(0), dim = ask.points.size(1);
@@ -80,7 +97,13 @@ Result search_in(const Request& ask) {
   STD_TORCH_CHECK(ptr.size() == query_ptr.size(), "ptr and query_ptr must have equal lengths");
   const int64_t clouds = static_cast<int64_t>(ptr.size()) - 1;
 
-  std::vector<T> limit2(1, static_cast<T>(ask.max_distance) * static_cast<T>(ask.max_distance));
+  const auto squared = [](T reach) {
+    const T square = reach * reach;
+    STD_TORCH_CHECK(std::isinf(square) == std::isinf(reach),
+                    "the square of a distance overflows its dtype, got ", reach);
+    return square;
+  };
+  std::vector<T> limit2(1, squared(static_cast<T>(ask.max_distance)));
   if (ask.r) {
     const Tensor r = torch::stable::contiguous(*ask.r);
     STD_TORCH_CHECK(r.scalar_type() == points.scalar_type(), "r must have the points' dtype");
@@ -89,7 +112,7 @@ Result search_in(const Request& ask) {
     limit2.resize(r.numel());
     for (int64_t i = 0; i < r.numel(); ++i) {
       STD_TORCH_CHECK(radii[i] >= 0, "r must not be negative or NaN, got ", radii[i]);
-      limit2[i] = radii[i] * radii[i];
+      limit2[i] = squared(radii[i]);
     }
   }
 
@@ -97,6 +120,7 @@ Result search_in(const Request& ask) {
   const Trees<T> query_tree =
       ask.queries ? build_trees(data<T>(queries), dim, query_ptr) : Trees<T>();
   const Trees<T>& from = ask.queries ? query_tree : tree;
+  check_extent(tree, from);
   const Search<T> search{
       &tree,           &from, periods, limit2.data(), limit2.size() == 1 && rows != 1 ? 0 : 1,
       ask.exclude_self};

@@ -82,7 +82,7 @@ void check_sign(const Tensor& values, bool zero_too, const char* message) {
 __global__ void length_kernel(const int64_t* ptr, const int64_t* query_ptr, int64_t clouds,
                               int64_t rows, int64_t k, bool exclude_self, int64_t* lengths) {
   for (int64_t row = first_item(); row < rows; row += item_stride()) {
-    const int64_t b = owner_of(row, query_ptr, clouds);
+    const int64_t b = row_of(query_ptr, clouds, row);
     const int64_t others = ptr[b + 1] - ptr[b] - exclude_self;
     lengths[row] = others < 0 ? 0 : others < k ? others : k;
   }
@@ -127,7 +127,8 @@ void fill(const Ask<T>& ask, Rows<T> rows, int64_t most, cudaStream_t stream) {
 
 template <typename T>
 Result search_in(const Request& request) {
-  const torch::stable::accelerator::DeviceGuard guard(request.points.get_device_index());
+  const OnDevice guard(request.points, request.queries, request.ptr, request.query_ptr, request.box,
+                       request.r);
   const int64_t n = request.points.size(0), dim = request.points.size(1);
   const cudaStream_t stream = current_stream(request.points);
   Tensor box, r;

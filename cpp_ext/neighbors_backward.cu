@@ -46,7 +46,7 @@ __global__ void points_kernel(Edges<T> edges, const int64_t* start, const int64_
 std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points, std::optional<Tensor> queries,
                                           std::optional<Tensor> offset, Tensor rowptr,
                                           Tensor index) {
-  const torch::stable::accelerator::DeviceGuard guard(points.get_device_index());
+  const OnDevice guard(points, grad, queries, offset, rowptr, index);
   const Tensor p = torch::stable::contiguous(points);
   const Tensor q = queries ? torch::stable::contiguous(*queries) : p;
   const Tensor g = torch::stable::contiguous(grad);
@@ -64,7 +64,7 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points, std::optio
   const Tensor rows = torch::stable::contiguous(rowptr);
   const Tensor cols = torch::stable::contiguous(index);
   const int64_t count = cols.numel();
-  check_rowptr_cuda(rows, q.size(0), count, "rowptr must rise from 0 to the number of edges");
+  check_rowptr_cuda(rows, q.size(0), count, "rowptr");
   Tensor to_points = torch::stable::new_zeros(p, {p.size(0), p.size(1)}, p.scalar_type());
   // Without queries the points are both ends of every edge: one buffer takes both gradients.
   Tensor to_queries =

@@ -307,7 +307,7 @@ __global__ void __launch_bounds__(kSearchThreads) search_kernel(Ask<T> ask, Rows
   const TreeView<T>& from = ask.queries;
   const int lane = threadIdx.x % kWarp;
   for (int64_t leaf = first_item() / kWarp; leaf < from.leaves; leaf += item_stride() / kWarp) {
-    const int64_t cloud = owner_of(leaf, from.leaf_ptr, from.clouds);
+    const int64_t cloud = row_of(from.leaf_ptr, from.clouds, leaf);
     const int64_t begin = from.begin(leaf, cloud), place = begin + lane;
     const bool mine = place < from.end(leaf, cloud);  // the others walk along
     const Query<T, D> query(ask, mine ? place : begin);

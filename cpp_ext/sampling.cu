@@ -9,7 +9,6 @@
 namespace meshop {
 namespace {
 
-constexpr int kWarp = 32;
 constexpr int kMostWarps = 32;  // of a block
 
 // The larger distance; of equals, the lower index.
@@ -100,7 +99,7 @@ __global__ void plan_kernel(const int64_t* ptr, const int64_t* counts, int64_t c
 std::tuple<Tensor, Tensor, Tensor> farthest_points(Tensor points, std::optional<Tensor> ptr_in,
                                                    std::optional<Tensor> counts, int64_t count,
                                                    std::optional<Tensor> start) {
-  const torch::stable::accelerator::DeviceGuard guard(points.get_device_index());
+  const OnDevice guard(points, ptr_in, counts, start);
   STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1,
                   "points must have shape (N, D), D >= 1");
   STD_TORCH_CHECK(

@@ -110,7 +110,7 @@ void extreme_rows(const Tensor& x, const RowPieces& rows, int64_t channels, bool
 
 std::tuple<Tensor, Tensor> segment_reduce(Tensor values, Tensor rowptr, std::string reduce) {
   const Reduce kind = parse_reduce(reduce);
-  const torch::stable::accelerator::DeviceGuard guard(values.get_device_index());
+  const OnDevice guard(values, rowptr);
   STD_TORCH_CHECK(values.dim() >= 1, "values must have shape (E, ...)");
   check_indices(rowptr, "rowptr", 1);
   STD_TORCH_CHECK(rowptr.numel() >= 1, "rowptr must have at least one entry");
@@ -141,7 +141,7 @@ std::tuple<Tensor, Tensor> segment_reduce(Tensor values, Tensor rowptr, std::str
 Tensor segment_reduce_backward(Tensor grad, Tensor rowptr, Tensor arg, int64_t num_values,
                                std::string reduce) {
   const Reduce kind = parse_reduce(reduce);
-  const torch::stable::accelerator::DeviceGuard guard(grad.get_device_index());
+  const OnDevice guard(grad, rowptr, arg);
   STD_TORCH_CHECK(kind != Reduce::LogSumExp, "logsumexp has a backward of its own");
   check_indices(rowptr, "rowptr", 1);
   STD_TORCH_CHECK(grad.dim() >= 1 && rowptr.numel() == grad.size(0) + 1,

@@ -141,7 +141,7 @@ struct Exponents {
 };
 
 Tensor scaled_softmax(const SoftmaxInput& in, const Tensor* scale) {
-  const torch::stable::accelerator::DeviceGuard guard(in.values.get_device_index());
+  const OnDevice guard(in.values, in.rowptr, scale ? *scale : in.values);
   const RowPieces rows(in.rowptr, in.rows, in.values.size(0));
   Tensor out =
       empty_of(in.values, shape_with(in.values, in.values.size(0)), in.values.scalar_type());
@@ -171,7 +171,7 @@ Tensor segment_logsumexp_backward(Tensor grad, Tensor values, Tensor rowptr) {
 Tensor segment_softmax_backward(Tensor grad, Tensor out, Tensor rowptr) {
   const SoftmaxInput in(out, rowptr);
   const Tensor g = in.matching(grad, out.size(0));
-  const torch::stable::accelerator::DeviceGuard guard(out.get_device_index());
+  const OnDevice guard(out, grad, rowptr);
   const RowPieces rows(in.rowptr, in.rows, out.size(0));
   Tensor result = empty_of(g, shape_with(g, g.size(0)), g.scalar_type());
   if (result.numel() == 0) return result;

@@ -192,7 +192,7 @@ void group_points(const Cloud<T>& cloud, const Tensor& like, cudaStream_t stream
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> voxel_groups(Tensor points, std::optional<Tensor> ptr_in,
                                                         Tensor size, Tensor origin) {
-  const torch::stable::accelerator::DeviceGuard guard(points.get_device_index());
+  const OnDevice guard(points, ptr_in, size, origin);
   check_voxel_arguments(points, size, origin);
   const Tensor p = torch::stable::contiguous(points);
   const Tensor s = torch::stable::contiguous(size), o = torch::stable::contiguous(origin);
@@ -287,7 +287,7 @@ void check_groups(const Tensor& rowptr, const Tensor& of, int64_t limit, const c
   check_indices(of, "group and order", 1);
   STD_TORCH_CHECK(rowptr.numel() >= 1, "rowptr must have at least one entry");
   const int64_t groups = rowptr.numel() - 1, n = of.numel();
-  check_rowptr_cuda(rowptr, groups, n, "rowptr must rise from 0 to the number of points");
+  check_rowptr_cuda(rowptr, groups, n, "rowptr");
   const cudaStream_t stream = current_stream(rowptr);
   const Flag bad(rowptr, stream);
   check_groups_kernel<<<blocks_for(std::max(groups, n) + 1), kThreads, 0, stream>>>(
@@ -297,7 +297,7 @@ void check_groups(const Tensor& rowptr, const Tensor& of, int64_t limit, const c
 }
 
 std::tuple<Tensor, Tensor> voxel_mean(Tensor points, Tensor group, Tensor order, Tensor rowptr) {
-  const torch::stable::accelerator::DeviceGuard guard(points.get_device_index());
+  const OnDevice guard(points, group, order, rowptr);
   STD_TORCH_CHECK(points.dim() == 2, "points must have shape (N, D)");
   const Tensor p = torch::stable::contiguous(points), o = torch::stable::contiguous(order);
   const Tensor r = torch::stable::contiguous(rowptr);
@@ -329,7 +329,7 @@ std::tuple<Tensor, Tensor> voxel_mean(Tensor points, Tensor group, Tensor order,
 }
 
 Tensor voxel_mean_backward(Tensor grad, Tensor group, Tensor rowptr) {
-  const torch::stable::accelerator::DeviceGuard guard(grad.get_device_index());
+  const OnDevice guard(grad, group, rowptr);
   STD_TORCH_CHECK(grad.dim() == 2 && rowptr.numel() == grad.size(0) + 1,
                   "grad must have one row per group");
   const Tensor g = torch::stable::contiguous(grad), k = torch::stable::contiguous(group);

@@ -68,6 +68,15 @@ def output_size(index: Tensor, size: int | None) -> int:
     return high + 1 if size is None else size
 
 
+def nodes(index: Tensor, count: int, name: str) -> None:
+    """Raises unless ``index`` holds nodes of a graph of ``count``."""
+    index_type(index, name)
+    outside = ((index < 0) | (index >= count)).nonzero()
+    if len(outside):
+        found = int(index[outside[0, 0]])
+        raise IndexError(f"{name}: expected nodes from 0 to {count - 1}, found {found}")
+
+
 def chosen(reduce: str, calls: dict[str, Callable]) -> Callable:
     if reduce not in calls:
         raise ValueError(f"reduce: expected one of {', '.join(calls)}, found {reduce!r}")

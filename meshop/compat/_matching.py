@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from . import _checks
 from ._rows import Groups
 
 
@@ -18,6 +19,8 @@ def graclus_cluster(
     """
     if num_nodes is None:
         num_nodes = int(torch.cat([row, col]).max()) + 1 if row.numel() else 0
+    _checks.nodes(row, num_nodes, "row")
+    _checks.nodes(col, num_nodes, "col")
     kept = row != col
     row = row[kept].to(torch.int64)
     groups = Groups(num_nodes, len(row), row)

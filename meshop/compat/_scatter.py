@@ -216,6 +216,8 @@ def scatter_std(
     squares, and equal values have the gradient NaN.
     """
     _checks.floating(src, "scatter_std")
+    if src.dtype in (torch.float16, torch.bfloat16) and out is None:  # counts and squares overflow
+        return scatter_std(src.float(), index, dim, None, dim_size, unbiased).to(src.dtype)
     work = _Scatter(src, index, dim, out, dim_size)
     gap = work.rows.values - work.groups.spread(work.groups.reduce(work.rows.values, "mean"))
     squares = work.shaped(work.groups.reduce(gap * gap, "sum"))

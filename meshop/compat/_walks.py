@@ -1,7 +1,13 @@
 """Random walks and random neighbours, many at a time in plain torch."""
 
+import math
+
 import torch
 from torch import Tensor
+
+from . import _checks
+
+_DRAWS = 8  # before the weights of all of a node's edges are looked at
 
 
 def random_walk(
@@ -24,10 +30,15 @@ def random_walk(
     sorted by row and col (or as given, sorted by row, where not ``coalesced``), -1 where a walk
     stays at a node without edges.
     """
-    if not (p > 0 and q > 0):
-        raise ValueError(f"p and q: expected numbers > 0, found {p} and {q}")
+    if not (0 < p < math.inf and 0 < q < math.inf):
+        raise ValueError(f"p and q: expected finite numbers > 0, found {p} and {q}")
+    if walk_length < 0:
+        raise ValueError(f"walk_length: expected an integer >= 0, found {walk_length}")
     if num_nodes is None:
-        num_nodes = int(torch.cat([row, col, start]).max()) + 1 if start.numel() else 0
+        everyone = torch.cat([row, col, start])
+        num_nodes = int(everyone.max()) + 1 if everyone.numel() else 0
+    for name, index in (("row", row), ("col", col), ("start", start)):
+        _checks.nodes(index, num_nodes, name)
     if coalesced:
         order = torch.argsort(row * num_nodes + col, stable=True)
         row, col = row[order], col[order]
@@ -39,6 +50,10 @@ def random_walk(
     degree = torch.bincount(row, minlength=num_nodes)
     first = degree.cumsum(0) - degree
 
+    def chances(x: Tensor, t: Tensor) -> Tensor:
+        chance = torch.where(_among(keys, x * num_nodes + t), 1.0, 1 / q)
+        return torch.where(x == t, 1 / p, chance)
+
     top = max(1 / p, 1.0, 1 / q)
     nodes, edges = [start.to(torch.int64)], []
     before = None
@@ -46,17 +61,26 @@ def random_walk(
         at = nodes[-1]
         step = torch.full_like(at, -1)
         left = (degree[at] > 0).nonzero()[:, 0]
-        while len(left):  # what is refused is drawn again
+        for _ in range(_DRAWS):  # what is refused is drawn again
+            if not len(left):
+                break
             here = at[left]
             edge = first[here] + (_uniform(here) * degree[here]).to(torch.int64)
             accepted = torch.ones_like(left, dtype=torch.bool)
             if before is not None and not even:
-                x, t = col[edge], before[left]
-                chance = torch.where(_among(keys, x * num_nodes + t), 1.0, 1 / q)
-                chance = torch.where(x == t, 1 / p, chance)
+                chance = chances(col[edge], before[left])
                 accepted = _uniform(here) * top < chance
             step[left[accepted]] = edge[accepted]
             left = left[~accepted]
+        if len(left) and before is not None:  # and then among all edges, by their weights
+            owner = torch.repeat_interleave(degree[at[left]])
+            begin = degree[at[left]].cumsum(0) - degree[at[left]]
+            edge = torch.arange(len(owner), device=at.device) + (first[at[left]] - begin)[owner]
+            total = chances(col[edge], before[left][owner]).cumsum(0)
+            floor = torch.where(begin > 0, total[begin - 1], 0.0)
+            ends = total[begin + degree[at[left]] - 1]
+            place = torch.searchsorted(total, floor + _uniform(left) * (ends - floor), right=True)
+            step[left] = edge[place.clamp(begin, begin + degree[at[left]] - 1)]
         before = at
         edges.append(step)
         nodes.append(torch.where(step < 0, at, col[step]) if len(col) else at)

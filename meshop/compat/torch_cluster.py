@@ -90,7 +90,7 @@ def knn_graph(
 ) -> Tensor:
     """Edges (2, E) from the ``k`` nearest points of each to it; ``target_to_source``: reversed.
 
-    With ``loop`` the point itself is one of the k.
+    With ``loop`` the point itself is one of the k, unless k duplicates of it stand before it.
     """
     _check_flow(flow)
     if x.numel() == 0:
@@ -294,10 +294,11 @@ def _points(x: Tensor, cosine: bool = False) -> Tensor:
     if x.dtype not in (torch.float32, torch.float64):
         x = x.float() if x.is_floating_point() else x.double()
     if cosine:
-        length = x.norm(dim=1, keepdim=True)
-        if not bool((length > 0).all()):
+        largest = x.abs().amax(1, keepdim=True)
+        if not bool((largest > 0).all()):
             raise ValueError("cosine: expected vectors other than zero, which has no direction")
-        x = x / length
+        x = x / largest  # so that no square leaves the dtype's range
+        x = x / x.norm(dim=1, keepdim=True)
     return x
 
 

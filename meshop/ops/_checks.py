@@ -1,10 +1,43 @@
 """The words of the errors that ops raise: what, found against expected."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+
+_FLOATING = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+
+def tensor(value: Any, name: str) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: expected a torch tensor, found {type(value).__name__}")
+
+
+def floating_rows(values: Any, name: str, shape: str) -> None:
+    """Raises unless ``values`` has rows, of a type that kernels take."""
+    tensor(values, name)
+    if values.dim() < 1:
+        raise ValueError(f"{name}: expected shape {shape}, found a scalar")
+    if values.dtype not in _FLOATING:
+        raise ValueError(
+            f"{name}: expected float32, float64, float16 or bfloat16, found {values.dtype}"
+        )
+
+
+def whole_number(value: Any, name: str, least: int) -> Any:
+    """``value`` as an int (or a symbolic one) from ``least`` to 2^63."""
+    if isinstance(value, torch.SymInt):
+        return value
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if not least <= number < 2**63:
+        raise ValueError(f"{name}: expected an integer >= {least}, found {value!r}")
+    return number
 
 
 def index_tensor(value: Any, name: str, device: torch.device) -> Tensor:
@@ -51,13 +84,19 @@ def index_values(index: Tensor, limit: int, name: str, of: str) -> None:
         )
 
 
-def explained(call: Callable[[], Any], explain: Callable[[], None]) -> Any:
+def explained(call: Callable[[], Any], explain: Callable[[], None], *inputs: Tensor | None) -> Any:
     """Runs ``call``; where it fails, ``explain`` looks at the values and raises in plain words.
 
     Kernels check every value themselves; looking again only after a failure costs nothing before.
+    ``inputs`` are what is differentiable: torch would drop their tangents without a word.
     """
     if torch.compiler.is_compiling():
         return call()
+    if any(t is not None and forward_ad.unpack_dual(t).tangent is not None for t in inputs):
+        raise NotImplementedError(
+            "meshop.ops have no forward-mode derivative; use torch.autograd.grad, or "
+            "torch.autograd.functional.jvp, which goes backward twice"
+        )
     try:
         return call()
     except RuntimeError as error:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from . import _library  # noqa: F401  (registers torch.ops.meshop)
-from ._checks import explained, index_tensor, rowptr_values, same_device
+from ._checks import explained, index_tensor, rowptr_values, same_device, tensor
 from .reference import rows_of
 from .reference.attention import edge_attention_slopes
 
@@ -92,6 +92,8 @@ def edge_attention(
         _check_like(receivers, "coords of receivers", (n, space), wide, query.device)
     if scale is None:
         scale = depth**-0.5 if depth else 1.0
+    elif isinstance(scale, Tensor) and scale.requires_grad:
+        raise ValueError("scale: expected a constant; multiply query by one that is learned")
 
     def explain() -> None:
         rowptr_values(rowptr, index.shape[0], "rowptr", "edges")
@@ -108,11 +110,19 @@ def edge_attention(
             query, key, value, index, rowptr, bias, senders, receivers, float(scale)
         ),
         explain,
+        query,
+        key,
+        value,
+        bias,
+        senders,
+        receivers,
     )
     return out if coords is None else (out, moved)
 
 
 def _check_features(query: Tensor, key: Tensor, value: Tensor) -> None:
+    for name, t in (("query", query), ("key", key), ("value", value)):
+        tensor(t, name)
     if query.dim() != 3 or query.shape[1] < 1:
         raise ValueError(f"query: expected shape (N, H, D), H >= 1, found {tuple(query.shape)}")
     if query.dtype not in _DTYPES:

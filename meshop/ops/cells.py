@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..celltypes import CELL_TYPES, POLYHEDRON, QUADRATIC_POLYGON
 from . import _library  # noqa: F401  (registers torch.ops.meshop)
-from ._checks import explained, index_tensor, rowptr_values
+from ._checks import explained, index_tensor, rowptr_values, tensor
 
 
 def cell_edges(
@@ -136,14 +136,16 @@ class _Cells(NamedTuple):
         faces: Tensor | None,
         face_offsets: Tensor | None,
     ) -> _Cells:
-        if cell_types.dim() != 1 or cell_types.dtype.is_floating_point:
+        tensor(cell_types, "cell_types")
+        if cell_types.dim() != 1 or cell_types.is_floating_point() or cell_types.is_complex():
             raise ValueError(
                 f"cell_types: expected 1-D VTK codes, found {cell_types.dtype} "
                 f"of shape {tuple(cell_types.shape)}"
             )
         types = cell_types
         if types.dtype != torch.uint8:  # 255 is no cell's code
-            types = torch.where((types >= 0) & (types < 256), types, 255).to(torch.uint8)
+            wide = types.to(torch.int64)
+            types = torch.where((wide >= 0) & (wide < 256), wide, 255).to(torch.uint8)
         offsets = index_tensor(cell_offsets, "cell_offsets", types.device)
         nodes = index_tensor(cell_nodes, "cell_nodes", types.device)
         if offsets.shape[0] != types.shape[0] + 1:

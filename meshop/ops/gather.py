@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 
 from . import _library  # noqa: F401  (registers torch.ops.meshop)
-from ._checks import explained, index_tensor, index_values, rowptr_values, same_device
+from ._checks import (
+    explained,
+    floating_rows,
+    index_tensor,
+    index_values,
+    rowptr_values,
+    same_device,
+    tensor,
+    whole_number,
+)
 
 _REDUCTIONS = ("sum", "mean")
 
@@ -28,12 +37,12 @@ def csr_transpose(index: Tensor, rowptr: Tensor, num_columns: int) -> CsrTranspo
 
     Raises ValueError or IndexError for pointers or columns that do not fit.
     """
+    tensor(index, "index")
     index = index_tensor(index, "index", index.device)
     rowptr = index_tensor(rowptr, "rowptr", index.device)
+    num_columns = whole_number(num_columns, "num_columns", 0)
 
     def explain() -> None:
-        if num_columns < 0:
-            raise ValueError(f"num_columns: expected 0 or more, found {num_columns}")
         rowptr_values(rowptr, index.shape[0], "rowptr", "entries of index")
         index_values(index, num_columns, "index", "columns")
 
@@ -60,16 +69,14 @@ def gather_reduce(
 
     Differentiable in x and weight, twice. The gradient of x is a sum over the transposed graph:
     ``transpose``, where the caller keeps it (`csr_transpose` of the same index and rowptr), saves
-    sorting. Results and gradients do not depend on the number of threads or on the processor.
+    sorting; that of another graph of the same sizes goes unnoticed, and gives wrong gradients.
+    Results and gradients do not depend on the number of threads or on the processor.
 
     Raises ValueError or IndexError for shapes, pointers or indices that do not fit.
     """
     if reduce not in _REDUCTIONS:
         raise ValueError(f"reduce: expected one of {', '.join(_REDUCTIONS)}, found {reduce!r}")
-    if x.dim() < 1:
-        raise ValueError("x: expected shape (N, ...), found a scalar")
-    if not x.dtype.is_floating_point:
-        raise ValueError(f"x: expected a floating type, found {x.dtype}")
+    floating_rows(x, "x", "(N, ...)")
     index = index_tensor(index, "index", x.device)
     rowptr = index_tensor(rowptr, "rowptr", x.device)
     if weight is not None:
@@ -85,6 +92,8 @@ def gather_reduce(
     return explained(
         lambda: torch.ops.meshop.gather_reduce(x, weight, rowptr, index, None, *back, reduce),
         explain,
+        x,
+        weight,
     )
 
 

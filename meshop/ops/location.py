@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from . import _library  # noqa: F401  (registers torch.ops.meshop)
-from ._checks import explained, index_tensor, rowptr_values, same_device
+from ._checks import explained, floating_rows, index_tensor, rowptr_values, same_device, tensor
 from .reference.location import slope_parts
 from .reference.simplices import KINDS
 
@@ -56,7 +56,9 @@ def locate(
     units in the last place of the largest coordinate. With ``nearest=False`` queries farther
     than that get cell -1. Cells without volume are only found as closest.
 
-    Coordinates are computed in float64. The tree has O(M) boxes; a query costs O(log M).
+    Coordinates are computed in float64; those of the mesh should lie between 1e-30 and 1e30 in
+    size, so that products of three are in its range. The tree has O(M) boxes; a query costs
+    O(log M).
 
     Raises ValueError or IndexError for wrong shapes, dtypes and cells, nodes beyond points, and
     coordinates that are not finite.
@@ -100,9 +102,11 @@ def locate(
     reach = -1.0 if tolerance is None else float(tolerance)
     weights, distance2, cell, carriers, inside = explained(
         lambda: torch.ops.meshop.locate(
-            points, types, offsets, nodes, faces, face_offsets, queries, nearest, reach
+            points, types, offsets, nodes, faces, face_offsets, queries, bool(nearest), reach
         ),
         lambda: _explain(points, cell_types, offsets, nodes, faces, queries),
+        points,
+        queries,
     )
     return Location(cell, carriers, weights, inside, distance2)
 
@@ -118,10 +122,7 @@ def interpolate(values: Tensor, location: Location) -> Tensor:
     Raises ValueError for values of another kind or device, IndexError for nodes beyond them.
     """
     nodes, weights = location.nodes, location.weights
-    if values.dim() < 1:
-        raise ValueError("values: expected shape (N, ...), found a scalar")
-    if not values.dtype.is_floating_point:
-        raise ValueError(f"values: expected a floating type, found {values.dtype}")
+    floating_rows(values, "values", "(N, ...)")
     same_device(nodes, "location", values.device)
     wide = torch.float64 if values.dtype == torch.float64 else torch.float32
 
@@ -132,10 +133,16 @@ def interpolate(values: Tensor, location: Location) -> Tensor:
                 f"{int(nodes.max()) + 1}, found {values.shape[0]}"
             )
 
-    return explained(lambda: torch.ops.meshop.interpolate(values, weights.to(wide), nodes), explain)
+    return explained(
+        lambda: torch.ops.meshop.interpolate(values, weights.to(wide), nodes),
+        explain,
+        values,
+        weights,
+    )
 
 
 def _points(value: Tensor, name: str) -> None:
+    tensor(value, name)
     if value.dim() != 2 or not 1 <= value.shape[1] <= 3:
         raise ValueError(
             f"{name}: expected shape (N, 1), (N, 2) or (N, 3), found {tuple(value.shape)}"

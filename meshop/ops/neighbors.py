@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import _library  # noqa: F401  (registers torch.ops.meshop)
-from ._checks import explained, index_tensor, rowptr_values, same_device
+from ._checks import explained, index_tensor, rowptr_values, same_device, tensor, whole_number
 from .reference import rows_of
 
 
@@ -61,20 +61,25 @@ def knn(
     period, or D of them, inf where a direction has none; a point counts once, at its nearest image.
     ``dist2`` is differentiable, twice, with respect to points and queries.
 
+    Squared distances are compared as the points' dtype rounds them, so those below its range are
+    ties; where they overflow, or the square of ``max_distance`` does, ValueError is raised.
     Raises ValueError or IndexError for wrong shapes, dtypes, pointers and non-finite coordinates.
     """
     ptr, query_ptr = _arguments(points, queries, ptr, query_ptr, exclude_self)
     periods = _periods(box, points)
-    if isinstance(k, bool) or not isinstance(k, int | torch.SymInt) or k < 1:
-        raise ValueError(f"k: expected an integer >= 1, found {k!r}")
+    k = whole_number(k, "k", 1)
     reach = math.inf if max_distance is None else float(max_distance)
     if not reach >= 0:
         raise ValueError(f"max_distance: expected a number >= 0, found {max_distance!r}")
     dist2, rowptr, index = explained(
         lambda: torch.ops.meshop.knn(
-            points, queries, ptr, query_ptr, periods, k, reach, exclude_self
+            points, queries, ptr, query_ptr, periods, k, reach, bool(exclude_self)
         ),
-        lambda: _explain(points, queries, ptr, query_ptr, periods),
+        lambda: _explain(
+            points, queries, ptr, query_ptr, periods, "max_distance", points.new_tensor([reach])
+        ),
+        points,
+        queries,
     )
     return Neighbors(rowptr, index, dist2)
 
@@ -104,22 +109,22 @@ def radius(
         reach = r.detach().reshape(-1).to(points.dtype)
     elif not float(r) >= 0:
         raise ValueError(f"r: expected a number >= 0, found {r!r}")
-    else:
-        reach = points.new_full((1,), float(r))
-    if max_neighbors is not None and max_neighbors < 0:
-        raise ValueError(f"max_neighbors: expected an integer >= 0, found {max_neighbors}")
-    cap = -1 if max_neighbors is None else max_neighbors
+    else:  # beyond float32 it becomes inf, which reaches as far
+        reach = points.new_full((1,), float(r), dtype=torch.float64).to(points.dtype)
+    cap = -1 if max_neighbors is None else whole_number(max_neighbors, "max_neighbors", 0)
 
     def explain() -> None:
-        _explain(points, queries, ptr, query_ptr, periods)
         if not bool((reach >= 0).all()):
             raise ValueError(f"r: expected radii >= 0, found {float(reach.min())}")
+        _explain(points, queries, ptr, query_ptr, periods, "r", reach)
 
     dist2, rowptr, index, dropped = explained(
         lambda: torch.ops.meshop.radius(
-            points, queries, ptr, query_ptr, periods, reach, cap, exclude_self
+            points, queries, ptr, query_ptr, periods, reach, cap, bool(exclude_self)
         ),
         explain,
+        points,
+        queries,
     )
     return RadiusNeighbors(rowptr, index, dist2, dropped)
 
@@ -131,11 +136,13 @@ def _arguments(
     query_ptr: Tensor | None,
     exclude_self: bool,
 ) -> tuple[Tensor | None, Tensor | None]:
+    tensor(points, "points")
     if points.dim() != 2 or points.shape[1] < 1:
         raise ValueError(f"points: expected shape (N, D), found {tuple(points.shape)}")
     if points.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"points: expected float32 or float64, found {points.dtype}")
     if queries is not None:
+        tensor(queries, "queries")
         if queries.dim() != 2 or queries.shape[1] != points.shape[1]:
             raise ValueError(
                 f"queries: expected shape (Q, {points.shape[1]}), found {tuple(queries.shape)}"
@@ -165,7 +172,7 @@ def _periods(box: Tensor | Sequence[float] | float | None, points: Tensor) -> Te
         return None
     periods = torch.as_tensor(box, dtype=points.dtype, device=points.device).detach()
     dim = points.shape[1]
-    if periods.dim() > 1 or periods.numel() not in (1, dim):
+    if periods.dim() > 1 or (periods.numel() != 1 and periods.numel() != dim):
         raise ValueError(f"box: expected 1 period or {dim}, found shape {tuple(periods.shape)}")
     return periods.expand(dim).contiguous()
 
@@ -176,6 +183,8 @@ def _explain(
     ptr: Tensor | None,
     query_ptr: Tensor | None,
     box: Tensor | None,
+    limit: str,
+    reach: Tensor,
 ) -> None:
     if box is not None and not bool((box > 0).all()):
         raise ValueError(f"box: expected periods > 0, found {box.tolist()}")
@@ -189,6 +198,22 @@ def _explain(
         rowptr_values(ptr, points.shape[0], "ptr", "points")
     if query_ptr is not None and queries is not None:
         rowptr_values(query_ptr, queries.shape[0], "query_ptr", "queries")
+    unit = "; scale the coordinates" + (", or use float64" if points.dtype == torch.float32 else "")
+    square = reach * reach
+    lost = square.isinf() & ~reach.isinf()
+    if bool(lost.any()):
+        raise ValueError(
+            f"{limit}: expected a length whose square {points.dtype} holds, "
+            f"found {float(reach[lost][0]):.4g}{unit}"
+        )
+    both = points if queries is None else torch.cat([points, queries])
+    if box is None and len(both):
+        span = both.amax(0) - both.amin(0)
+        if not bool((span * span).sum().isfinite()):
+            raise ValueError(
+                f"points: expected squared distances that {points.dtype} can hold, found an "
+                f"extent of {float(span.max()):.4g}{unit}"
+            )
 
 
 # What the compiler and autograd need to know. The ops return dist2 first: opcheck adds up outputs

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from . import _library  # noqa: F401  (registers torch.ops.meshop)
-from ._checks import explained, index_tensor, rowptr_values, same_device
+from ._checks import explained, index_tensor, rowptr_values, same_device, tensor, whole_number
 
 
 class FarthestPoints(NamedTuple):
@@ -51,10 +51,10 @@ def farthest_points(
     each cloud's first sample; without it, its first point.
 
     Exact and deterministic: squared distances are summed in order of dimension, in the points'
-    dtype, ties go to the lowest index, and no point is taken twice, so the result is that of the
-    plain O(N M) algorithm on every device. Not differentiable. On the CPU a tree of boxes leaves
-    out what a sample cannot change (after QuickFPS, Han et al., IEEE TCAD 2023): the time grows
-    about as N log N.
+    dtype (scale coordinates whose squares leave its range), ties go to the lowest index, and no
+    point is taken twice, so the result is that of the plain O(N M) algorithm on every device. Not
+    differentiable. On the CPU a tree of boxes leaves out what a sample cannot change (after
+    QuickFPS, Han et al., IEEE TCAD 2023): the time grows about as N log N.
 
     Raises ValueError or IndexError for wrong shapes, dtypes, pointers, counts, starts and
     non-finite coordinates.
@@ -74,8 +74,8 @@ def farthest_points(
             count = math.ceil(share * points.shape[0])
         else:
             counts, count = (ptr.diff().double() * share).ceil().to(torch.int64), 0
-    elif isinstance(count, bool) or not isinstance(count, int | torch.SymInt) or count < 0:
-        raise ValueError(f"count: expected an integer >= 0, found {count!r}")
+    else:
+        count = whole_number(count, "count", 0)
     if isinstance(start, int | torch.SymInt):
         start = torch.full((1,), start, dtype=torch.int64, device=points.device)
     if start is not None:
@@ -147,12 +147,15 @@ def voxel_downsample(
     if reduce == "first":
         index = order[rowptr[:-1]]
         return Voxels(points[index], index, group, order, rowptr, voxel_ptr)
-    mean, index = torch.ops.meshop.voxel_mean(points, group, order, rowptr)
+    mean, index = explained(
+        lambda: torch.ops.meshop.voxel_mean(points, group, order, rowptr), explain, points
+    )
     position = mean if reduce == "mean" else points[index]
     return Voxels(position, index, group, order, rowptr, voxel_ptr)
 
 
 def _arguments(points: Tensor, ptr: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    tensor(points, "points")
     if points.dim() != 2 or points.shape[1] < 1:
         raise ValueError(f"points: expected shape (N, D), found {tuple(points.shape)}")
     if points.dtype not in (torch.float32, torch.float64):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from . import _library  # noqa: F401  (registers torch.ops.meshop)
-from ._checks import explained, index_tensor, rowptr_values
+from ._checks import explained, floating_rows, index_tensor, rowptr_values
 
 _REDUCTIONS = ("sum", "mean", "min", "max", "logsumexp")
 
@@ -12,48 +12,44 @@ _REDUCTIONS = ("sum", "mean", "min", "max", "logsumexp")
 def segment_reduce(values: Tensor, rowptr: Tensor, reduce: str = "sum") -> Tensor:
     """Reduces ``values[rowptr[i]:rowptr[i + 1]]`` for each i.
 
-    values (E, ...) of any floating type, rowptr (N + 1,) from 0 to E; returns (N, ...). reduce is
-    sum, mean, min, max or logsumexp. Half precision is summed in float32. An empty segment gives 0,
-    and -inf as logsumexp. The gradient of min and max goes to the first extreme of the segment; NaN
-    is the extreme of any segment that holds one. The gradient of logsumexp is `segment_softmax`.
-    Sums go front to back (segments of more than 4096 entries in pieces of as many), so the result
-    does not depend on the number of threads or on the processor.
+    values (E, ...) of float32, float64, float16 or bfloat16, rowptr (N + 1,) from 0 to E; returns
+    (N, ...). reduce is sum, mean, min, max or logsumexp. Half precision is summed in float32. An
+    empty segment gives 0, and -inf as logsumexp. The gradient of min and max goes to the first
+    extreme of the segment; NaN is the extreme of any segment that holds one. The gradient of
+    logsumexp is `segment_softmax`. Sums go front to back (segments of more than 4096 entries in
+    pieces of as many), so the result does not depend on the number of threads or on the processor.
 
     Raises ValueError or IndexError for an unknown reduction or pointers that do not fit.
     """
     if reduce not in _REDUCTIONS:
         raise ValueError(f"reduce: expected one of {', '.join(_REDUCTIONS)}, found {reduce!r}")
-    _floating(values)
+    floating_rows(values, "values", "(E, ...)")
     rowptr = index_tensor(rowptr, "rowptr", values.device)
     return explained(
         lambda: torch.ops.meshop.segment_reduce(values, rowptr, reduce)[0],
         lambda: rowptr_values(rowptr, values.shape[0], "rowptr", "values"),
+        values,
     )
 
 
 def segment_softmax(values: Tensor, rowptr: Tensor) -> Tensor:
     """exp(values) over its sum in each segment ``values[rowptr[i]:rowptr[i + 1]]``.
 
-    values (E, ...) of any floating type, rowptr (N + 1,) from 0 to E; returns (E, ...), for each
-    trailing channel by itself. A value of -inf (a masked entry) gets 0, also where the whole
-    segment is -inf, for which `torch.softmax` gives NaN; NaN and +inf make their segment NaN.
-    Half precision is computed in float32, and the result does not depend on the number of threads.
+    values (E, ...) of float32, float64, float16 or bfloat16, rowptr (N + 1,) from 0 to E; returns
+    (E, ...), for each trailing channel by itself. A value of -inf (a masked entry) gets 0, also
+    where the whole segment is -inf, for which `torch.softmax` gives NaN; NaN and +inf make their
+    segment NaN. Half precision is computed in float32, and the result does not depend on the number
+    of threads.
 
     Raises ValueError or IndexError for pointers that do not fit.
     """
-    _floating(values)
+    floating_rows(values, "values", "(E, ...)")
     rowptr = index_tensor(rowptr, "rowptr", values.device)
     return explained(
         lambda: torch.ops.meshop.segment_softmax(values, rowptr),
         lambda: rowptr_values(rowptr, values.shape[0], "rowptr", "values"),
+        values,
     )
-
-
-def _floating(values: Tensor) -> None:
-    if values.dim() < 1:
-        raise ValueError("values: expected shape (E, ...), found a scalar")
-    if not values.dtype.is_floating_point:
-        raise ValueError(f"values: expected a floating type, found {values.dtype}")
 
 
 # What the compiler and autograd need to know.

@@ -249,3 +249,9 @@ def test_original_into(how: str, case: Case, theirs) -> None:
         for m in (ours, theirs)
     )
     torch.testing.assert_close(found, expected)
+
+
+def test_std_of_many_halves() -> None:
+    values = torch.rand(70_000, generator=torch.Generator().manual_seed(0)) * 1000
+    std = ours.scatter_std(values.half(), torch.zeros(70_000, dtype=torch.int64), 0)
+    torch.testing.assert_close(std.float(), values.std().reshape(1), rtol=2e-3, atol=0)

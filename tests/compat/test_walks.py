@@ -134,3 +134,25 @@ def test_no_edges() -> None:
     assert ours.graclus_cluster(none, none).tolist() == []
     assert ours.random_walk(none, none, torch.tensor([1]), 2).tolist() == [[1, 1, 1]]
     assert ours.neighbor_sampler(torch.tensor([0]), torch.tensor([0, 0]), 2).tolist() == []
+
+
+def test_a_walk_turns_back_where_it_must_though_p_is_large() -> None:
+    row, col = torch.tensor([0, 1, 1, 2]), torch.tensor([1, 0, 2, 1])
+    walks = ours.random_walk(row, col, torch.tensor([0, 2]), 4, p=1e9)
+    assert walks.tolist() == [[0, 1, 2, 1, 0], [2, 1, 0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda r, c: ours.random_walk(r, c, torch.tensor([-1]), 2), IndexError, "start"),
+        (lambda r, c: ours.random_walk(r, c, torch.tensor([9]), 2, num_nodes=2), IndexError, "9"),
+        (lambda r, c: ours.random_walk(r, c, torch.tensor([0]), -1), ValueError, "walk_length"),
+        (lambda r, c: ours.random_walk(r, c, c, 1, p=float("inf")), ValueError, "finite"),
+        (lambda r, c: ours.graclus_cluster(r, c - 1, num_nodes=2), IndexError, "col"),
+        (lambda r, c: ours.graclus_cluster(r, c, num_nodes=1), IndexError, "row"),
+    ],
+)
+def test_says_which_node_is_none(call, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        call(torch.tensor([0, 1]), torch.tensor([1, 0]))

@@ -391,3 +391,26 @@ def test_errors_of_one_alone() -> None:
     assert ops.cell_facets(*curve).nodes.tolist() == [0, 1]
     with pytest.raises(ValueError, match="dim: expected 1, 2, 3 or None, found 0"):
         ops.cell_facets(*boxes(1), dim=0)
+
+
+def test_offsets_that_wrap_around_are_refused() -> None:
+    wild = torch.tensor([0, 2**62, -(2**63), -(2**62), 0, 3])
+    types = torch.full((5,), 7, dtype=torch.uint8)
+    for call in (ops.cell_edges, ops.cell_facets):
+        with pytest.raises(ValueError, match="cell_offsets"):
+            call(types, wild, torch.tensor([0, 1, 2]))
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int32, torch.uint16])
+def test_types_of_any_integer(dtype: torch.dtype) -> None:
+    mesh = (torch.tensor([5], dtype=dtype), torch.tensor([0, 3]), torch.arange(3))
+    assert len(ops.cell_edges(*mesh)) == 3
+
+
+def test_a_facet_of_many_nodes_beside_one_that_repeats() -> None:
+    n = 50_000
+    big = torch.arange(n)
+    faces = torch.cat([torch.tensor([2, n]), big, torch.tensor([4, 0, 1, 1, 2])])
+    mesh = (torch.tensor([42]), torch.tensor([0, n]), big, faces, torch.tensor([len(faces)]))
+    facets = ops.cell_facets(*mesh)
+    assert facets.ptr.diff().tolist() == [n, 3]

@@ -127,7 +127,7 @@ _back = ops.csr_transpose(_index, _rows, 3)
     ("call", "error", "words"),
     [
         (lambda: ops.gather_reduce(_x, _index, _rows, reduce="max"), ValueError, "reduce: expect"),
-        (lambda: ops.gather_reduce(_x.int(), _index, _rows), ValueError, "floating type"),
+        (lambda: ops.gather_reduce(_x.int(), _index, _rows), ValueError, "bfloat16, found"),
         (lambda: ops.gather_reduce(_x[0, 0], _index, _rows), ValueError, "found a scalar"),
         (lambda: ops.gather_reduce(_x, _index + 1, _rows), IndexError, r"index\[0\].* found 3"),
         (lambda: ops.gather_reduce(_x, _index - 1, _rows), IndexError, r"index\[1\].* found -1"),

@@ -444,7 +444,7 @@ _four = cloud(4, 3)
         (
             lambda: ops.interpolate(torch.arange(4), ops.locate(_points, *_mesh, _points)),
             ValueError,
-            "floating",
+            "bfloat16, found",
         ),
         (
             lambda: ops.interpolate(torch.tensor(1.0), ops.locate(_points, *_mesh, _points)),

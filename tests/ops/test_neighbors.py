@@ -166,3 +166,40 @@ def test_indices_out_of_range_raise(index: int) -> None:
     rowptr, wrong = ptr(1, 0, 0, 0, 0, 0), torch.tensor([index])
     with pytest.raises(RuntimeError, match="index must lie in"):
         torch.ops.meshop.dist2_backward(torch.ones(1).double(), _good, None, None, rowptr, wrong)
+
+
+def test_squares_that_overflow_are_refused() -> None:
+    far = torch.tensor([[0.0, 0.0], [1e30, 0.0]])
+    for call in (lambda: ops.knn(far, 1), lambda: ops.radius(far, 1.0)):
+        with pytest.raises(ValueError, match=r"extent of 1e\+30; scale"):
+            call()
+    near = torch.rand(4, 2)
+    with pytest.raises(ValueError, match="r: expected a length whose square"):
+        ops.radius(near, 1e25)
+    with pytest.raises(ValueError, match="max_distance: expected a length whose square"):
+        ops.knn(near, 2, max_distance=1e25)
+    assert len(ops.radius(near, 1e300).index) == 16  # inf in float32, and all are nearer
+    assert ops.knn(far.double(), 2).index.tolist() == [0, 1, 1, 0]
+
+
+def test_forward_mode_is_refused() -> None:
+    p = torch.rand(5, 2)
+    with pytest.raises(NotImplementedError, match="forward-mode"):
+        torch.func.jvp(lambda x: ops.knn(x, 2).dist2, (p,), (p,))
+    assert torch.func.jvp(lambda x: x[ops.knn(p, 2).index], (p,), (p,))[1].shape == (10, 2)
+
+
+@pytest.mark.parametrize("k", [torch.tensor(2), np.int64(2)])
+def test_other_integers(k) -> None:
+    assert ops.knn(torch.rand(3, 2), k).index.shape == (6,)
+
+
+def test_what_is_no_tensor() -> None:
+    with pytest.raises(TypeError, match="points: expected a torch tensor, found list"):
+        ops.knn([[0.0, 1.0]], 1)  # type: ignore[arg-type]
+
+
+def test_a_box_of_numbers_compiles() -> None:
+    call = torch.compile(lambda p: ops.knn(p, 2, box=[1.0, 2.0]).index, dynamic=True)
+    p = torch.rand(6, 2)
+    assert torch.equal(call(p), ops.knn(p, 2, box=[1.0, 2.0]).index)

@@ -23,6 +23,12 @@ def _wrapped(points: Tensor, box: Tensor) -> Tensor:
     return torch.where(box.isinf(), points, inside)
 
 
+def _squared(reach: Tensor) -> Tensor:
+    square = reach * reach
+    require((square.isinf() == reach.isinf()).all(), "the square of a distance overflows its dtype")
+    return square
+
+
 def _search(
     points: Tensor,
     queries: Tensor | None,
@@ -43,6 +49,10 @@ def _search(
     if box is not None:
         require((box > 0).all() and len(box) == points.shape[1], "box must hold positive periods")
         points, q = _wrapped(points, box), _wrapped(q, box)
+    both = torch.cat([points, q])
+    if len(both):
+        span = both.amax(0) - both.amin(0)
+        require((span * span).sum().isfinite(), "squared distances overflow the points' dtype")
 
     counts = torch.zeros(len(q) + 1, dtype=torch.int64, device=q.device)
     dropped = torch.zeros(len(q), dtype=torch.int64, device=q.device)
@@ -100,7 +110,7 @@ def knn(
     require(k >= 0, f"k must not be negative, got {k}")
     require(max_distance >= 0, "max_distance must not be negative or NaN")
     reach = points.new_full((1,), max_distance)
-    return _search(points, queries, ptr, query_ptr, box, reach * reach, k, exclude_self)[:3]
+    return _search(points, queries, ptr, query_ptr, box, _squared(reach), k, exclude_self)[:3]
 
 
 def radius(
@@ -117,7 +127,8 @@ def radius(
     require(r.numel() in (1, rows), f"r must hold 1 or {rows} radii")
     require((r >= 0).all(), "r must not be negative or NaN")
     reach = r.reshape(-1).to(points.dtype)
-    return _search(points, queries, ptr, query_ptr, box, reach * reach, max_neighbors, exclude_self)
+    limit2 = _squared(reach)
+    return _search(points, queries, ptr, query_ptr, box, limit2, max_neighbors, exclude_self)
 
 
 def dist2_backward(
