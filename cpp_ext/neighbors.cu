@@ -29,9 +29,15 @@ __global__ void finite_kernel(const T* values, int64_t count, int64_t* bad) {
 }
 
 template <typename T>
-__global__ void sign_kernel(const T* values, int64_t count, bool zero_too, int64_t* bad) {
+__global__ void positive_kernel(const T* values, int64_t count, int64_t* bad) {
   for (int64_t i = first_item(); i < count; i += item_stride())
-    if (!(values[i] > 0 || (zero_too && values[i] == 0))) *bad = 1;
+    if (!(values[i] > 0)) *bad = 1;
+}
+
+template <typename T>
+__global__ void radii_kernel(const T* values, int64_t count, int64_t* bad) {
+  for (int64_t i = first_item(); i < count; i += item_stride())
+    if (!(values[i] >= 0) || isinf(values[i] * values[i]) != isinf(values[i])) *bad = 1;
 }
 
 template <typename T>
@@ -68,12 +74,13 @@ Tensor prepared(const Tensor& points, const T* box) {
 }
 
 template <typename T>
-void check_sign(const Tensor& values, bool zero_too, const char* message) {
+void check_values(void (*kernel)(const T*, int64_t, int64_t*), const Tensor& values,
+                  const char* message) {
   if (values.numel() == 0) return;
   const cudaStream_t stream = current_stream(values);
   const Flag bad(values, stream);
-  sign_kernel<<<blocks_for(values.numel()), kThreads, 0, stream>>>(data<T>(values), values.numel(),
-                                                                   zero_too, bad.raised);
+  kernel<<<blocks_for(values.numel()), kThreads, 0, stream>>>(data<T>(values), values.numel(),
+                                                              bad.raised);
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   bad.check(message);
 }
@@ -131,12 +138,15 @@ Result search_in(const Request& request) {
                        request.r);
   const int64_t n = request.points.size(0), dim = request.points.size(1);
   const cudaStream_t stream = current_stream(request.points);
+  const T reach = static_cast<T>(request.max_distance);
+  STD_TORCH_CHECK(std::isinf(reach) || !std::isinf(reach * reach),
+                  "the square of a distance overflows its dtype, got ", reach);
   Tensor box, r;
   if (request.box) {
     box = torch::stable::contiguous(*request.box);
     STD_TORCH_CHECK(box.scalar_type() == request.points.scalar_type() && box.numel() == dim,
                     "box must hold ", dim, " periods of the points' dtype");
-    check_sign<T>(box, false, "box must hold positive periods");
+    check_values(positive_kernel<T>, box, "box must hold positive periods");
   }
   const T* periods = request.box ? data<T>(box) : nullptr;
   const Tensor points = prepared<T>(request.points, periods);
@@ -150,7 +160,7 @@ Result search_in(const Request& request) {
     r = torch::stable::contiguous(*request.r);
     STD_TORCH_CHECK(r.scalar_type() == points.scalar_type(), "r must have the points' dtype");
     STD_TORCH_CHECK(r.numel() == 1 || r.numel() == rows, "r must hold 1 or ", rows, " radii");
-    check_sign<T>(r, true, "r must not be negative or NaN");
+    check_values(radii_kernel<T>, r, "r must not be negative or NaN, nor its square overflow");
   }
 
   Result out{torch::stable::new_zeros(points, {rows + 1}, ScalarType::Long),
