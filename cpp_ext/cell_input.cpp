@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cell_arrays.h"
 #include "isa.h"
 
 #define MESHOP_KERNELS "cell_input_impl.h"
@@ -145,14 +146,8 @@ void make_dense(CellInput& in) {
 CellInput checked_cells(const Tensor& types, const Tensor& offsets, const Tensor& nodes,
                         const std::optional<Tensor>& faces,
                         const std::optional<Tensor>& face_offsets, bool edges) {
-  STD_TORCH_CHECK(types.scalar_type() == ScalarType::Byte && types.dim() == 1,
-                  "cell_types must be 1-D uint8");
-  check_indices(offsets, "cell_offsets", 1);
-  check_indices(nodes, "cell_nodes", 1);
-  STD_TORCH_CHECK(faces.has_value() == face_offsets.has_value(),
-                  "faces and face_offsets go together");
+  check_cell_arrays(types, offsets, nodes, faces, face_offsets);
   const int64_t cells = types.numel(), total = nodes.numel();
-  STD_TORCH_CHECK(offsets.numel() == cells + 1, "cell_offsets must have cells + 1 entries");
   CellInput in;
   in.types = torch::stable::contiguous(types);
   in.offsets = torch::stable::contiguous(offsets);
@@ -196,10 +191,6 @@ CellInput checked_cells(const Tensor& types, const Tensor& offsets, const Tensor
   STD_TORCH_CHECK(faces.has_value() || !in.present[kPolyhedron],
                   "a polyhedron is defined through its faces");
   if (faces.has_value()) {
-    check_indices(*faces, "faces", 1);
-    check_indices(*face_offsets, "face_offsets", 1);
-    STD_TORCH_CHECK(face_offsets->numel() == cells,
-                    "face_offsets must have an entry for each cell");
     in.faces = torch::stable::contiguous(*faces);
     in.cells.faces = indices(in.faces);
     high = std::max(high, check_faces(in, torch::stable::contiguous(*face_offsets)));

@@ -6,6 +6,8 @@
 #include <limits>
 #include <vector>
 
+#include "cell_arrays.h"
+
 namespace meshop {
 namespace {
 
@@ -99,14 +101,8 @@ Tensor running_sum(const Tensor& counts, cudaStream_t stream, int64_t* sum) {
 DeviceCells checked_device_cells(const Tensor& types, const Tensor& offsets, const Tensor& nodes,
                                  const std::optional<Tensor>& faces,
                                  const std::optional<Tensor>& face_offsets, bool edges) {
-  STD_TORCH_CHECK(types.scalar_type() == ScalarType::Byte && types.dim() == 1,
-                  "cell_types must be 1-D uint8");
-  check_indices(offsets, "cell_offsets", 1);
-  check_indices(nodes, "cell_nodes", 1);
-  STD_TORCH_CHECK(faces.has_value() == face_offsets.has_value(),
-                  "faces and face_offsets go together");
+  check_cell_arrays(types, offsets, nodes, faces, face_offsets);
   const int64_t cells = types.numel(), total = nodes.numel();
-  STD_TORCH_CHECK(offsets.numel() == cells + 1, "cell_offsets must have cells + 1 entries");
   DeviceCells in;
   in.stream = current_stream(nodes);
   in.types = torch::stable::contiguous(types);
@@ -129,10 +125,6 @@ DeviceCells checked_device_cells(const Tensor& types, const Tensor& offsets, con
   STD_CUDA_KERNEL_LAUNCH_CHECK();
   int64_t length = 0;
   if (faces.has_value()) {
-    check_indices(*faces, "faces", 1);
-    check_indices(*face_offsets, "face_offsets", 1);
-    STD_TORCH_CHECK(face_offsets->numel() == cells,
-                    "face_offsets must have an entry for each cell");
     in.faces = torch::stable::contiguous(*faces);
     length = in.faces.numel();
     const Tensor ends = torch::stable::contiguous(*face_offsets);

@@ -1,4 +1,4 @@
-// No include guard; see each_isa.h.
+// The lowest and highest of many node numbers. No include guard; see each_isa.h.
 
 namespace meshop {
 namespace MESHOP_ISA {

@@ -128,9 +128,8 @@ Tensor unique_edges(const CellInput& in) {
   });
   for (int64_t r = 0; r < ranges.count; ++r) kept[r + 1] += kept[r];
 
-  Tensor out = empty_of(in.cell_nodes, {kept.back(), 2}, ScalarType::Long);
+  Tensor out = large_empty(in.cell_nodes, {kept.back(), 2}, ScalarType::Long);
   int64_t* edges = mutable_indices(out);
-  huge_pages(edges, kept.back() * 2 * sizeof(int64_t));
   for_each_range(kept, kPerRange, [&](int64_t r) {
     const Edge<I>* from = sorted.get() + begin[r];
     for (int64_t i = kept[r]; i < kept[r + 1]; ++i, ++from) {

@@ -5,10 +5,7 @@
 // barycentric frame is so computed once for many queries. What no cell holds is looked up alone.
 #include <cmath>
 #include <limits>
-#include <optional>
-#include <tuple>
 
-#include "common.h"
 #include "isa.h"
 #include "location_tree.h"
 
@@ -177,18 +174,8 @@ class Search {
   int64_t best_ = 0;
 };
 
-struct Request {
-  Tensor points, types, offsets, nodes;
-  std::optional<Tensor> faces, face_ends;
-  Tensor queries;
-  bool nearest;
-  double tolerance;
-};
-
-using Found = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
-
 template <typename T, int D>
-Found locate_in(const Request& ask) {
+Found locate_in(const LocationInput& ask) {
   const int64_t rows = ask.queries.size(0), width = D + 1;
   const T* p = data<T>(ask.points);
   const T* q = data<T>(ask.queries);
@@ -245,7 +232,7 @@ Found locate_in(const Request& ask) {
 }
 
 template <typename T>
-Found locate_any(const Request& ask) {
+Found locate_any(const LocationInput& ask) {
   switch (ask.points.size(1)) {
     case 1: return locate_in<T, 1>(ask);
     case 2: return locate_in<T, 2>(ask);
@@ -256,21 +243,8 @@ Found locate_any(const Request& ask) {
 Found locate(Tensor points, Tensor cell_types, Tensor cell_offsets, Tensor cell_nodes,
              std::optional<Tensor> faces, std::optional<Tensor> face_offsets, Tensor queries,
              bool nearest, double tolerance) {
-  check_location(points, cell_types, cell_offsets, cell_nodes, faces, face_offsets, queries,
-                 tolerance);
-  if (faces) {
-    faces = torch::stable::contiguous(*faces);
-    face_offsets = torch::stable::contiguous(*face_offsets);
-  }
-  const Request ask{torch::stable::contiguous(points),
-                    torch::stable::contiguous(cell_types),
-                    torch::stable::contiguous(cell_offsets),
-                    torch::stable::contiguous(cell_nodes),
-                    faces,
-                    face_offsets,
-                    torch::stable::contiguous(queries),
-                    nearest,
-                    tolerance};
+  const LocationInput ask(points, cell_types, cell_offsets, cell_nodes, faces, face_offsets,
+                          queries, nearest, tolerance);
   return points.scalar_type() == ScalarType::Float ? locate_any<float>(ask)
                                                    : locate_any<double>(ask);
 }

@@ -1,8 +1,6 @@
 // Location on the GPU: the tree of cell boxes is built on the host, as on the CPU, and each query
 // walks it in one thread. Compiled with -fmad=false, so answers equal the CPU's.
 #include <limits>
-#include <optional>
-#include <tuple>
 
 #include "cuda_common.h"
 #include "location_slopes.h"
@@ -138,18 +136,8 @@ __global__ void finite_values_kernel(const T* values, int64_t count, int64_t* ba
     if (!isfinite(values[i])) *bad = 1;
 }
 
-struct Request {
-  Tensor points, types, offsets, nodes;
-  std::optional<Tensor> faces, face_ends;
-  Tensor queries;
-  bool nearest;
-  double tolerance;
-};
-
-using Found = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
-
 template <typename T, int D>
-Found locate_in(const Request& ask) {
+Found locate_in(const LocationInput& ask) {
   const int64_t rows = ask.queries.size(0), width = D + 1, count = ask.points.size(0);
   const cudaStream_t stream = current_stream(ask.points);
   const auto points = to_host<T>(ask.points, stream);
@@ -203,7 +191,7 @@ Found locate_in(const Request& ask) {
 }
 
 template <typename T>
-Found locate_any(const Request& ask) {
+Found locate_any(const LocationInput& ask) {
   switch (ask.points.size(1)) {
     case 1: return locate_in<T, 1>(ask);
     case 2: return locate_in<T, 2>(ask);
@@ -215,21 +203,8 @@ Found locate(Tensor points, Tensor cell_types, Tensor cell_offsets, Tensor cell_
              std::optional<Tensor> faces, std::optional<Tensor> face_offsets, Tensor queries,
              bool nearest, double tolerance) {
   const OnDevice guard(points, cell_types, cell_offsets, cell_nodes, faces, face_offsets, queries);
-  check_location(points, cell_types, cell_offsets, cell_nodes, faces, face_offsets, queries,
-                 tolerance);
-  if (faces) {
-    faces = torch::stable::contiguous(*faces);
-    face_offsets = torch::stable::contiguous(*face_offsets);
-  }
-  const Request ask{torch::stable::contiguous(points),
-                    torch::stable::contiguous(cell_types),
-                    torch::stable::contiguous(cell_offsets),
-                    torch::stable::contiguous(cell_nodes),
-                    faces,
-                    face_offsets,
-                    torch::stable::contiguous(queries),
-                    nearest,
-                    tolerance};
+  const LocationInput ask(points, cell_types, cell_offsets, cell_nodes, faces, face_offsets,
+                          queries, nearest, tolerance);
   return points.scalar_type() == ScalarType::Float ? locate_any<float>(ask)
                                                    : locate_any<double>(ask);
 }

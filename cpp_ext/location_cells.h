@@ -1,4 +1,4 @@
-// CellMesh as simplices, the same from both sides of every face. Shared by CPU and CUDA.
+// Cells as simplices, the same from both sides of every face. Shared by CPU and CUDA.
 //
 // A polygon is a fan from its lowest node; a solid joins its lowest node to the fans of the faces
 // that do not have it. A face's fan depends on the face alone, so neighbours agree on it and the

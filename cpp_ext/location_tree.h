@@ -6,10 +6,12 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <tuple>
 #include <vector>
 
 #include "box_tree.h"
-#include "common.h"
+#include "cell_arrays.h"
 #include "location_geometry.h"
 
 namespace meshop {
@@ -236,34 +238,42 @@ struct Locator {
   }
 };
 
-inline void check_location(const Tensor& points, const Tensor& cell_types,
-                           const Tensor& cell_offsets, const Tensor& cell_nodes,
-                           const std::optional<Tensor>& faces,
-                           const std::optional<Tensor>& face_offsets, const Tensor& queries,
-                           double tolerance) {
-  STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1 && points.size(1) <= 3,
-                  "points must have shape (N, 1), (N, 2) or (N, 3)");
-  STD_TORCH_CHECK(queries.dim() == 2 && queries.size(1) == points.size(1) &&
-                      queries.scalar_type() == points.scalar_type(),
-                  "queries must have shape (Q, ", points.size(1), ") and the points' dtype");
-  STD_TORCH_CHECK(cell_types.scalar_type() == ScalarType::Byte && cell_types.dim() == 1,
-                  "cell_types must be 1-D uint8");
-  check_indices(cell_offsets, "cell_offsets", 1);
-  check_indices(cell_nodes, "cell_nodes", 1);
-  STD_TORCH_CHECK(cell_offsets.numel() == cell_types.numel() + 1,
-                  "cell_offsets must have cells + 1 entries");
-  STD_TORCH_CHECK(faces.has_value() == face_offsets.has_value(),
-                  "faces and face_offsets come together");
-  if (faces) {
-    check_indices(*faces, "faces", 1);
-    check_indices(*face_offsets, "face_offsets", 1);
-    STD_TORCH_CHECK(face_offsets->numel() == cell_types.numel(),
-                    "face_offsets must have one entry a cell");
+// The arguments of locate, checked and contiguous, and what it returns.
+struct LocationInput {
+  Tensor points, types, offsets, nodes;
+  std::optional<Tensor> faces, face_ends;
+  Tensor queries;
+  bool nearest;
+  double tolerance;
+
+  LocationInput(const Tensor& points_in, const Tensor& cell_types, const Tensor& cell_offsets,
+                const Tensor& cell_nodes, const std::optional<Tensor>& faces_in,
+                const std::optional<Tensor>& face_offsets, const Tensor& queries_in,
+                bool nearest_too, double within)
+      : points(torch::stable::contiguous(points_in)),
+        types(torch::stable::contiguous(cell_types)),
+        offsets(torch::stable::contiguous(cell_offsets)),
+        nodes(torch::stable::contiguous(cell_nodes)),
+        queries(torch::stable::contiguous(queries_in)),
+        nearest(nearest_too),
+        tolerance(within) {
+    STD_TORCH_CHECK(points.dim() == 2 && points.size(1) >= 1 && points.size(1) <= 3,
+                    "points must have shape (N, 1), (N, 2) or (N, 3)");
+    const auto dtype = points.scalar_type();
+    STD_TORCH_CHECK(dtype == ScalarType::Float || dtype == ScalarType::Double,
+                    "points must be float32 or float64");
+    STD_TORCH_CHECK(
+        queries.dim() == 2 && queries.size(1) == points.size(1) && queries.scalar_type() == dtype,
+        "queries must have shape (Q, ", points.size(1), ") and the points' dtype");
+    check_cell_arrays(types, offsets, nodes, faces_in, face_offsets);
+    STD_TORCH_CHECK(!std::isnan(tolerance), "tolerance must not be NaN");
+    if (!faces_in) return;
+    faces = torch::stable::contiguous(*faces_in);
+    face_ends = torch::stable::contiguous(*face_offsets);
   }
-  const auto dtype = points.scalar_type();
-  STD_TORCH_CHECK(dtype == ScalarType::Float || dtype == ScalarType::Double,
-                  "points must be float32 or float64");
-  STD_TORCH_CHECK(!std::isnan(tolerance), "tolerance must not be NaN");
-}
+};
+
+// Weights, squared distance, cell, nodes, whether inside.
+using Found = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 }  // namespace meshop

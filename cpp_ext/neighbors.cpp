@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "csr.h"
+#include "neighbors_input.h"
 #include "search.h"
 
 namespace meshop {
@@ -129,10 +130,8 @@ Result search_in(const Request& ask) {
   int64_t* rowptr = mutable_indices(out.rowptr);
   int64_t* dropped = mutable_indices(out.dropped);
   auto allocate = [&]() {
-    out.index = empty_of(points, {rowptr[rows]}, ScalarType::Long);
-    out.dist2 = empty_of(points, {rowptr[rows]}, points.scalar_type());
-    huge_pages(out.index.mutable_data_ptr(), rowptr[rows] * sizeof(int64_t));
-    huge_pages(out.dist2.mutable_data_ptr(), rowptr[rows] * sizeof(T));
+    out.index = large_empty(points, {rowptr[rows]}, ScalarType::Long);
+    out.dist2 = large_empty(points, {rowptr[rows]}, points.scalar_type());
   };
   rowptr[0] = 0;
   int64_t most = 0;
@@ -242,12 +241,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> radius(Tensor points, std::optional<T
 
 // Slopes 2 g (q - p + offset) of the squared distances, summed at both ends of each edge.
 template <typename T>
-void backward(const Tensor& grad, const Tensor& points, const Tensor& queries, const T* offset,
-              const int64_t* rowptr, const int64_t* index, T* to_points, T* to_queries) {
-  const int64_t rows = queries.size(0), dim = points.size(1), n = points.size(0);
-  const T* g = data<T>(grad);
-  const T* p = data<T>(points);
-  const T* q = data<T>(queries);
+void add_slopes(const SlopeInput& in) {
+  const int64_t rows = in.queries.size(0), dim = in.points.size(1), n = in.points.size(0);
+  const T *g = data<T>(in.grad), *p = data<T>(in.points), *q = data<T>(in.queries);
+  const T* offset = data<T>(in.offset);
+  const int64_t *rowptr = indices(in.rowptr), *index = indices(in.index);
+  T *to_points = mutable_data<T>(in.to_points), *to_rows = mutable_data<T>(in.to_rows);
   auto slope = [=](int64_t i, int64_t e, int64_t d) {
     const T gap = q[i * dim + d] - p[index[e] * dim + d];
     return 2 * g[e] * (offset ? gap + offset[e * dim + d] : gap);
@@ -255,7 +254,7 @@ void backward(const Tensor& grad, const Tensor& points, const Tensor& queries, c
   torch::stable::parallel_for(0, rows, 1024, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       for (int64_t e = rowptr[i]; e < rowptr[i + 1]; ++e)
-        for (int64_t d = 0; d < dim; ++d) to_queries[i * dim + d] += slope(i, e, d);
+        for (int64_t d = 0; d < dim; ++d) to_rows[i * dim + d] += slope(i, e, d);
   });
   // Several rows add to one point, and the order of a sum is part of its value.
   const Buffer<int64_t> first(n + 1), row(rowptr[rows]), edge(rowptr[rows]);
@@ -270,43 +269,11 @@ void backward(const Tensor& grad, const Tensor& points, const Tensor& queries, c
 std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points, std::optional<Tensor> queries,
                                           std::optional<Tensor> offset, Tensor rowptr,
                                           Tensor index) {
-  const Tensor p = torch::stable::contiguous(points);
-  const Tensor q = queries ? torch::stable::contiguous(*queries) : p;
-  const Tensor g = torch::stable::contiguous(grad);
-  STD_TORCH_CHECK(p.dim() == 2 && q.dim() == 2 && p.size(1) == q.size(1),
-                  "points and queries must have shapes (N, D) and (Q, D)");
-  STD_TORCH_CHECK(g.scalar_type() == p.scalar_type() && q.scalar_type() == p.scalar_type(),
-                  "grad, points and queries must share a dtype");
-  check_indices(rowptr, "rowptr", 1);
-  check_indices(index, "index", 1);
-  STD_TORCH_CHECK(rowptr.numel() == q.size(0) + 1, "rowptr must have one entry more than queries");
-  STD_TORCH_CHECK(g.dim() == 1 && g.numel() == index.numel(), "grad must have one value per edge");
-  STD_TORCH_CHECK(!offset || (offset->scalar_type() == p.scalar_type() &&
-                              offset->numel() == index.numel() * p.size(1)),
-                  "offset must hold one vector per edge, of the points' dtype");
-  const Tensor rows = torch::stable::contiguous(rowptr);
-  const Tensor cols = torch::stable::contiguous(index);
-  check_rowptr(indices(rows), q.size(0), index.numel(), "rowptr");
-  check_range(indices(cols), cols.numel(), 0, p.size(0), "index");
-
-  Tensor to_points = torch::stable::new_zeros(p, {p.size(0), p.size(1)}, p.scalar_type());
-  // Without queries the points are both ends of every edge: one buffer takes both gradients.
-  Tensor to_queries =
-      torch::stable::new_zeros(p, {queries ? q.size(0) : 0, p.size(1)}, p.scalar_type());
-  auto run = [&](auto zero) {
-    using T = decltype(zero);
-    const Tensor shift = offset ? torch::stable::contiguous(*offset) : p;
-    backward<T>(g, p, q, offset ? data<T>(shift) : nullptr, indices(rows), indices(cols),
-                mutable_data<T>(to_points),
-                static_cast<T*>((queries ? to_queries : to_points).mutable_data_ptr()));
-  };
-  if (p.scalar_type() == ScalarType::Float) {
-    run(float{});
-  } else {
-    STD_TORCH_CHECK(p.scalar_type() == ScalarType::Double, "points must be float32 or float64");
-    run(double{});
-  }
-  return {to_points, to_queries};
+  const SlopeInput in(grad, points, queries, offset, rowptr, index);
+  check_rowptr(indices(in.rowptr), in.queries.size(0), in.index.numel(), "rowptr");
+  check_range(indices(in.index), in.index.numel(), 0, in.points.size(0), "index");
+  (in.points.scalar_type() == ScalarType::Float ? add_slopes<float> : add_slopes<double>)(in);
+  return {in.to_points, in.to_queries};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "csr_cuda.h"
+#include "neighbors_input.h"
 
 namespace meshop {
 namespace {
@@ -47,54 +48,37 @@ std::tuple<Tensor, Tensor> dist2_backward(Tensor grad, Tensor points, std::optio
                                           std::optional<Tensor> offset, Tensor rowptr,
                                           Tensor index) {
   const OnDevice guard(points, grad, queries, offset, rowptr, index);
-  const Tensor p = torch::stable::contiguous(points);
-  const Tensor q = queries ? torch::stable::contiguous(*queries) : p;
-  const Tensor g = torch::stable::contiguous(grad);
-  STD_TORCH_CHECK(p.dim() == 2 && q.dim() == 2 && p.size(1) == q.size(1),
-                  "points and queries must have shapes (N, D) and (Q, D)");
-  STD_TORCH_CHECK(g.scalar_type() == p.scalar_type() && q.scalar_type() == p.scalar_type(),
-                  "grad, points and queries must share a dtype");
-  check_indices(rowptr, "rowptr", 1);
-  check_indices(index, "index", 1);
-  STD_TORCH_CHECK(rowptr.numel() == q.size(0) + 1, "rowptr must have one entry more than queries");
-  STD_TORCH_CHECK(g.dim() == 1 && g.numel() == index.numel(), "grad must have one value per edge");
-  STD_TORCH_CHECK(!offset || (offset->scalar_type() == p.scalar_type() &&
-                              offset->numel() == index.numel() * p.size(1)),
-                  "offset must hold one vector per edge, of the points' dtype");
-  const Tensor rows = torch::stable::contiguous(rowptr);
-  const Tensor cols = torch::stable::contiguous(index);
-  const int64_t count = cols.numel();
-  check_rowptr_cuda(rows, q.size(0), count, "rowptr");
-  Tensor to_points = torch::stable::new_zeros(p, {p.size(0), p.size(1)}, p.scalar_type());
-  // Without queries the points are both ends of every edge: one buffer takes both gradients.
-  Tensor to_queries =
-      torch::stable::new_zeros(p, {queries ? q.size(0) : 0, p.size(1)}, p.scalar_type());
-  if (count == 0) return {to_points, to_queries};
-  check_range_cuda(cols, 0, p.size(0), "index");
-  const cudaStream_t stream = current_stream(p);
-  const Transposed columns = transpose_cuda(rows, cols, 0, p.size(0));
+  const SlopeInput in(grad, points, queries, offset, rowptr, index);
+  const int64_t rows = in.queries.size(0), size = in.points.size(0), dim = in.points.size(1);
+  check_rowptr_cuda(in.rowptr, rows, in.index.numel(), "rowptr");
+  check_range_cuda(in.index, 0, size, "index");
+  if (in.index.numel() == 0) return {in.to_points, in.to_queries};
+  const cudaStream_t stream = current_stream(in.points);
+  const Transposed columns = transpose_cuda(in.rowptr, in.index, 0, size);
   auto run = [&](auto zero) {
     using T = decltype(zero);
-    const Tensor shift = offset ? torch::stable::contiguous(*offset) : p;
-    const Edges<T> edges{
-        data<T>(g),    data<T>(p),    data<T>(q), offset ? data<T>(shift) : nullptr,
-        indices(rows), indices(cols), q.size(0),  p.size(0),
-        p.size(1)};
-    T* const from_points = mutable_data<T>(to_points);
-    T* const from_rows = queries ? mutable_data<T>(to_queries) : from_points;
-    rows_kernel<<<blocks_for(edges.rows * edges.dim), kThreads, 0, stream>>>(edges, from_rows);
+    const Edges<T> edges{data<T>(in.grad),
+                         data<T>(in.points),
+                         data<T>(in.queries),
+                         data<T>(in.offset),
+                         indices(in.rowptr),
+                         indices(in.index),
+                         rows,
+                         size,
+                         dim};
+    rows_kernel<<<blocks_for(rows * dim), kThreads, 0, stream>>>(edges,
+                                                                 mutable_data<T>(in.to_rows));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
-    points_kernel<<<blocks_for(edges.size * edges.dim), kThreads, 0, stream>>>(
-        edges, indices(columns.rowptr), indices(columns.row), indices(columns.order), from_points);
+    points_kernel<<<blocks_for(size * dim), kThreads, 0, stream>>>(
+        edges, indices(columns.rowptr), indices(columns.row), indices(columns.order),
+        mutable_data<T>(in.to_points));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   };
-  if (p.scalar_type() == ScalarType::Float) {
+  if (in.points.scalar_type() == ScalarType::Float)
     run(float{});
-  } else {
-    STD_TORCH_CHECK(p.scalar_type() == ScalarType::Double, "points must be float32 or float64");
+  else
     run(double{});
-  }
-  return {to_points, to_queries};
+  return {in.to_points, in.to_queries};
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// No include guard; see each_isa.h.
+// One call of farthest.h for each instruction set. No include guard; see each_isa.h.
 
 namespace meshop {
 namespace MESHOP_ISA {

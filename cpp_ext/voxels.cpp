@@ -206,10 +206,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> voxel_groups(Tensor points, std::opti
   const int64_t n = p.size(0);
   const Grid grid(size, origin);
   const std::vector<int64_t> ptr = cloud_ptr(ptr_in, n);
-  Tensor group = empty_of(p, {n}, ScalarType::Long);
-  Tensor order = empty_of(p, {n}, ScalarType::Long);
-  huge_pages(mutable_indices(group), n * sizeof(int64_t));
-  huge_pages(mutable_indices(order), n * sizeof(int64_t));
+  Tensor group = large_empty(p, {n}, ScalarType::Long);
+  Tensor order = large_empty(p, {n}, ScalarType::Long);
   std::vector<int64_t> starts;
   auto run = [&](auto zero) {
     using T = decltype(zero);

@@ -1,4 +1,5 @@
-// Loops over coordinates, `count` of them. No include guard; see each_isa.h.
+// Voxels and extents of points, as loops over `count` coordinates. No include guard; see
+// each_isa.h.
 
 namespace meshop {
 namespace MESHOP_ISA {

@@ -1,3 +1,5 @@
+"""Translates the CUDA sources and compiles them with the host's compiler."""
+
 import os
 import shutil
 import subprocess

@@ -1,3 +1,5 @@
+"""The emulated GPU as the tests use it."""
+
 import ctypes
 from collections.abc import Callable
 from pathlib import Path
