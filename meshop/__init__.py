@@ -16,6 +16,8 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .io import read as read
+    from .io import read_series as read_series
+    from .io import write_series as write_series
     from .mesh import Mesh as Mesh
     from .predict import predict as predict
     from .surrogate import Surrogate as Surrogate
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "read": "io",
+    "read_series": "io",
+    "write_series": "io",
     "Mesh": "mesh",
     "Surrogate": "surrogate",
     "predict": "predict",
@@ -34,7 +38,10 @@ _PACKAGES = (
     "io", "mesh", "ops", "compat", "errors", "testing",
 )  # fmt: skip
 
-__all__ = ["Mesh", "Surrogate", "__version__", "info", "predict", "read", "train"]
+__all__ = [
+    "Mesh", "Surrogate", "__version__", "info", "predict", "read", "read_series", "train",
+    "write_series",
+]  # fmt: skip
 
 getLogger("meshop").addHandler(NullHandler())  # the command line alone decides what is shown
 

@@ -50,6 +50,10 @@ class MeshFileError(MeshopError):
         return type(self), (self.path, self.format, self.where, self.reason, self.hint)
 
 
+class MeshFileWarning(UserWarning):
+    """What a file cannot hold, or what a reader had to leave out."""
+
+
 class ConditionError(MeshopError, ValueError):
     """A missing, misspelt or ill-typed condition or argument."""
 

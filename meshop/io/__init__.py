@@ -1,6 +1,17 @@
 """Mesh files: one strict reader and writer a format, one error for whatever is wrong."""
 
-from ._dispatch import read, write
+from ._dispatch import read, read_series, write, write_series
 from ._files import atomic_write
+from ._format import Format, Series
+from ._formats import FORMATS
 
-__all__ = ["atomic_write", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Series",
+    "atomic_write",
+    "read",
+    "read_series",
+    "write",
+    "write_series",
+]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import MeshFileError
 from ..mesh import Mesh
-from ._files import guarded, read_bytes
-from ._meshio import formats_of, read_meshio, suffixes, write_meshio
-from .msh import is_msh2, read_msh, write_msh
-from .points import POINT_SUFFIXES, read_points
-from .su2 import read_su2, write_su2
-from .vtu import read_vtu, write_vtu
+from ._files import guarded, read_bytes, require_file
+from ._format import Arrays, Format, Series
+from ._formats import FORMATS
 
 # Files that people hand over by mistake, by their first bytes.
 _MISTAKES = {
@@ -30,75 +30,170 @@ _MISTAKES = {
 _MAY_BE_PACKED = (".gz", ".npz")
 
 
-def read(path: str | os.PathLike) -> Mesh:
-    """Read a mesh file. Raises MeshFileError, and nothing else, whatever the file holds."""
+def read(path: str | os.PathLike, *, time: float | None = None, arrays: Arrays = None) -> Mesh:
+    """Read a mesh from a file, or from the folder of a case.
+
+    time: which of several times; the last where none is given. arrays: names of the point and cell
+    data to read (the others cost nothing in formats that can skip them); all by default. Raises
+    MeshFileError, and nothing else, whatever the file holds.
+    """
     path = Path(path)
-    try:
-        return _read(path)
-    except MeshFileError:
-        raise
-    except Exception as error:  # a fault in a reader must not become the user's traceback
-        reason = f"the reader failed on it ({type(error).__name__}: {error})"
-        hint = "report this file to meshop's issue tracker"
-        raise MeshFileError(path, _suffix(path)[1:].upper(), "content", reason, hint) from error
+    arrays = None if arrays is None else list(arrays)
+    with _contained(path):
+        format = format_of(path)
+        if time is None and format.read is not None:
+            options = {"arrays": arrays} if format.selects else {}
+            return _only(format.read(path, **options), path, format.name, arrays)
+        steps = _series(path, format, arrays)
+        if not len(steps):
+            raise MeshFileError(path, format.name, "times", "there is none")
+        index = len(steps) - 1 if time is None else steps.nearest(time)
+        if index < 0:
+            near = sorted(steps.times, key=lambda other: abs(other - (time or 0.0)))[:5]
+            raise MeshFileError(
+                path,
+                format.name,
+                "times",
+                f"no time {time:g} among {len(steps)}",
+                "time = one of " + ", ".join(f"{other:g}" for other in sorted(near)),
+            )
+        return _only(steps[index], path, format.name, arrays)
 
 
-def _read(path: Path) -> Mesh:
-    with guarded(path, ""):
-        start = read_bytes(path, 4096)
-    suffix = _suffix(path)
-    if b"<VTKFile" in start and (suffix == ".vtu" or b"UnstructuredGrid" in start):
-        return read_vtu(path)
-    for magic, what in _MISTAKES.items():
-        if start.startswith(magic) and not suffix.endswith(_MAY_BE_PACKED):
-            hint = "unpack it first" if "archive" in what else "give the mesh file itself"
-            raise MeshFileError(path, "", "content", f"this is {what}, not a mesh", hint)
-    if suffix == ".vtu":
-        return read_vtu(path)
-    if suffix == ".su2":
-        return read_su2(path)
-    if suffix in POINT_SUFFIXES:
-        return read_points(path)
-    if is_msh2(start):
-        return read_msh(path)
-    if names := formats_of(suffix):
-        return read_meshio(path, names)
-    if start.startswith(b"$MeshFormat"):
-        return read_meshio(path, ["gmsh"])
-    raise _unknown(path, suffix)
+def read_series(path: str | os.PathLike, *, arrays: Arrays = None) -> Series:
+    """The times of a file or case, and the mesh at each, read when it is asked for.
+
+    A file of a format without times is a series of one, at its `TimeValue` or 0. Raises
+    MeshFileError.
+    """
+    path = Path(path)
+    arrays = None if arrays is None else list(arrays)
+    with _contained(path):
+        steps = _series(path, format_of(path), arrays)
+
+    def load(index: int) -> Mesh:
+        with _contained(path):
+            return steps[index]
+
+    return Series(steps.times, load)
+
+
+def _series(path: Path, format: Format, arrays: list[str] | None) -> Series:
+    if format.series is not None:
+        return format.series(path, **({"arrays": arrays} if format.selects else {}))
+    mesh = read(path, arrays=arrays)
+    time = np.ravel(mesh.field_data.get("TimeValue", 0.0))
+    known = time.size and time.dtype.kind in "iuf"
+    return Series([float(time[0]) if known else 0.0], lambda _: mesh)
+
+
+def _only(mesh: Mesh, path: Path, name: str, arrays: list[str] | None) -> Mesh:
+    """Drop the data that were not asked for; names that are nowhere are a mistake."""
+    if arrays is None:
+        return mesh
+    known = [*mesh.point_data, *mesh.cell_data]
+    if missing := [array for array in arrays if array not in known]:
+        hint = f"one of {', '.join(known)}" if known else "read it without arrays="
+        raise MeshFileError(path, name, "arrays", f"there is no {missing[0]!r}", hint)
+    mesh = mesh.copy()
+    mesh.point_data = {n: v for n, v in mesh.point_data.items() if n in arrays}
+    mesh.cell_data = {n: v for n, v in mesh.cell_data.items() if n in arrays}
+    return mesh
 
 
 def write(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
     """Write a mesh file, complete or not at all; the suffix chooses the format.
 
-    VTU takes compression="zlib"|"lz4"|"lzma"|None, level and pad_vectors=False; what other formats
-    take is meshio's. Raises MeshFileError; an existing file is then as it was.
+    Options depend on the format: VTU takes compression="zlib"|"lz4"|"lzma"|None, level and
+    pad_vectors=False. What the format cannot hold is a MeshFileWarning, or a MeshFileError where
+    the mesh itself would suffer; an existing file is then as it was.
     """
     path = Path(path)
-    suffix = _suffix(path)
-    if suffix in POINT_SUFFIXES:
-        raise MeshFileError(
-            path, "", "format", f"meshop reads {suffix} and does not write it", "write .vtu instead"
-        )
-    own = {".vtu": write_vtu, ".su2": write_su2, ".msh": write_msh}
-    if suffix not in own and not formats_of(suffix):
-        raise _unknown(path, suffix)
+    suffix = suffix_of(path)
+    format = next((f for f in FORMATS if suffix in f.suffixes and f.write is not None), None)
+    if format is None or format.write is None:
+        raise _not_written(path, suffix)
     try:
-        if suffix in own:
-            own[suffix](mesh, path, **options)
-        else:
-            write_meshio(mesh, path, suffix, **options)
+        format.write(mesh, path, **options)
     except TypeError as error:  # an option that this format does not have
-        raise MeshFileError(path, suffix[1:].upper(), "options", str(error)) from None
+        raise MeshFileError(path, format.name, "options", str(error)) from None
 
 
-def _suffix(path: Path) -> str:
-    """The last suffix, lower case; with the one before it where that is packed (".vol.gz")."""
+def write_series(
+    path: str | os.PathLike, steps: Iterable[tuple[float, Mesh]], **options: Any
+) -> None:
+    """Write (time, mesh) pairs as one series; the suffix chooses the format.
+
+    The steps may come from a generator: no two of them need to be in memory. A mesh that does not
+    change is stored once where the format can. Raises MeshFileError.
+    """
+    path = Path(path)
+    suffix = suffix_of(path)
+    found = [f for f in FORMATS if suffix in f.suffixes and f.write_series is not None]
+    if not found or found[0].write_series is None:
+        known = sorted({s for f in FORMATS if f.write_series for s in f.suffixes})
+        reason = f"{suffix or 'this'} holds no series"
+        raise MeshFileError(path, "", "format", reason, f"one of {', '.join(known)}")
+    found[0].write_series(path, steps, **options)
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file or folder, by content and then by suffix. Raises MeshFileError."""
+    start = b""
+    with guarded(path, ""):
+        if not path.is_dir():
+            start = read_bytes(path, 4096)
+    readable = [f for f in FORMATS if f.read is not None or f.series is not None]
+    for format in readable:
+        if format.claims(path, start):
+            return format
+    with guarded(path, ""):
+        require_file(path)
+    suffix = suffix_of(path)
+    for magic, what in _MISTAKES.items():
+        if start.startswith(magic) and not suffix.endswith(_MAY_BE_PACKED):
+            hint = "unpack it first" if "archive" in what else "give the mesh file itself"
+            raise MeshFileError(path, "", "content", f"this is {what}, not a mesh", hint)
+    for format in readable:
+        if suffix in format.suffixes:
+            return format
+    raise _unknown(path, suffix)
+
+
+def suffix_of(path: Path) -> str:
+    """The last suffix, lower case; with the one before it where both are one (".vol.gz")."""
     found = [suffix.lower() for suffix in path.suffixes]
-    return "".join(found[-2:]) if found[-1:] == [".gz"] else "".join(found[-1:])
+    double = "".join(found[-2:])
+    known = any(double in format.suffixes for format in FORMATS)
+    return double if found[-1:] == [".gz"] or known else "".join(found[-1:])
+
+
+class _contained:
+    """A fault in a reader must not become the user's traceback."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, MeshFileError):
+            reason = f"the reader failed on it ({type(error).__name__}: {error})"
+            hint = "report this file to meshop's issue tracker"
+            name = self.path.suffix[1:].upper()
+            raise MeshFileError(self.path, name, "content", reason, hint) from error
 
 
 def _unknown(path: Path, suffix: str) -> MeshFileError:
-    known = ", ".join(sorted({".vtu", *POINT_SUFFIXES, *suffixes()}))
+    known = ", ".join(sorted({s for f in FORMATS if f.read or f.series for s in f.suffixes}))
+    reason = f"the suffix {suffix!r} stands for no format known here" if suffix else "no suffix"
+    return MeshFileError(path, "", "format", reason, f"one of {known}")
+
+
+def _not_written(path: Path, suffix: str) -> MeshFileError:
+    if any(suffix in format.suffixes for format in FORMATS):
+        reason = f"meshop reads {suffix} and does not write it"
+        return MeshFileError(path, "", "format", reason, "write .vtu instead")
+    known = ", ".join(sorted({s for f in FORMATS if f.write for s in f.suffixes}))
     reason = f"the suffix {suffix!r} stands for no format known here" if suffix else "no suffix"
     return MeshFileError(path, "", "format", reason, f"one of {known}")

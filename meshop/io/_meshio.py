@@ -14,6 +14,7 @@ import numpy as np
 
 from ..mesh import CELL_TYPES, POLYGON, POLYHEDRON, Mesh, Region
 from ._files import Fault, guarded, new_name
+from ._format import Format
 
 _PLAIN = (
     "empty", "vertex", "line", "triangle", "polygon", "pixel", "quad", "tetra", "hexahedron",
@@ -26,21 +27,7 @@ _CODE = {row.name: code for code, row in CELL_TYPES.items() if row.name in _PLAI
 } | {f"VTK_{row.name.upper()}": code for code, row in CELL_TYPES.items() if code >= 68}  # fmt: skip
 _NAME = {code: name for name, code in _CODE.items()}
 _WEDGE_ORDER = [0, 2, 1, 3, 5, 4]  # meshio has Gmsh's linear wedge, VTK its mirror image
-_NOT_WRITTEN = {"tetgen": "it takes two files", "ansys": "meshio's writer keeps no regions"}
-
-
-def formats_of(suffix: str) -> list[str]:
-    """meshio's names of the formats that a suffix (".msh") may stand for, the likeliest first."""
-    from meshio._helpers import extension_to_filetypes
-
-    return sorted(extension_to_filetypes.get(suffix, ()), key=lambda name: name == "ansys")
-
-
-def suffixes() -> list[str]:
-    """Every suffix that meshio knows."""
-    from meshio._helpers import extension_to_filetypes
-
-    return sorted(extension_to_filetypes)
+_NOT_WRITTEN = ("tetgen",)  # it takes two files
 
 
 def read_meshio(path: Path, names: list[str]) -> Mesh:
@@ -66,17 +53,12 @@ def read_meshio(path: Path, names: list[str]) -> Mesh:
         raise Fault("content", "; ".join(reasons) or "this format can only be written", hint)
 
 
-def write_meshio(mesh: Mesh, path: str | os.PathLike, suffix: str, **options: Any) -> None:
+def write_meshio(mesh: Mesh, path: str | os.PathLike, name: str, **options: Any) -> None:
     """Write through meshio, complete or not at all. Raises MeshFileError."""
     from meshio._helpers import _writer_map
 
-    names = formats_of(suffix)
-    name = names[0]
     with guarded(path, name):
         mesh.check()
-        if name in _NOT_WRITTEN or name not in _writer_map:
-            why = _NOT_WRITTEN.get(name, "it can only be read")
-            raise Fault("format", f"meshop does not write {suffix}: {why}", "write .vtu instead")
         if name == "xdmf":
             options.setdefault("data_format", "XML")  # one file, nothing beside it
         with new_name(path) as beside, _quiet() as said:
@@ -258,3 +240,32 @@ def _to_meshio(mesh: Mesh, name: str) -> Any:
 
 def _spans(starts: np.ndarray, end: int) -> list[tuple[int, int]]:
     return list(zip(starts.tolist(), [*starts[1:].tolist(), end], strict=True))
+
+
+_SUFFIXES = {
+    "abaqus": (".inp",), "avsucd": (".avs",), "cgns": (".cgns",), "dolfin-xml": (".xml",),
+    "exodus": (".e", ".ex2", ".exo"), "flac3d": (".f3grid",), "gmsh": (".msh",), "h5m": (".h5m",),
+    "hmf": (".hmf",), "mdpa": (".mdpa",), "med": (".med",), "medit": (".mesh", ".meshb"),
+    "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"), "obj": (".obj",),
+    "off": (".off",), "permas": (".post", ".post.gz", ".dato", ".dato.gz"), "ply": (".ply",),
+    "stl": (".stl",), "tecplot": (".dat", ".tec"), "tetgen": (".ele", ".node"),
+    "ugrid": (".ugrid",), "vtk": (".vtk",), "wkt": (".wkt",), "xdmf": (".xdmf", ".xmf"),
+}  # fmt: skip
+
+
+def _format(name: str, suffixes: tuple[str, ...]) -> Format:
+    names = [name, "ansys"] if name == "gmsh" else [name]  # both are called .msh
+
+    def write(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
+        write_meshio(mesh, path, name, **options)
+
+    return Format(
+        name,
+        suffixes,
+        lambda path: read_meshio(path, names),
+        None if name in _NOT_WRITTEN else write,
+        lambda _, start: name == "gmsh" and start.startswith(b"$MeshFormat"),
+    )
+
+
+FORMATS = tuple(_format(name, suffixes) for name, suffixes in _SUFFIXES.items())

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..mesh import CELL_TYPES, DIM, SIZE, Mesh, Region
 from ._files import Fault, atomic_write, guarded, read_bytes
+from ._format import Format
 
 # Gmsh's element type -> VTK's; and where the node order differs, which Gmsh node is VTK's i-th.
 _VTK = {
@@ -273,3 +274,9 @@ def _groups(mesh: Mesh) -> tuple[np.ndarray, dict[str, tuple[int, int]]]:
             tags[region.ids] = tag
             names[name] = (tag, dim)
     return tags, names
+
+
+FORMAT = Format(
+    "MSH", (".msh",), read_msh, write_msh, lambda _, start: is_msh2(start),
+    regions="physical groups", lost="integer dtypes of data",
+)  # fmt: skip

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..mesh import Mesh
 from ._files import Fault, guarded, read_bytes
+from ._format import Format
 
-POINT_SUFFIXES = (".csv", ".npy", ".pts", ".txt", ".xyz")
+_SUFFIXES = (".csv", ".npy", ".pts", ".txt", ".xyz")
 _SPLIT = re.compile(rb"[,;\s]+")
 _HINT = "one point a line: x y z, or x,y,z with a line of names above"
 
@@ -98,3 +99,6 @@ def _numbers(line: bytes) -> list[float] | None:
         return [float(word) for word in _SPLIT.split(line.strip(b",; \t"))]
     except ValueError:
         return None
+
+
+FORMAT = Format("points", _SUFFIXES, read_points)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..mesh import CELL_TYPES, SIZE, Mesh, Region
 from ._files import Fault, atomic_write, guarded, read_bytes
+from ._format import Format
 
 _CUT = "the file is cut off or damaged: copy or write it again"
 _KNOWN = (3, 5, 9, 10, 12, 13, 14)
@@ -176,3 +177,6 @@ def _element_lines(mesh: Mesh, cells: np.ndarray) -> Iterator[bytes]:
     for cell in cells.tolist():
         ids = nodes[offsets[cell] : offsets[cell + 1]]
         yield f"{mesh.cell_types[cell]} {' '.join(map(str, ids))}\n".encode()
+
+
+FORMAT = Format("SU2", (".su2",), read_su2, write_su2, regions="markers", lost="data arrays")

@@ -11,6 +11,7 @@ from ..celltypes import (
 from ._cells import DIM, SIZE
 from ._faces import is_node, parse_faces
 from ._facets import Facets
+from ._join import join
 from ._mesh import REGION_KINDS, Mesh, Region
 from ._quality import QualityReport
 
@@ -29,5 +30,6 @@ __all__ = [
     "QualityReport",
     "Region",
     "is_node",
+    "join",
     "parse_faces",
 ]

@@ -182,7 +182,7 @@ def make_bad(name: str) -> str:
         square = [[0, 0], [1, 0], [1, 1], [0, 1]]
         Mesh.from_blocks(square, [("quad", [[0, 1, 2, 3]])]).save("x.vtu")
     elif name == "NaN":
-        corpus = Path(__file__).parents[1] / "corrupt"
+        corpus = Path(__file__).parents[1] / "corrupt" / "vtu"
         Path("x.vtu").write_bytes((corpus / "points_nan.vtu").read_bytes())
     elif name == "cloud":
         np.save("x.npy", np.random.default_rng(0).random((50, 3)))

@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from vtu_cases import sample
+from mesh_cases import sample
 
 from meshop.errors import MeshFileError
-from meshop.io import read, write
+from meshop.io import Format, read, write
 from meshop.mesh import Mesh, Region
 
 PLANE = Mesh.from_blocks(
@@ -246,7 +246,7 @@ MISTAKES = {
     "binary.vtu": (bytes(range(256)) * 20, "XML"),
     "page.vtu": (b"<html><body>404</body></html>", "VTKFile"),
     "image_grid.vtu": (b'<VTKFile type="ImageData"><ImageData/></VTKFile>', "ImageData"),
-    "text.msh": (b"hello, I am no mesh\n", "gmsh"),
+    "text.msh": (b"hello, I am no mesh\n", "MSH"),
     "text.su2": (b"hello, I am no mesh\n", "NPOIN"),
     "text.stl": (b"hello, I am no mesh\n", "stl"),
     "text.vtk": (b"hello, I am no mesh\n", "vtk"),
@@ -274,7 +274,8 @@ def test_files_that_are_no_meshes(tmp_path, name, capfd):
 
 def test_a_fault_of_a_reader_is_no_traceback(tmp_path, monkeypatch):
     sample().save(tmp_path / "a.vtu")
-    monkeypatch.setattr("meshop.io._dispatch.read_vtu", lambda _: {}["nothing"])
+    broken = Format("VTU", (".vtu",), lambda _: {}["nothing"])
+    monkeypatch.setattr("meshop.io._dispatch.FORMATS", (broken,))
     with pytest.raises(MeshFileError, match="KeyError"):
         read(tmp_path / "a.vtu")
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from vtu_cases import sample
+from mesh_cases import sample
 
 from meshop.errors import MeshFileError
 from meshop.io import read, write

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vtu_cases import assert_same, meshes, sample
+from mesh_cases import assert_same, meshes, sample
 
 from meshop.errors import MeshFileError
 from meshop.io import read, write

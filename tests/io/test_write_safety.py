@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 import pytest
-from vtu_cases import assert_same, sample
+from mesh_cases import assert_same, sample
 
 from meshop.errors import MeshFileError
 from meshop.io import read

@@ -9,6 +9,7 @@ from meshop.mesh import CELL_TYPES, Mesh, Region
 DTYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 FIXED = [row for row in CELL_TYPES.values() if row.size]
 VARYING = [CELL_TYPES[code] for code in (2, 4, 6, 7, 36, 41, 68)]
+ALL_CODES = [row.code for row in (*FIXED, *VARYING, CELL_TYPES[42])]
 TETRA_FACES = ((0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3))
 
 
@@ -62,17 +63,42 @@ def assert_same(found, expected, points=None):
         assert np.array_equal(region.ids, expected.regions[name].ids)
 
 
+NAMES = st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cs", "Cn"]),
+    min_size=1,
+    max_size=12,
+)
+
+
 @st.composite
-def meshes(draw):
-    """Any valid mesh: mixed cells of all types in any order, polyhedra, arrays of any dtype."""
-    n_points = draw(st.integers(0, 12))
-    stored = draw(st.sampled_from(["float32", "float64"]))
+def meshes(
+    draw,
+    *,
+    codes=ALL_CODES,
+    dtypes=(*DTYPES, ">f8", ">i4"),
+    shapes=((), (2,), (3,), (9,)),
+    names=NAMES,
+    places=("point", "cell", "field"),
+    regions=("cell", "facet"),
+    stored=("float32", "float64"),
+    min_cells=0,
+    planar=False,
+):
+    """Any valid mesh: mixed cells in any order, polyhedra, arrays of any dtype.
+
+    The arguments narrow it to what a format can hold: cell types, dtypes and shapes of arrays,
+    their names, which data there are, kinds of regions, float types of points.
+    """
+    n_points = draw(st.integers(1 if min_cells else 0, 12))
+    kind = draw(st.sampled_from(stored))
     finite = {"allow_nan": False, "allow_infinity": False}
-    element = st.floats(width=32 if stored == "float32" else 64, **finite)
-    points = draw(hnp.arrays(stored, (n_points, 3), elements=element))
+    element = st.floats(width=32 if kind == "float32" else 64, **finite)
+    points = draw(hnp.arrays(kind, (n_points, 3), elements=element))
+    if planar:
+        points[:, 2] = 0
     types, ends, nodes, faces, face_ends = [], [0], [], [], []
-    for _ in range(draw(st.integers(0, 6)) if n_points else 0):
-        row = draw(st.sampled_from([*FIXED, *VARYING, CELL_TYPES[42]]))
+    for _ in range(draw(st.integers(min_cells, max(6, min_cells))) if n_points else 0):
+        row = CELL_TYPES[draw(st.sampled_from(codes))]
         size = row.size or row.min_size + 2 * draw(st.integers(0, 2))
         ids = draw(st.lists(st.integers(0, n_points - 1), min_size=size, max_size=size))
         types.append(row.code)
@@ -83,13 +109,12 @@ def meshes(draw):
         face_ends.append(len(faces) if row.code == 42 else -1)
 
     def data(length):
-        shape = st.sampled_from([(length,), (length, 2), (length, 3), (length, 9)])
-        dtype = st.sampled_from([*DTYPES, ">f8", ">i4"])
-        array = st.tuples(dtype, shape).flatmap(lambda args: hnp.arrays(*args))
-        return st.dictionaries(NAMES, array, max_size=3)
+        shape = st.sampled_from([(length, *extra) for extra in shapes])
+        array = st.tuples(st.sampled_from(dtypes), shape).flatmap(lambda args: hnp.arrays(*args))
+        return draw(st.dictionaries(names, array, max_size=3))
 
-    field_data = draw(data(draw(st.integers(1, 3))))
-    if draw(st.booleans()):
+    field_data = data(draw(st.integers(1, 3))) if "field" in places else {}
+    if "field" in places and draw(st.booleans()):
         text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
         field_data["text"] = np.array(draw(st.lists(text, min_size=1, max_size=3)), dtype=str)
     integers = st.sampled_from(["int32", "int64", "uint32", "uint64"])
@@ -98,23 +123,17 @@ def meshes(draw):
         np.array(types, np.uint8),
         np.array(ends),
         np.array(nodes, np.int64),
-        draw(data(n_points)),
-        draw(data(len(types))),
+        data(n_points) if "point" in places else {},
+        data(len(types)) if "cell" in places else {},
         field_data,
-        storage={"points": stored, "connectivity": draw(integers), "offsets": draw(integers)},
+        storage={"points": kind, "connectivity": draw(integers), "offsets": draw(integers)},
         faces=np.array(faces, np.int64) if faces else None,
         face_offsets=np.array(face_ends, np.int64) if faces else None,
     )
-    if mesh.n_cells:
+    if mesh.n_cells and "cell" in regions:
         ids = draw(st.lists(st.integers(0, mesh.n_cells - 1), max_size=4))
         mesh.regions["wall"] = Region("cell", np.array(ids, np.int64))
+    if mesh.n_cells and "facet" in regions:
         pairs = st.lists(st.tuples(*[st.integers(-1, n_points - 1)] * 2), min_size=1, max_size=4)
         mesh.regions["in let"] = Region("facet", np.array(draw(pairs), np.int64))
     return mesh
-
-
-NAMES = st.text(
-    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cs", "Cn"]),
-    min_size=1,
-    max_size=12,
-)
