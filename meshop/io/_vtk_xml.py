@@ -1,17 +1,22 @@
-"""The XML around VTK's arrays: a strict parse that notes where data lies and copies none of it."""
+"""The XML around VTK's arrays: a strict parse that notes where data lies and reads none of it."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
 from xml.parsers import expat
 
 import numpy as np
 
-from ._files import Fault
+from ._files import Fault, require_file
 
 MAX_NODES = 200_000
-MAX_DEPTH = 8
+MAX_DEPTH = 24
+_CHUNK = 1 << 20
 ARRAYS = ("DataArray", "Array")
 COMPRESSORS = {
     "vtkZLibDataCompressor": "zlib",
@@ -38,10 +43,11 @@ class Node:
             raise Fault(f"<{self.tag}>", f"it holds {len(found)} <{tag}> elements, expected one")
         return found[0] if found else None
 
-    def arrays(self) -> list[Node]:
-        """Its arrays; of arrays stored for several time steps only those of the first."""
+    def arrays(self, step: int = 0) -> list[Node]:
+        """Its arrays; of arrays stored for several time steps only those of one."""
         found = [child for child in self.children if child.tag in ARRAYS]
-        return [a for a in found if "0" in a.attributes.get("TimeStep", "0").split()]
+        wanted = str(step)
+        return [a for a in found if wanted in a.attributes.get("TimeStep", wanted).split()]
 
     @property
     def label(self) -> str:
@@ -66,24 +72,72 @@ class Node:
 
 @dataclass
 class Document:
-    """The file: its bytes, its element tree, where appended data starts, how words are stored."""
+    """An open file: its element tree, where appended data starts, how words are stored.
 
-    data: bytes
+    The file is read when an array is asked for, never mapped: a file that is cut off while it is
+    mapped ends the process.
+    """
+
+    file: BinaryIO
+    size: int
     root: Node
     appended: int  # place of the first byte after the underscore, -1 where there is none
     appended_base64: bool
     order: Literal["<", ">"]
     header: np.dtype
     compressor: str | None
+    step: int = 0  # which of several times
+
+    @property
+    def kind(self) -> str:
+        """What it holds: "UnstructuredGrid"."""
+        return self.root.attributes.get("type", "")
+
+    @property
+    def grid(self) -> Node:
+        """The element that is named after the kind."""
+        grid = self.root.one(self.kind)
+        if grid is None:
+            raise Fault("<VTKFile>", f"type={self.kind[:40]!r} without <{self.kind[:40]}>")
+        return grid
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes from `start` to `stop`. Raises Fault where the file is shorter."""
+        self.file.seek(start)
+        data = self.file.read(stop - start)
+        if len(data) != stop - start:
+            raise _cut(start + len(data))
+        return data
+
+    def read_into(self, start: int, view: memoryview) -> None:
+        """Fill `view` with the bytes from `start` on."""
+        self.file.seek(start)
+        done = 0
+        while done < len(view):
+            got = self.file.readinto(view[done:])  # type: ignore[attr-defined]
+            if not got:
+                raise _cut(start + done)
+            done += got
+
+
+def _cut(size: int) -> Fault:
+    return Fault("end of the file", f"it became shorter while it was read: {size} bytes")
 
 
 class _Stop(Exception):
     """Appended data begins: what follows is no XML."""
 
 
-def parse(data: bytes) -> Document:
-    """Parse the elements of a VTK XML file. Raises Fault."""
-    builder = _Builder(data)
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Document]:
+    """The elements of a VTK XML file, with the file open to read its arrays. Raises Fault."""
+    require_file(path)
+    with open(path, "rb", buffering=0) as file:
+        yield _parse(file, os.fstat(file.fileno()).st_size)
+
+
+def _parse(file: Any, size: int) -> Document:
+    builder = _Builder(file)
     builder.run()
     root = builder.root
     if root is None or root.tag != "VTKFile":
@@ -100,7 +154,8 @@ def parse(data: bytes) -> Document:
     prefix: Literal["<", ">"] = "<" if order == "LittleEndian" else ">"
     appended, is_base64 = builder.appended_start()
     return Document(
-        data,
+        file,
+        size,
         root,
         appended,
         is_base64,
@@ -111,8 +166,8 @@ def parse(data: bytes) -> Document:
 
 
 class _Builder:
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
         self.root: Node | None = None
         self.stack: list[Node] = []
         self.skip = 0  # depth inside elements that are of no interest
@@ -128,10 +183,14 @@ class _Builder:
         self.parser.EndCdataSectionHandler = self._interrupt
 
     def run(self) -> None:
-        if self.data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        data = self.file.read(_CHUNK >> 4)  # most heads are short
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise Fault("start of the file", "it is encoded in UTF-16", "save it as UTF-8")
         try:
-            self.parser.Parse(self.data, True)
+            while data:
+                self.parser.Parse(data, False)
+                data = self.file.read(_CHUNK)
+            self.parser.Parse(b"", True)
         except _Stop:
             pass
         except expat.ExpatError as error:
@@ -150,11 +209,13 @@ class _Builder:
         encoding = attributes.get("encoding", "base64")
         if encoding not in ("raw", "base64"):
             raise Fault("<AppendedData>", f"encoding={encoding!r}, expected raw or base64")
-        close = self.data.find(b">", at)
-        mark = self.data.find(b"_", close, close + 4096)
-        if close < 0 or mark < 0 or self.data[close + 1 : mark].strip():
+        self.file.seek(at)
+        start = self.file.read(8192)
+        close = start.find(b">")
+        mark = start.find(b"_", close)
+        if close < 0 or mark < 0 or start[close + 1 : mark].strip():
             raise Fault("<AppendedData>", "the underscore that starts the data is missing")
-        return mark + 1, encoding == "base64"
+        return at + mark + 1, encoding == "base64"
 
     def _refuse(self, *_: Any) -> None:
         raise Fault("document type", "a DOCTYPE has no place in a VTK file and may be an attack")

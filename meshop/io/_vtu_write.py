@@ -1,34 +1,12 @@
-"""VTU, writing: appended raw, 64-bit headers, compressed; what came in goes out bit for bit."""
+"""VTU, writing: one piece, its arrays as they came in."""
 
 from __future__ import annotations
 
-import lzma
 import os
-import zlib
-from collections.abc import Iterable
-from itertools import chain
-from xml.sax.saxutils import quoteattr
 
-import numpy as np
-
-from ..mesh import CURVED_HEXAHEDRA, Mesh
-from ._files import Fault, atomic_write, guarded
-from ._region_arrays import to_field_data
-from ._vtu_read import ACTIVE
-from ._xml_arrays import _lz4
-
-_BLOCK = 1 << 18
-_METHODS = {
-    "zlib": "vtkZLibDataCompressor",
-    "lzma": "vtkLZMADataCompressor",
-    "lz4": "vtkLZ4DataCompressor",
-    None: None,
-}
-_TYPES = {
-    "i1": "Int8", "u1": "UInt8", "i2": "Int16", "u2": "UInt16", "i4": "Int32", "u4": "UInt32",
-    "i8": "Int64", "u8": "UInt64", "f4": "Float32", "f8": "Float64",
-}  # fmt: skip
-_ALLOWED_WHITE = "\t\n\r"
+from ..mesh import Mesh
+from ._files import guarded
+from ._vtk_write import XmlWriter
 
 
 def write_vtu(
@@ -46,157 +24,18 @@ def write_vtu(
     """
     with guarded(path, "VTU"):
         mesh.check()
-        if compression not in _METHODS:
-            raise Fault("compression", f"{compression!r}, expected zlib, lz4, lzma or None")
-        writer = _Writer(mesh, compression, level, pad_vectors)
-        header = writer.header()
-        with atomic_write(path) as file:
-            file.write(header.encode("utf-8"))
-            file.writelines(chain.from_iterable(writer.blobs))
-            file.write(b"\n  </AppendedData>\n</VTKFile>\n")
-
-
-class _Writer:
-    def __init__(self, mesh: Mesh, method: str | None, level: int | None, pad: bool) -> None:
-        self.mesh, self.method, self.level, self.pad = mesh, method, level, pad
-        self.blobs: list[list[bytes | memoryview]] = []
-        self.offset = 0
-
-    def header(self) -> str:
-        """The XML up to the underscore; packs every array on the way."""
-        mesh, lines = self.mesh, []
-        compressor = f' compressor="{_METHODS[self.method]}"' if self.method else ""
-        lines.append(
-            f'<?xml version="1.0"?>\n<VTKFile type="UnstructuredGrid" version="{self._version()}" '
-            f'byte_order="LittleEndian" header_type="UInt64"{compressor}>\n  <UnstructuredGrid>'
-        )
-        if field_data := {**mesh.field_data, **to_field_data(mesh)}:
-            lines.append("    <FieldData>")
-            lines += [self._array(n, v, "field") for n, v in field_data.items()]
-            lines.append("    </FieldData>")
-        counts = f'NumberOfPoints="{mesh.n_points}" NumberOfCells="{mesh.n_cells}"'
-        lines.append(f"    <Piece {counts}>")
-        lines += self._data("point", mesh.point_data)
-        lines += self._data("cell", mesh.cell_data)
-        lines += ["      <Points>", self._array("Points", self._points(), ""), "      </Points>"]
-        lines.append("      <Cells>")
-        lines.append(self._integers("connectivity", mesh.cell_nodes, "int64"))
-        lines.append(self._integers("offsets", mesh.cell_offsets[1:], "int64"))
-        lines.append(self._integers("types", mesh.cell_types, "uint8"))
+        writer = XmlWriter(mesh, compression, level, pad_vectors)
+        inside = [
+            *writer.data("point", mesh.point_data),
+            *writer.data("cell", mesh.cell_data),
+            *writer.points(),
+            "      <Cells>",
+            writer.integers("connectivity", mesh.cell_nodes, "int64"),
+            writer.integers("offsets", mesh.cell_offsets[1:], "int64"),
+            writer.integers("types", mesh.cell_types, "uint8"),
+        ]
         if mesh.faces is not None and mesh.face_offsets is not None and len(mesh.faces):
-            lines.append(self._integers("faces", mesh.faces, "int64"))
-            lines.append(self._integers("faceoffsets", mesh.face_offsets, "int64"))
-        lines += ["      </Cells>", "    </Piece>", "  </UnstructuredGrid>"]
-        lines.append('  <AppendedData encoding="raw">\n   _')
-        return "\n".join(lines)
-
-    def _version(self) -> str:
-        """VTK renumbers curved hexahedra of files before 2.1, so those keep what they had."""
-        old = self.mesh.storage.get("version", "2.2") in ("0.1", "1.0", "2.0")
-        return "1.0" if old or not np.isin(self.mesh.cell_types, CURVED_HEXAHEDRA).any() else "2.2"
-
-    def _points(self) -> np.ndarray:
-        """As the file stored them, unless that would change a coordinate."""
-        points = self.mesh.points
-        dtype = np.dtype(self.mesh.storage.get("points", "float64"))
-        with np.errstate(over="ignore", invalid="ignore"):
-            stored = points.astype(dtype)
-            same = np.array_equal(stored.astype(np.float64), points)
-        return stored if same and dtype.kind in "fiu" else points
-
-    def _integers(self, name: str, values: np.ndarray, default: str) -> str:
-        dtype = np.dtype(self.mesh.storage.get(name, default))
-        if len(values) and (dtype.kind not in "iu" or values.max() > np.iinfo(dtype).max):
-            dtype = np.dtype(default)
-        if len(values) and values.min() < 0 and dtype.kind == "u":
-            dtype = np.dtype(default)
-        return self._array(name, values.astype(dtype), "")
-
-    def _data(self, where: str, data: dict[str, np.ndarray]) -> list[str]:
-        tag = f"{where.capitalize()}Data"
-        active = "".join(
-            f" {kind}={_attribute(name)}"
-            for kind in ACTIVE
-            if (name := self.mesh.storage.get(f"{where}_data.{kind}")) in data and name
-        )
-        arrays = [self._array(name, values, where) for name, values in data.items()]
-        return [f"      <{tag}{active}>", *arrays, f"      </{tag}>"]
-
-    def _array(self, name: str, values: np.ndarray, where: str) -> str:
-        if not name:
-            raise Fault(f"{where} data", "an array without a name")
-        label = _attribute(name)
-        tuples = f' NumberOfTuples="{len(values)}"' if where == "field" else ""
-        parts = int(np.prod(values.shape[1:], dtype=np.int64))
-        if parts == 0 and len(values):
-            raise Fault(f"{where} data array {name!r}", f"its shape {values.shape} holds nothing")
-        shape = f' NumberOfComponents="{parts}"' if values.ndim > 1 and parts else ""
-        for index, component in enumerate(self.mesh.components.get((where, name), ())):
-            shape += f" ComponentName{index}={_attribute(component)}"
-        if values.dtype.kind in "UOST":
-            raw, tag, kind = _text_bytes(name, values), "Array", "String"
-        else:
-            stored = _storable(name, values)
-            if self.pad and stored.shape[1:] == (2,) and where in ("point", "cell"):
-                stored = np.concatenate([stored, np.zeros_like(stored[:, :1])], axis=1)
-                shape = shape.replace('"2"', '"3"', 1)
-            raw, tag = np.ascontiguousarray(stored).reshape(-1).data.cast("B"), "DataArray"
-            kind = _TYPES[stored.dtype.str[1:]]
-        blob = list(self._packed(raw))
-        line = (
-            f'        <{tag} type="{kind}" Name={label}{shape}{tuples} '
-            f'format="appended" offset="{self.offset}"/>'
-        )
-        self.blobs.append(blob)
-        self.offset += sum(len(part) for part in blob)
-        return line
-
-    def _packed(self, raw: memoryview) -> Iterable[bytes | memoryview]:
-        if self.method is None:
-            return np.array([len(raw)], "<u8").tobytes(), raw
-        blocks = [raw[i : i + _BLOCK] for i in range(0, len(raw), _BLOCK)]
-        packed = [_deflate(self.method, self.level, block) for block in blocks]
-        sizes = [len(block) for block in packed]
-        head = [len(blocks), _BLOCK, len(raw) % _BLOCK, *sizes] if blocks else [0, 0, 0]
-        return np.array(head, "<u8").tobytes(), *packed
-
-
-def _deflate(method: str, level: int | None, block: memoryview) -> bytes:
-    if method == "zlib":
-        return zlib.compress(block, 4 if level is None else level)
-    if method == "lzma":
-        return lzma.compress(block, preset=4 if level is None else level)
-    return _lz4().compress(block, store_size=False)
-
-
-def _storable(name: str, values: np.ndarray) -> np.ndarray:
-    """As one of VTK's types, little-endian: booleans become UInt8, half precision Float32."""
-    kind, size = values.dtype.kind, values.dtype.itemsize
-    if kind == "b":
-        return values.astype("u1")
-    if kind == "f" and size == 2:
-        return values.astype("<f4")
-    if kind == "f" and size > 8:
-        return values.astype("<f8")
-    if kind not in "iuf":
-        raise Fault(
-            f"array {name!r}", f"VTK has no type for {values.dtype}", "store its parts as numbers"
-        )
-    return values.astype(values.dtype.newbyteorder("<"), copy=False)
-
-
-def _text_bytes(name: str, values: np.ndarray) -> memoryview:
-    items = []
-    for item in values.reshape(-1).tolist():
-        if isinstance(item, str):
-            item = item.encode("utf-8", "surrogateescape")
-        if not isinstance(item, bytes) or b"\0" in item:
-            raise Fault(f"array {name!r}", f"no text that can be stored: {str(item)[:40]!r}")
-        items.append(item + b"\0")
-    return memoryview(b"".join(items))
-
-
-def _attribute(text: str) -> str:
-    if any((c < " " and c not in _ALLOWED_WHITE) or "\ud800" <= c <= "\udfff" for c in text):
-        raise Fault(f"name {text!r}", "it holds characters that XML cannot", "rename the array")
-    return quoteattr(text)
+            inside.append(writer.integers("faces", mesh.faces, "int64"))
+            inside.append(writer.integers("faceoffsets", mesh.face_offsets, "int64"))
+        counts = f'NumberOfPoints="{mesh.n_points}" NumberOfCells="{mesh.n_cells}"'
+        writer.write(path, "UnstructuredGrid", counts, [*inside, "      </Cells>"])

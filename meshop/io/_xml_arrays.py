@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import binascii
 import lzma
+import re
 import zlib
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from ._files import Fault
+from ._text import take_numbers
+from ._threads import in_threads
 from ._vtk_xml import Document, Node
 
 DTYPES = {
@@ -26,6 +30,7 @@ _SLACK = 4096  # per block, for blocks of a few bytes
 _LZMA_MEMORY = 128 << 20
 _UNDECLARED = 64 << 20  # bytes of text or field data whose length is not declared
 _WHITE = b" \t\r\n"
+CUT = "the file is cut off or damaged: copy or write it again"
 
 
 def read_array(document: Document, node: Node, tuples: int | None) -> np.ndarray:
@@ -71,63 +76,30 @@ def _values(document: Document, node: Node, kind: str, count: int | None) -> np.
     if count == 0:
         return np.empty(0, dtype)
     if _is_ascii(node):
-        return _ascii(document.data, node, dtype, count)
-    stream = _stream(document, node)
+        return _ascii(document, node, dtype, count)
     expected = None if count is None else count * dtype.itemsize
-    raw: Any
     try:
-        if document.compressor:
-            raw = _compressed(stream, document, node, expected)
-        else:
-            raw = _plain(stream, document, node, expected)
+        stream = _Stream(document, node)
+        raw = (_compressed if document.compressor else _plain)(stream, document, node, expected)
     except (binascii.Error, ValueError) as error:
         raise Fault(node.label, f"its base64 text is damaged: {error}") from None
     if len(raw) % dtype.itemsize:
         raise Fault(node.label, f"{len(raw)} bytes are no whole number of {kind} values")
-    values = np.frombuffer(raw, dtype=dtype.newbyteorder(document.order))
+    values = raw.view(dtype.newbyteorder(document.order))
     return values.astype(dtype, copy=not values.flags.writeable)
 
 
 # -- ascii ------------------------------------------------------------------------------------
 
 
-def _ascii(data: bytes, node: Node, dtype: np.dtype, count: int | None) -> np.ndarray:
-    length = sum(end - start for start, end in node.spans)
-    if count is not None and 2 * count - 1 > length:
-        raise Fault(node.label, f"{length} characters cannot hold {count} values")
-    wide = dtype if dtype.kind == "f" or dtype.itemsize == 8 else np.dtype(np.int64)
-    parts, total = [], 0
-    for start, end in node.spans:
-        while start < end:
-            stop = _white_after(data, min(start + (1 << 18), end), end)
-            text = data[start:stop]
-            start = stop
-            if b"_" in text:  # Python would take 1_000 for a number
-                raise Fault(node.label, "an underscore inside a number")
-            try:
-                with np.errstate(over="ignore"):
-                    part = np.array(text.split(), dtype=wide)
-            except (ValueError, OverflowError) as error:
-                raise Fault(node.label, f"no list of numbers: {str(error)[:80]}") from None
-            total += len(part)
-            if count is not None and total > count:
-                raise Fault(node.label, f"more than the {count} values that were declared")
-            if wide != dtype and len(part):
-                info = np.iinfo(dtype)
-                if part.min() < info.min or part.max() > info.max:
-                    raise Fault(node.label, f"a value does not fit {dtype.name}")
-            parts.append(part.astype(dtype, copy=False))
-    if count is not None and total != count:
-        raise Fault(node.label, f"{total} values found, {count} expected")
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
-
-
-def _white_after(data: bytes, place: int, end: int) -> int:
-    """The next white space at or after `place`, so that no number is cut in two."""
-    if place >= end:
-        return end
-    found = [at for white in _WHITE if (at := data.find(bytes([white]), place, end)) >= 0]
-    return min(found, default=end)
+def _ascii(document: Document, node: Node, dtype: np.dtype, count: int | None) -> np.ndarray:
+    text = b" ".join(document.read(start, end) for start, end in node.spans)
+    if count is None:
+        count = sum(1 for _ in re.finditer(rb"\S+", text))
+    found, end = take_numbers(text, 0, count, dtype, node.label)
+    if text[end : end + 4096].strip() or text[end:].strip():
+        raise Fault(node.label, f"more than the {count} values that were declared")
+    return found
 
 
 # -- binary -----------------------------------------------------------------------------------
@@ -136,75 +108,86 @@ def _white_after(data: bytes, place: int, end: int) -> int:
 class _Stream:
     """Bytes to take from the front, stored raw or as base64 (each take is a text of its own)."""
 
-    def __init__(self, view: memoryview, is_base64: bool, label: str) -> None:
-        self.view, self.is_base64, self.label = view, is_base64, label
+    def __init__(self, document: Document, node: Node) -> None:
+        self.document, self.label = document, node.label
+        self.text = None  # of an inline array, without white space
+        if "offset" not in node.attributes:
+            spans = (document.read(start, end) for start, end in node.spans)
+            self.text = b"".join(spans).translate(None, _WHITE)
+            self.place, self.end, self.is_base64 = 0, len(self.text), True
+            return
+        if document.appended < 0:
+            reason = "it refers to appended data, but the file has none"
+            raise Fault(node.label, reason, "the file is cut off")
+        self.place = document.appended + node.count("offset")
+        self.end, self.is_base64 = document.size, document.appended_base64
+        if self.place > self.end:
+            raise Fault(
+                node.label,
+                f"offset={node.attributes['offset'][:40]} lies behind the end of the file",
+                CUT,
+            )
 
     @property
     def left(self) -> int:
         """At most this many bytes are still there."""
-        return len(self.view) // 4 * 3 if self.is_base64 else len(self.view)
+        left = self.end - self.place
+        return left // 4 * 3 if self.is_base64 else left
 
     def _need(self, size: int) -> int:
         length = (size + 2) // 3 * 4 if self.is_base64 else size
-        if length > len(self.view):
-            raise Fault(
-                self.label,
-                f"{size} bytes declared, but the file ends after {self.left}",
-                "the file is cut off or damaged: copy or write it again",
-            )
+        if length > self.end - self.place:
+            reason = f"{size} bytes declared, but the file ends after {self.left}"
+            raise Fault(self.label, reason, CUT)
         return length
 
-    def peek(self, size: int) -> bytes | memoryview:
-        length = self._need(size)
-        if not self.is_base64:
-            return self.view[:length]
-        return binascii.a2b_base64(self.view[:length], strict_mode=True)[:size]
+    def _fetch(self, length: int) -> bytes:
+        if self.text is not None:
+            return self.text[self.place : self.place + length]
+        return self.document.read(self.place, self.place + length)
 
-    def take(self, size: int) -> bytes | memoryview:
-        got = self.peek(size)
-        if len(got) < size:
+    def peek(self, size: int) -> bytes:
+        raw = self._fetch(self._need(size))
+        if not self.is_base64:
+            return raw
+        raw = binascii.a2b_base64(raw, strict_mode=True)
+        if len(raw) < size:
             raise Fault(self.label, "its base64 text ends early")
-        self.view = self.view[self._need(size) :]
+        return raw if len(raw) == size else raw[:size]
+
+    def take(self, size: int) -> bytes:
+        got = self.peek(size)
+        self.place += self._need(size)
         return got
+
+    def take_array(self, size: int) -> np.ndarray:
+        """`size` bytes, written once."""
+        if self.is_base64:
+            return np.frombuffer(self.take(size), np.uint8)
+        self._need(size)
+        out = np.empty(size, np.uint8)
+        self.document.read_into(self.place, out.data)
+        self.place += size
+        return out
 
     def padded(self, size: int) -> bool:
         """True where the text of the first `size` bytes is closed by padding."""
-        return self.is_base64 and bytes(self.view[: self._need(size)]).endswith(b"=")
-
-
-def _stream(document: Document, node: Node) -> _Stream:
-    if "offset" not in node.attributes:
-        text = b"".join(document.data[a:b] for a, b in node.spans).translate(None, _WHITE)
-        return _Stream(memoryview(text), True, node.label)
-    if document.appended < 0:
-        raise Fault(
-            node.label, "it refers to appended data, but the file has none", "the file is cut off"
-        )
-    start = document.appended + node.count("offset")
-    if start > len(document.data):
-        raise Fault(
-            node.label,
-            f"offset={node.attributes['offset'][:40]} lies behind the end of the file",
-            "the file is cut off or damaged: copy or write it again",
-        )
-    return _Stream(memoryview(document.data)[start:], document.appended_base64, node.label)
+        return self.is_base64 and self._fetch(self._need(size)).endswith(b"=")
 
 
 def _words(raw: bytes | memoryview, document: Document) -> list[int]:
     return np.frombuffer(raw, dtype=document.header).tolist()  # Python integers cannot overflow
 
 
-def _plain(
-    stream: _Stream, document: Document, node: Node, expected: int | None
-) -> bytes | memoryview:
+def _plain(stream: _Stream, document: Document, node: Node, expected: int | None) -> np.ndarray:
     word = document.header.itemsize
     size = _words(stream.peek(word), document)[0]
     if expected is not None and size != expected:
         raise Fault(node.label, f"it holds {size} bytes, expected {expected}")
-    if stream.padded(word):  # length and values are two base64 texts, or one: both are in use
-        stream.take(word)
-        return stream.take(size)
-    return stream.take(word + size)[word:]
+    if stream.is_base64 and not stream.padded(word):
+        return stream.take_array(word + size)[word:]
+    stream.take(word)  # length and values are two base64 texts, or one: both are in use
+    return stream.take_array(size)
 
 
 def _compressed(
@@ -228,16 +211,17 @@ def _compressed(
     if expected is None and total > max(_UNDECLARED, 64 * sum(sizes)):
         raise Fault(node.label, f"{total} bytes of undeclared length from {sum(sizes)} are refused")
     packed = memoryview(stream.take(sum(sizes)))
+    starts = list(accumulate(sizes, initial=0))
     out = np.empty(total, np.uint8)
-    start = place = 0
-    for index, size in enumerate(sizes):
-        want = block if index < count - 1 else last or block
-        plain = _inflate(method, packed[start : start + size], want, node.label)
-        if len(plain) != want:
-            raise Fault(node.label, f"block {index} does not unpack to its {want} bytes")
-        out[place : place + want] = np.frombuffer(plain, np.uint8)
-        start += size
-        place += want
+
+    def unpack(index: int) -> None:
+        part = out[index * block : (index + 1) * block]
+        plain = _inflate(method, packed[starts[index] : starts[index + 1]], len(part), node.label)
+        if len(plain) != len(part):
+            raise Fault(node.label, f"block {index} does not unpack to its {len(part)} bytes")
+        part[:] = np.frombuffer(plain, np.uint8)
+
+    in_threads(unpack, count, total)
     return out
 
 

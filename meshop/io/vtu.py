@@ -1,19 +1,21 @@
-"""VTU: VTK's XML unstructured grid. A strict reader, and a writer that gives the same mesh back."""
+"""VTU: VTK's XML unstructured grid. A strict reader, and a writer that gives the same mesh back.
 
-from pathlib import Path
+Source: the VTK User's Guide, "VTK file formats", and VTK's documentation of its XML formats.
+"""
 
 from ._format import Format
-from ._vtu_read import read_vtu
+from ._vtk_files import claims, read_with, series_with
+from ._vtk_kinds import SINGLE
 from ._vtu_write import write_vtu
 
-
-def _claims(path: Path, start: bytes) -> bool:
-    return b"<VTKFile" in start and b"UnstructuredGrid" in start
-
+read_vtu = read_with(SINGLE, "VTU")
 
 FORMAT = Format(
-    "VTU", (".vtu",), read_vtu, write_vtu, _claims,
+    "VTU", (".vtu",), read_vtu, write_vtu, claims("UnstructuredGrid"),
+    series=series_with(SINGLE, "VTU"),
+    selects=True,
     regions="as field data `meshop_region ...`",
+    time="`TimeValue`, or `TimeValues` and `TimeStep` (read)",
 )  # fmt: skip
 
 __all__ = ["FORMAT", "read_vtu", "write_vtu"]
