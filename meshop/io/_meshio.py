@@ -249,7 +249,7 @@ _SUFFIXES = {
     "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"), "obj": (".obj",),
     "off": (".off",), "permas": (".post", ".post.gz", ".dato", ".dato.gz"), "ply": (".ply",),
     "stl": (".stl",), "tecplot": (".dat", ".tec"), "tetgen": (".ele", ".node"),
-    "ugrid": (".ugrid",), "vtk": (".vtk",), "wkt": (".wkt",), "xdmf": (".xdmf", ".xmf"),
+    "ugrid": (".ugrid",), "wkt": (".wkt",), "xdmf": (".xdmf", ".xmf"),
 }  # fmt: skip
 
 
