@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from . import _meshio, msh, points, su2, vtk_grids, vtp, vtu
-=======
-from . import _meshio, msh, points, su2, vtk, vtu
->>>>>>> vtk
+from . import (
+    _meshio,
+    msh,
+    points,
+    su2,
+    vtk,
+    vtk_grids,
+    vtp,
+    vtu,
+)
 from ._format import Format
 
 FORMATS: tuple[Format, ...] = (
     vtu.FORMAT,
-<<<<<<< HEAD
     vtp.FORMAT,
     vtk_grids.FORMAT,
-=======
     vtk.FORMAT,
->>>>>>> vtk
     su2.FORMAT,
     msh.FORMAT,
     points.FORMAT,
