@@ -5,7 +5,7 @@ from ._files import atomic_write
 from ._fill import fill_surface
 from ._format import Format, Series
 from ._formats import FORMATS
-from .cad import mesh_cad
+from .cad import is_cad, mesh_cad
 
 __all__ = [
     "FORMATS",
@@ -13,6 +13,7 @@ __all__ = [
     "Series",
     "atomic_write",
     "fill_surface",
+    "is_cad",
     "mesh_cad",
     "read",
     "read_series",

@@ -26,6 +26,7 @@ UNITS = {
     "UM": 1e-3, "MM": 1.0, "CM": 10.0, "M": 1e3, "KM": 1e6, "MIL": 0.0254, "INCH": 25.4,
     "FT": 304.8, "MI": 1609344.0,
 }  # fmt: skip
+SUFFIXES = (".step", ".stp", ".iges", ".igs", ".brep", ".brp")
 _IGES_UNITS = {
     1: "INCH", 2: "MM", 4: "FT", 5: "MI", 6: "M", 7: "KM", 8: "MIL", 9: "UM", 10: "CM",
 }  # fmt: skip
@@ -274,6 +275,17 @@ def _positive(**options: float | None) -> None:
             raise Fault("options", f"{name} {value:g}, expected a positive number")
 
 
+def is_cad(path: str | os.PathLike) -> bool:
+    """Whether a file is CAD by its content, or at least by its name."""
+    path = Path(path)
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        return bool(_kind(read_bytes(path, 4096)))
+    except (OSError, ValueError, MeshFileError):
+        return False  # whatever it is: the reader of meshes will say
+
+
 # -- the format ------------------------------------------------------------------------------------
 
 
@@ -287,7 +299,7 @@ def _refuse(path: Path) -> NoReturn:
 
 FORMAT = Format(
     "STEP, IGES, BREP",
-    (".step", ".stp", ".iges", ".igs", ".brep", ".brp"),
+    SUFFIXES,
     _refuse,
     claims=lambda path, start: bool(_kind(start)),
     regions="names of solids and faces (`meshop mesh`)",

@@ -18,7 +18,8 @@ def triangles_of(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
 
     A mesh of volumes alone gives its boundary. Raises MeshError where there is no surface.
     """
-    parts, owner = [], []
+    parts: list[np.ndarray] = []
+    owner: list[np.ndarray] = []
     for block in blocks(mesh, 2):
         if block.row.name == "triangle_strip":
             raise MeshError("triangle strips", "expected triangles, quads or polygons")
@@ -116,7 +117,7 @@ def closed_bodies(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray
         raise MeshError(
             "the surface is not closed",
             f"{free} edges are open{crowd}; the first is that of points {a} and {b}, {where}",
-            "repair it first: meshop mesh FILE --repair",
+            "repair it first: meshop mesh FILE --repair --volume, or repair_surface(mesh)",
         )
     shell = shells(triangles, len(points))
     return shell, bodies(enclosing(points, triangles, shell))
