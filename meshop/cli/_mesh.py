@@ -81,8 +81,8 @@ def mesh(
                 unit=unit, conformal=conformal, repair=repair or None, **limits,
             )  # fmt: skip
         else:
-            _check_options(file, size, volume, order, repair, sample, unit)
             result = read(file)
+            _check_options(file, size, volume, order, repair, sample, unit)
             if repair:
                 result, report = repair_surface(result)
             if volume:
@@ -147,13 +147,13 @@ def _summary(mesh: Mesh) -> dict[str, Any]:
 
     counts = np.bincount(mesh.cell_types, minlength=256)
     measure, dim = mesh.cell_measures(), DIM[mesh.cell_types]
-    extent = np.stack([mesh.points.min(axis=0), mesh.points.max(axis=0)]) if mesh.n_points else []
+    points = mesh.points if mesh.n_points else np.zeros((1, 3))
     unit = mesh.field_data.get("cad_unit")
     return {
         "points": mesh.n_points,
         "cells": mesh.n_cells,
         "types": {CELL_TYPES[int(c)].name: int(counts[c]) for c in np.flatnonzero(counts)},
-        "extent": np.asarray(extent).T.tolist(),
+        "extent": np.stack([points.min(axis=0), points.max(axis=0)], axis=1).tolist(),
         "unit": None if unit is None else str(unit[0]),
         "area": float(measure[dim == 2].sum()) or None,
         "volume": float(measure[dim == 3].sum()) or None,
@@ -170,8 +170,7 @@ def _print(found: dict[str, Any]) -> None:
     print(f"points   {found['points']}")
     print(f"cells    {found['cells']} ({kinds})")
     unit = f" {found['unit']}" if found["unit"] not in (None, "unknown") else ""
-    if found["extent"]:
-        print("extent   " + " x ".join(f"{b - a:.5g}" for a, b in found["extent"]) + unit)
+    print("extent   " + " x ".join(f"{b - a:.5g}" for a, b in found["extent"]) + unit)
     for name, power in (("area", 2), ("volume", 3)):
         if found[name]:
             print(f"{name:8} {found[name]:.6g}" + (f"{unit}^{power}" if unit else ""))

@@ -70,7 +70,7 @@ def mesh_cad(
     time_limit in seconds, memory in bytes (half the machine's), progress(part of a stage, what).
     Warns (MeshFileWarning) of faces that cannot be meshed. Raises MeshFileError.
     """
-    path = Path(path).absolute()
+    path = Path(path)
     with guarded(path, "CAD"):
         _positive(size=size, min_size=min_size, time_limit=time_limit, memory=memory)
         if order not in (1, 2):
@@ -83,7 +83,7 @@ def mesh_cad(
         own = _unit(kind, content)
         wanted = _wanted(unit, own, kind)
         job = {
-            "kind": "cad", "path": os.fspath(path), "format": kind, "size": size, "volume": volume,
+            "kind": "cad", "path": os.path.abspath(path), "format": kind, "size": size, "volume": volume,
             "order": order, "min_size": min_size, "curvature": max(float(curvature), 0.0),
             "conformal": conformal, "repair": bool(repair), "corners": kind == "step",
             "unit": UNITS.get(wanted, 1.0),

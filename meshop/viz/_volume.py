@@ -174,7 +174,7 @@ def _with_matplotlib(
                 facecolors=colours,
                 edgecolors=INK if edges else "face",
                 lw=0.1 if edges else 0.2,
-            )  # fmt: skip
+            )
         )
         axes.autoscale()
         axes.set_aspect("equal")
