@@ -24,7 +24,10 @@ Progress = Callable[[float, str], None]
 """Called with a stage's fraction, 0 to 1, and what gmsh is at."""
 
 _SCRIPT = Path(__file__).with_name("_gmsh_job.py")
-_STEP = re.compile(rb"\[\s*(\d{1,3})%\]\s*([^\n]{1,200})")
+# "[ 30%] Meshing surface 4 (Plane)"; of volumes gmsh tells only how many nodes it has made.
+_STEP = re.compile(
+    rb"\[\s*(\d{1,3})%\]\s*([^\n]{1,200})|Info\s*: (?:It\. \d+ - (\d+ nodes)|(Optimizing mesh))"
+)
 _INSTALL = (
     "pip install 'meshop[cad]'",
     "apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1 libgomp1",
@@ -85,8 +88,9 @@ def _watch(folder: str, seconds: float, progress: Progress | None) -> int:
                 if not text:
                     return child.wait(max(end - monotonic(), 0.1))
                 if progress and (steps := _STEP.findall(text)):
-                    percent, what = steps[-1]
-                    progress(min(int(percent), 100) / 100, what.decode("utf-8", "replace").strip())
+                    percent, *what = steps[-1]
+                    said = b"".join(what).decode("utf-8", "replace").strip()
+                    progress(min(int(percent or 0), 100) / 100, said)
     except subprocess.TimeoutExpired:
         pass
     finally:

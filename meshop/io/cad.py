@@ -73,6 +73,8 @@ def mesh_cad(
     path = Path(path)
     with guarded(path, "CAD"):
         _positive(size=size, min_size=min_size, time_limit=time_limit, memory=memory)
+        if not 0 <= curvature < 1e6:
+            raise Fault("options", f"curvature {curvature:g}", "0 to ignore it, or about 12")
         if order not in (1, 2):
             raise Fault("options", f"order {order}", "order 1 or 2")
         require_file(path)
@@ -83,8 +85,8 @@ def mesh_cad(
         own = _unit(kind, content)
         wanted = _wanted(unit, own, kind)
         job = {
-            "kind": "cad", "path": os.path.abspath(path), "format": kind, "size": size, "volume": volume,
-            "order": order, "min_size": min_size, "curvature": max(float(curvature), 0.0),
+            "kind": "cad", "path": os.path.abspath(path), "format": kind, "size": size,
+            "volume": volume, "order": order, "min_size": min_size, "curvature": curvature,
             "conformal": conformal, "repair": bool(repair), "corners": kind == "step",
             "unit": UNITS.get(wanted, 1.0),
         }  # fmt: skip
