@@ -35,7 +35,10 @@ def main(folder):
         where, reason, hint = stop.args
         answer = {"ok": False, "where": where, "reason": reason, "hint": hint}
     except MemoryError:
-        answer = {"ok": False, "where": "memory", "reason": "it takes more than", "hint": ""}
+        answer = {"ok": False, "where": "memory", "reason": "", "hint": ""}
+    except Exception as error:  # gmsh raises bare ones
+        reason = f"gmsh failed on it: {error}"
+        answer = {"ok": False, "where": "content", "reason": reason, "hint": "export it again"}
     with open("answer.tmp", "w", encoding="utf-8") as file:
         json.dump(answer, file)
     os.replace("answer.tmp", "answer.json")

@@ -37,6 +37,12 @@ _STEP_CONVERTED = {b"INCH": "INCH", b"IN": "INCH", b"FOOT": "FT", b"FT": "FT", b
 _NO_NAME = re.compile(
     r"(face|shell|solid|compound|compsolid|none|null|open cascade.*|\s*|=>\[.*\])$", re.I
 )
+_FACE = re.compile(rb"=\s*ADVANCED_FACE\s*\(")
+# OpenCASCADE may never end on it.
+_HUGE = re.compile(
+    rb"CARTESIAN_POINT\s*\(\s*'[^']*'\s*,\s*\([^)]*?(?:E\+?0*(?:30[89]|3[1-9]\d|[4-9]\d\d|\d{4,})"
+    rb"(?!\d)|NAN|INF)", re.I,
+)  # fmt: skip
 _TRIANGLE, _TETRA = {1: "triangle", 2: "quadratic_triangle"}, {1: "tetra", 2: "quadratic_tetra"}
 
 
@@ -96,6 +102,14 @@ def mesh_cad(
         mesh = _mesh(answer, arrays, order, named)
         mesh.field_data["cad_unit"] = np.array([wanted.lower() or "unknown"])
         mesh.field_data["cad_size"] = np.array([float(answer["size"])])
+    declared = len(_FACE.findall(content)) if kind == "step" and not conformal else 0
+    if len(answer["faces"]) < declared:
+        warnings.warn(
+            f"{path} (STEP): {len(answer['faces'])} of its {declared} faces could be read; the "
+            "file may be damaged: export it again",
+            MeshFileWarning,
+            stacklevel=2,
+        )
     if answer["failed"]:
         names = _face_names(answer, named)
         which = ", ".join(repr(names[tag]) for tag in answer["failed"][:8] if tag in names)
@@ -214,6 +228,9 @@ def _complete(kind: str, content: bytes) -> None:
         raise Fault("content", what, "a file exported as STEP (.step)")
     if kind == "step" and b"END-ISO-10303-21" not in content[-65536:].replace(b" ", b""):
         raise Fault("end of the file", "no END-ISO-10303-21 found", cut)
+    if kind == "step" and (huge := _HUGE.search(content)):
+        what = huge[0].decode("utf-8", "replace")[-60:]
+        raise Fault("coordinates", f"a number beyond 1e308: {what}", "export it again")
     if kind == "iges" and not re.search(rb"^.{72}T {0,6}0*1\s*$", content[-8192:], re.M):
         raise Fault("end of the file", "no terminate record (T in column 73) found", cut)
 
