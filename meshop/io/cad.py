@@ -291,7 +291,7 @@ def _wanted(unit: str | None, own: str, kind: str) -> str:
 def _positive(**options: float | None) -> None:
     for name, value in options.items():
         if value is not None and not (0 < value < float("inf")):
-            raise Fault("options", f"{name} {value:g}, expected a positive number")
+            raise Fault("options", f"{name} {value:g}", f"a positive number as {name}")
 
 
 def is_cad(path: str | os.PathLike) -> bool:
