@@ -8,6 +8,7 @@ Needs gmsh; `airfoil_solved.vtu` also needs OpenFOAM. See README.md for what eac
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -72,23 +73,57 @@ def beam(folder: Path) -> None:
 def bracket(folder: Path) -> None:
     """The closed surface of an L-shaped bracket with a bolt hole in each leg, binary STL."""
     with gmsh_session() as gmsh:
-        occ = gmsh.model.occ
-        legs = [
-            (3, occ.addBox(0.0, 0.0, 0.0, 60.0, 40.0, 6.0)),
-            (3, occ.addBox(0.0, 0.0, 0.0, 6.0, 40.0, 50.0)),
-        ]
-        bracket_, _ = occ.fuse(legs[:1], legs[1:])
-        holes = [
-            (3, occ.addCylinder(40.0, 20.0, -1.0, 0.0, 0.0, 8.0, 7.0)),
-            (3, occ.addCylinder(-1.0, 20.0, 32.0, 8.0, 0.0, 0.0, 5.0)),
-        ]
-        occ.cut(bracket_, holes)
-        occ.synchronize()
+        _bracket_shape(gmsh)
         gmsh.option.setNumber("Mesh.MeshSizeMax", 4.0)
         gmsh.option.setNumber("Mesh.MeshSizeFromCurvature", 24)
         gmsh.option.setNumber("Mesh.Binary", 1)
         gmsh.model.mesh.generate(2)
         gmsh.write(str(folder / "bracket.stl"))
+
+
+def bracket_cad(folder: Path) -> None:
+    """The same bracket as STEP: `base` and `back` are screwed on, through the two holes."""
+    path = folder / "bracket.step"
+    with gmsh_session() as gmsh:
+        _bracket_shape(gmsh)
+        gmsh.write(str(path))
+    with gmsh_session() as gmsh:  # faces are numbered as the file lists them
+        gmsh.model.occ.importShapes(str(path))
+        gmsh.model.occ.synchronize()
+        boxes = [gmsh.model.getBoundingBox(*face) for face in gmsh.model.getEntities(2)]
+    names = iter([_bracket_face(box) for box in boxes])
+    text = re.sub(
+        r"ADVANCED_FACE\(''", lambda _: f"ADVANCED_FACE('{next(names)}'", path.read_text()
+    )
+    text = re.sub(r"'\d{4}-\d\d-\d\dT[\d:]+'", "'2026-01-01T00:00:00'", text)  # always the same
+    path.write_text(re.sub(r"'Open CASCADE STEP translator[^']*'", "'bracket'", text))
+
+
+def _bracket_shape(gmsh: Any) -> None:
+    occ = gmsh.model.occ
+    legs = [
+        (3, occ.addBox(0.0, 0.0, 0.0, 60.0, 40.0, 6.0)),
+        (3, occ.addBox(0.0, 0.0, 0.0, 6.0, 40.0, 50.0)),
+    ]
+    joined, _ = occ.fuse(legs[:1], legs[1:])
+    holes = [
+        (3, occ.addCylinder(40.0, 20.0, -1.0, 0.0, 0.0, 8.0, 7.0)),
+        (3, occ.addCylinder(-1.0, 20.0, 32.0, 8.0, 0.0, 0.0, 5.0)),
+    ]
+    occ.cut(joined, holes)
+    occ.synchronize()
+
+
+def _bracket_face(box: tuple[float, ...]) -> str:
+    """A face's name by its bounding box; most have none."""
+    low, high = np.array(box[:3]), np.array(box[3:])
+    if high[2] < 0.1:
+        return "base"
+    if high[0] < 0.1:
+        return "back"
+    if np.allclose(high - low, (14.0, 14.0, 6.0), atol=0.1):
+        return "base hole"
+    return "back hole" if np.allclose(high - low, (6.0, 10.0, 10.0), atol=0.1) else ""
 
 
 def cloud(folder: Path) -> None:
@@ -108,6 +143,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "airfoil_solved": airfoil_solved,
     "beam": beam,
     "bracket": bracket,
+    "bracket_cad": bracket_cad,
     "cloud": cloud,
 }
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .io import mesh_cad as mesh_cad
     from .io import read as read
     from .io import read_series as read_series
     from .io import write_series as write_series
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .train import train as train
 
 _HOMES = {
+    "mesh_cad": "io",
     "read": "io",
     "read_series": "io",
     "write_series": "io",
@@ -39,8 +41,8 @@ _PACKAGES = (
 )  # fmt: skip
 
 __all__ = [
-    "Mesh", "Surrogate", "__version__", "info", "predict", "read", "read_series", "train",
-    "write_series",
+    "Mesh", "Surrogate", "__version__", "info", "mesh_cad", "predict", "read", "read_series",
+    "train", "write_series",
 ]  # fmt: skip
 
 getLogger("meshop").addHandler(NullHandler())  # the command line alone decides what is shown

@@ -14,6 +14,7 @@ import typer
 from .._version import __version__
 from ._doctor import doctor
 from ._info import info
+from ._mesh import mesh
 from ._models import models
 from ._predict import predict
 from ._train import train
@@ -25,6 +26,7 @@ Examples
   meshop predict airfoil.vtu aoa_deg=4 reynolds=3e6   writes airfoil.pred.vtu and .png
   meshop predict *.vtu -o results/ aoa_deg=4          many meshes, one model
   meshop train cases/ --minutes 30 -o my-model        learn from solved cases
+  meshop mesh bracket.step --size 4 --volume          CAD to tetrahedra, names kept
   meshop info airfoil.vtu                             what a mesh file holds
   meshop models show airfoil-rans                     fields, training range, errors
   meshop doctor                                       is this installation in order?
@@ -39,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EXAMPLES,
 )
-for command in (predict, train, info):
+for command in (predict, train, mesh, info):
     app.command()(command)
 app.add_typer(models, name="models")
 app.command()(doctor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     _meshio,
+    cad,
     msh,
     points,
     su2,
@@ -23,6 +24,7 @@ FORMATS: tuple[Format, ...] = (
     su2.FORMAT,
     su2_restart.FORMAT,
     msh.FORMAT,
+    cad.FORMAT,
     points.FORMAT,
     *_meshio.FORMATS,
 )

@@ -14,6 +14,8 @@ from ._facets import Facets
 from ._join import join
 from ._mesh import REGION_KINDS, Mesh, Region
 from ._quality import QualityReport
+from ._shells import closed_bodies, triangles_of
+from ._surface import RepairReport, repair_surface, sample_surface
 
 __all__ = [
     "CELL_TYPES",
@@ -29,7 +31,12 @@ __all__ = [
     "Mesh",
     "QualityReport",
     "Region",
+    "RepairReport",
+    "closed_bodies",
     "is_node",
     "join",
     "parse_faces",
+    "repair_surface",
+    "sample_surface",
+    "triangles_of",
 ]

@@ -2,6 +2,6 @@
 
 from ._field import field_picture
 from ._report import scalar_scatter, training_curves
-from ._volume import volume_picture
+from ._volume import mesh_picture, volume_picture
 
-__all__ = ["field_picture", "scalar_scatter", "training_curves", "volume_picture"]
+__all__ = ["field_picture", "mesh_picture", "scalar_scatter", "training_curves", "volume_picture"]

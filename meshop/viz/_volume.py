@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import MeshError
-from ._style import figure, save_png
+from ..mesh import triangles_of
+from ._style import INK, figure, save_png
 
 if TYPE_CHECKING:
     from ..mesh import Mesh
+
+_COLOURS = ("viridis", "tab20c")  # of a field, of regions
 
 # Run by a fresh interpreter: VTK aborts the process where libGL or a display is missing.
 _CHILD = """
@@ -27,7 +30,9 @@ faces = np.column_stack([np.full(len(data["triangles"]), 3), data["triangles"]])
 surface = pyvista.PolyData(data["points"], faces.ravel())
 surface.cell_data["value"] = data["values"]
 plotter = pyvista.Plotter(off_screen=True, window_size=(1200, 800))
-plotter.add_mesh(surface, scalars="value", cmap="viridis", clim=data["clim"].tolist(),
+plotter.add_mesh(surface, scalars="value", cmap=str(data["colours"]), clim=data["clim"].tolist(),
+                 show_edges=bool(data["edges"]), edge_opacity=0.35, line_width=0.5,
+                 show_scalar_bar=not data["edges"],
                  ambient=0.45, diffuse=0.6, scalar_bar_args={
                      "title": str(data["name"]), "color": "black", "vertical": True,
                      "position_x": 0.88, "position_y": 0.15, "height": 0.7, "width": 0.05})
@@ -58,6 +63,24 @@ def volume_picture(
         clim = clim[0] + np.array([-0.5, 0.5])
     if not _with_vtk(mesh, triangles, scalar, clim, name, path, timeout):
         _with_matplotlib(mesh, triangles, scalar, clim, name, path, title)
+
+
+def mesh_picture(
+    mesh: Mesh, path: str | os.PathLike, *, title: str = "", timeout: float = 60.0
+) -> None:
+    """Draw a surface, or the boundary of a volume, with its edges and coloured by region.
+
+    Raises MeshError for a mesh without a surface.
+    """
+    triangles, owner = triangles_of(mesh)
+    number = np.zeros(mesh.n_cells)
+    cells = [region.ids for region in mesh.regions.values() if region.kind == "cell"]
+    for i, ids in enumerate(sorted(cells, key=len, reverse=True), 1):  # small ones on top
+        number[ids] = 1 + (7 * i) % 19  # neighbours in number should not be so in colour
+    clim = np.array([0.0, 20.0])
+    values = number[owner]
+    if not _with_vtk(mesh, triangles, values, clim, "region", path, timeout, edges=True):
+        _with_matplotlib(mesh, triangles, values, clim, "region", path, title, edges=True)
 
 
 def _surface(mesh: Mesh, name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +115,7 @@ def _with_vtk(
     name: str,
     path: str | os.PathLike,
     timeout: float,
+    edges: bool = False,
 ) -> bool:
     """True where a child process drew the picture; whatever goes wrong there is no error here."""
     path = Path(path).absolute()
@@ -100,7 +124,8 @@ def _with_vtk(
         used, local = np.unique(triangles, return_inverse=True)
         np.savez(
             source, points=mesh.points[used], triangles=local.reshape(-1, 3), values=values,
-            clim=clim, name=np.array(name),
+            clim=clim, name=np.array(name), edges=np.array(edges),
+            colours=np.array(_COLOURS[edges]),
         )  # fmt: skip
         command = [sys.executable, "-c", _CHILD, os.fspath(source), os.fspath(target)]
         try:
@@ -121,6 +146,7 @@ def _with_matplotlib(
     name: str,
     path: str | os.PathLike,
     title: str,
+    edges: bool = False,
 ) -> None:
     """Painter's algorithm on an isometric projection: farther triangles first, flat shading."""
     from matplotlib import colormaps
@@ -138,17 +164,23 @@ def _with_matplotlib(
     length = np.maximum(np.linalg.norm(normal, axis=1), 1e-300)
     light = (0.55 + 0.45 * np.abs(normal @ toward) / length)[order]
     scale = Normalize(clim[0], clim[1])
-    colours = colormaps["viridis"](scale(values[order]))
+    colours = colormaps[_COLOURS[edges]](scale(values[order]))
     colours[:, :3] *= light[:, None]
     with figure(8.0, 5.3) as drawing:
         axes = drawing.add_axes((0.02, 0.03, 0.82, 0.88))
         axes.add_collection(
-            PolyCollection(list(flat), facecolors=colours, edgecolors="face", lw=0.2)
+            PolyCollection(
+                list(flat),
+                facecolors=colours,
+                edgecolors=INK if edges else "face",
+                lw=0.1 if edges else 0.2,
+            )
         )
         axes.autoscale()
         axes.set_aspect("equal")
         axes.set_axis_off()
-        bar = drawing.add_axes((0.88, 0.15, 0.02, 0.65))
-        drawing.colorbar(ScalarMappable(scale, "viridis"), cax=bar, label=name)
+        if not edges:
+            bar = drawing.add_axes((0.88, 0.15, 0.02, 0.65))
+            drawing.colorbar(ScalarMappable(scale, "viridis"), cax=bar, label=name)
         drawing.text(0.02, 0.97, title, va="top", fontsize=10.5, fontweight="bold")
         save_png(drawing, path)

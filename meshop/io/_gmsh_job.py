@@ -1,0 +1,298 @@
+"""What a child process does with gmsh. Run as a script: imports gmsh and numpy, nothing of meshop.
+
+`python -I _gmsh_job.py FOLDER` reads FOLDER/job.json (and .npy arrays), writes FOLDER/answer.json
+and .npy arrays. gmsh talks on standard output, which `_gmsh.py` reads for progress and errors.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import sys
+
+# Elements by order: gmsh's type, its nodes, and where VTK has them (gmsh swaps two of tetra10).
+TRIANGLES = {1: (2, [0, 1, 2]), 2: (9, [0, 1, 2, 3, 4, 5])}
+TETRAHEDRA = {1: (4, [0, 1, 2, 3]), 2: (11, [0, 1, 2, 3, 4, 5, 6, 7, 9, 8])}
+
+
+class Stop(Exception):
+    """where, reason, hint."""
+
+
+def main(folder):
+    with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
+        job = json.load(file)
+    sys.path[:] = job["import_from"]
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: never outlive who asked
+    limit = job["memory"]
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.chdir(folder)
+    try:
+        answer = {"ok": True} | run(job)
+    except Stop as stop:
+        where, reason, hint = stop.args
+        answer = {"ok": False, "where": where, "reason": reason, "hint": hint}
+    except MemoryError:
+        answer = {"ok": False, "where": "memory", "reason": "", "hint": ""}
+    except Exception as error:  # gmsh raises bare ones
+        reason = f"gmsh failed on it: {error}"
+        answer = {"ok": False, "where": "content", "reason": reason, "hint": "export it again"}
+    with open("answer.tmp", "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+    os.replace("answer.tmp", "answer.json")
+    sys.stdout.flush()
+    os._exit(0)  # what OpenCASCADE does when it is taken down is of no interest
+
+
+def run(job):
+    try:
+        import gmsh
+    except (ImportError, OSError) as error:
+        raise Stop("gmsh", str(error), "import") from None
+    gmsh.initialize([""], readConfigFiles=False, interruptible=False)
+    set_number = gmsh.option.setNumber
+    set_number("General.Terminal", 1)
+    set_number("General.Verbosity", 5)
+    set_number("General.NumThreads", 1)  # the same mesh on every machine
+    return {"cad": from_cad, "fill": fill}[job["kind"]](gmsh, job)
+
+
+# -- CAD ---------------------------------------------------------------------------------------
+
+
+def from_cad(gmsh, job):
+    model = gmsh.model
+    set_number = gmsh.option.setNumber
+    set_number("Geometry.OCCImportLabels", 1)
+    if job["repair"]:
+        for name in ("FixDegenerated", "FixSmallEdges", "FixSmallFaces", "SewFaces", "MakeSolids"):
+            set_number(f"Geometry.OCC{name}", 1)
+    try:
+        found = model.occ.importShapes(job["path"], highestDimOnly=False, format=job["format"])
+    except Exception as error:
+        raise Stop("content", f"OpenCASCADE cannot read it: {error}", "export it again") from None
+    model.occ.synchronize()
+    names = {pair: model.getEntityName(*pair) for pair in model.getEntities()}
+    if job["conformal"] and (parts := model.getEntities(3) or model.getEntities(2)):
+        try:
+            _, became = model.occ.fragment(parts, [])
+        except Exception as error:
+            raise Stop("parts", f"they cannot be made conformal: {error}", "without it") from None
+        model.occ.synchronize()
+        for part, pieces in zip(parts, became, strict=False):
+            for piece in pieces:
+                names[tuple(piece)] = names[part]
+    if job["repair"] and not model.getEntities(3):
+        close(gmsh)
+    if not model.getEntities(2):
+        kinds = [f"{len(model.getEntities(1))} curves", f"{len(model.getEntities(0))} points"]
+        what = f"it has no faces to mesh, only {' and '.join(kinds)}" if found else "it is empty"
+        raise Stop("shapes", what, "export the surfaces or the solid, not only its curves")
+    solids = model.getEntities(3)
+    if job["volume"] and not solids:
+        reason = f"its {len(model.getEntities(2))} faces enclose no volume"
+        raise Stop("solids", reason, "mesh its surface, or export a solid (STEP keeps solids)")
+    size = sizes(gmsh, job)
+    for _, solid in solids:
+        model.mesh.setOutwardOrientation(solid)
+    answer = {"size": size, "failed": [], "messages": []}
+    message = generate(gmsh, 2)
+    shape = TRIANGLES[job["order"]]
+    faces = [tag for _, tag in model.getEntities(2)]
+    empty = {tag for tag in faces if not has_elements(model, 2, tag)}
+    if message or empty:
+        answer["failed"] = sorted(
+            empty | {tag for dim, tag in model.mesh.getLastEntityError() if dim == 2}
+        )
+        answer["messages"] = [message]
+    if len(empty) == len(faces):
+        reason = f"none of the {len(faces)} faces could be meshed: {message}"
+        raise Stop("faces", reason, "a smaller size")
+    if job["volume"]:
+        if answer["failed"]:
+            where = ", ".join(map(str, answer["failed"][:8]))
+            reason = f"{len(answer['failed'])} of {len(faces)} faces cannot be meshed ({where})"
+            raise Stop("faces", f"{reason}: {message}", "a smaller size")
+        message = generate(gmsh, 3)
+        bad = [tag for _, tag in solids if not has_elements(model, 3, tag)]
+        if message or bad:
+            where = f" {', '.join(map(str, bad[:8]))}" if bad else "s"
+            reason = f"solid{where} cannot be filled: {message or 'no cells'}"
+            raise Stop("solids", reason, "a smaller size, or its surface only (no volume)")
+    if job["order"] == 2:
+        message = generate(gmsh, order=2)
+        if message:
+            raise Stop("order 2", message, "order 1, or a smaller size")
+    answer["faces"] = [
+        [tag, names.get((2, tag), ""), [int(up) for up in model.getAdjacencies(2, tag)[0]]]
+        for tag in faces
+    ]
+    answer["solids"] = [[tag, names.get((3, tag), "")] for _, tag in solids]
+    answer["corners"] = corners(model, faces, job["unit"]) if job["corners"] else []
+    row, points = nodes(gmsh)
+    cells, owner = elements(model, 2, faces, shape)
+    parts = {"triangles": row(cells), "triangle_face": owner}
+    if job["volume"]:
+        cells, owner = elements(model, 3, [tag for _, tag in solids], TETRAHEDRA[job["order"]])
+        parts |= {"tetrahedra": row(cells), "tetrahedron_solid": owner}
+    save(points / job["unit"], parts)
+    return answer
+
+
+def close(gmsh):
+    """Sew faces into solids, as loosely as it takes: IGES files seldom are exact."""
+    model = gmsh.model
+    box = model.getBoundingBox(-1, -1)
+    length = max(box[3] - box[0], box[4] - box[1], box[5] - box[2])
+    for tolerance in (1e-6 * length, 1e-5 * length, 1e-4 * length):
+        try:
+            model.occ.healShapes([], tolerance, True, True, True, True, True)
+            model.occ.synchronize()
+        except Exception:
+            return
+        if model.getEntities(3):
+            return
+
+
+def sizes(gmsh, job):
+    """Set the sizes; refuse what no machine can hold."""
+    model = gmsh.model
+    box = model.getBoundingBox(-1, -1)
+    diagonal = sum((box[i + 3] - box[i]) ** 2 for i in range(3)) ** 0.5
+    if not 0 < diagonal < 1e150:
+        raise Stop("shapes", f"its bounding box has the diagonal {diagonal:g}", "export it again")
+    unit = job["unit"]  # in millimetres, which is what OpenCASCADE's numbers are
+    size = (job["size"] or 0.0) * unit or diagonal / 30
+    smallest = (job["min_size"] or 0.0) * unit or size / 20
+    set_number = gmsh.option.setNumber
+    set_number("Mesh.MeshSizeMax", size)
+    set_number("Mesh.MeshSizeMin", min(smallest, size))
+    set_number("Mesh.MeshSizeFromCurvature", job["curvature"])
+    area = sum(abs(model.occ.getMass(*face)) for face in model.getEntities(2))
+    expected = 2.3 * area / size**2
+    if job["volume"]:
+        volume = sum(abs(model.occ.getMass(*solid)) for solid in model.getEntities(3))
+        expected += 8.5 * volume / size**3
+    if expected * 500 > job["memory"]:
+        reason = f"size {size / unit:g} means about {expected:.1e} cells: they do not fit in memory"
+        raise Stop("size", reason, f"{diagonal / unit / 100:.3g}")
+    return size / unit
+
+
+def corners(model, faces, unit):
+    """Coordinates of each face's corners: by them names in a STEP file find their faces."""
+    at = {tag: (model.getValue(0, tag, []) / unit).tolist() for _, tag in model.getEntities(0)}
+    found = []
+    for face in faces:
+        curves = model.getAdjacencies(2, face)[1]
+        ends = {int(tag) for curve in curves for tag in model.getAdjacencies(1, curve)[1]}
+        found.append([at[tag] for tag in sorted(ends)])
+    return found
+
+
+# -- a closed surface ----------------------------------------------------------------------------
+
+
+def fill(gmsh, job):
+    """Tetrahedra inside closed shells; bodies: for each its shells, the outer one first."""
+    import numpy as np
+
+    points, triangles, shell = (np.load(f"{n}.npy") for n in ("points", "triangles", "shell"))
+    model = gmsh.model
+    tags = {}
+    owner = np.full(len(points), -1)
+    owner[triangles] = shell[:, None]
+    for number in range(int(shell.max()) + 1):
+        tags[number] = tag = model.addDiscreteEntity(2)
+        mine, own = np.flatnonzero(shell == number), np.flatnonzero(owner == number)
+        model.mesh.addNodes(2, tag, own + 1, points[own].ravel())
+        model.mesh.addElementsByType(tag, 2, mine + 1, triangles[mine].ravel() + 1)
+    for body in job["bodies"]:
+        loops = [model.geo.addSurfaceLoop([tags[number]]) for number in body]
+        model.geo.addVolume(loops)
+    model.geo.synchronize()
+    if job["size"]:
+        gmsh.option.setNumber("Mesh.MeshSizeMax", job["size"])
+    message = generate(gmsh, 3)
+    solids = [tag for _, tag in model.getEntities(3)]
+    if message or not all(has_elements(model, 3, tag) for tag in solids):
+        reason = f"it cannot be filled: {message or 'a part of it stays empty'}"
+        raise Stop("surface", reason, "the surface may cut itself: repair it in a CAD program")
+    cells, owner = elements(model, 3, solids, TETRAHEDRA[1])
+    index, xyz, _ = model.mesh.getNodes()
+    inner = index > len(points)  # the first ones are those of the surface, untouched
+    row = np.zeros(int(index.max()) + 1, np.int64)
+    row[1 : len(points) + 1] = np.arange(len(points))
+    row[index[inner]] = len(points) + np.arange(int(inner.sum()))
+    np.save("inner.npy", xyz.reshape(-1, 3)[inner])
+    np.save("tetrahedra.npy", row[cells])
+    np.save("tetrahedron_solid.npy", owner)
+    return {}
+
+
+# -- what both share -----------------------------------------------------------------------------
+
+
+def generate(gmsh, dim=0, order=0):
+    """The first complaint, or "" where all went well."""
+    gmsh.logger.start()
+    try:
+        if order:
+            gmsh.option.setNumber("Mesh.HighOrderOptimize", 1)
+            gmsh.model.mesh.setOrder(order)
+        else:
+            gmsh.model.mesh.generate(dim)
+        message = ""
+    except Exception as error:
+        message = str(error) or type(error).__name__
+    lines = gmsh.logger.get()
+    gmsh.logger.stop()
+    errors = [line.partition(":")[2].strip() for line in lines if line.startswith("Error")]
+    return "; ".join(dict.fromkeys(errors[:3])) or message
+
+
+def has_elements(model, dim, tag):
+    return any(len(some) for some in model.mesh.getElements(dim, tag)[1])
+
+
+def elements(model, dim, tags, shape):
+    """(m, k) node tags in VTK's order, and the entity of each."""
+    import numpy as np
+
+    kind, order = shape
+    cells, owner = [np.empty((0, len(order)), np.int64)], [np.empty(0, np.int32)]
+    for tag in tags:
+        _, conn = model.mesh.getElementsByType(kind, tag)
+        cells.append(np.asarray(conn, np.int64).reshape(-1, len(order))[:, order])
+        owner.append(np.full(len(cells[-1]), tag, np.int32))
+    return np.concatenate(cells), np.concatenate(owner)
+
+
+def nodes(gmsh):
+    """A function from node tags to rows, and all points."""
+    import numpy as np
+
+    tags, xyz, _ = gmsh.model.mesh.getNodes()
+    row = np.zeros(int(tags.max(initial=0)) + 1, np.int64)
+    row[tags] = np.arange(len(tags))
+    return row.__getitem__, xyz.reshape(-1, 3)
+
+
+def save(points, parts):
+    """Points that cells use, in their order, and the cells renumbered."""
+    import numpy as np
+
+    used = np.zeros(len(points), bool)
+    for name in ("triangles", "tetrahedra"):
+        if name in parts:
+            used[parts[name]] = True
+    row = np.cumsum(used) - 1
+    np.save("points.npy", points[used])
+    for name, array in parts.items():
+        np.save(f"{name}.npy", row[array] if name in ("triangles", "tetrahedra") else array)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,325 @@
+"""CAD files (STEP, IGES, BREP): exact surfaces, meshed by gmsh on OpenCASCADE.
+
+`read` refuses them, since a CAD file holds no mesh; `mesh_cad` makes one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..errors import MeshFileError, MeshFileWarning
+from ..mesh import Mesh, Region
+from ._files import Fault, guarded, read_bytes, require_file
+from ._format import Format
+from ._gmsh import Progress, run_gmsh
+from ._step_names import step_face_names
+
+# OpenCASCADE's names of units of length, and how many millimetres each has.
+UNITS = {
+    "UM": 1e-3, "MM": 1.0, "CM": 10.0, "M": 1e3, "KM": 1e6, "MIL": 0.0254, "INCH": 25.4,
+    "FT": 304.8, "MI": 1609344.0,
+}  # fmt: skip
+SUFFIXES = (".step", ".stp", ".iges", ".igs", ".brep", ".brp")
+_IGES_UNITS = {
+    1: "INCH", 2: "MM", 4: "FT", 5: "MI", 6: "M", 7: "KM", 8: "MIL", 9: "UM", 10: "CM",
+}  # fmt: skip
+_STEP_PREFIX = {b"MILLI": "MM", b"CENTI": "CM", b"MICRO": "UM", b"KILO": "KM", b"": "M"}
+_STEP_CONVERTED = {b"INCH": "INCH", b"IN": "INCH", b"FOOT": "FT", b"FT": "FT", b"MILE": "MI",
+                   b"MIL": "MIL"}  # fmt: skip
+# What programs write where nobody gave a name.
+_NO_NAME = re.compile(
+    r"(face|shell|solid|compound|compsolid|none|null|open cascade.*|\s*|=>\[.*\])$", re.I
+)
+_FACE = re.compile(rb"=\s*ADVANCED_FACE\s*\(")
+# OpenCASCADE may never end on it.
+_HUGE = re.compile(
+    rb"CARTESIAN_POINT\s*\(\s*'[^']*'\s*,\s*\([^)]*?(?:E\+?0*(?:30[89]|3[1-9]\d|[4-9]\d\d|\d{4,})"
+    rb"(?!\d)|NAN|INF)", re.I,
+)  # fmt: skip
+_TRIANGLE, _TETRA = {1: "triangle", 2: "quadratic_triangle"}, {1: "tetra", 2: "quadratic_tetra"}
+
+
+def mesh_cad(
+    path: str | os.PathLike,
+    size: float | None = None,
+    *,
+    volume: bool = False,
+    order: int = 1,
+    min_size: float | None = None,
+    curvature: float = 12.0,
+    unit: str | None = None,
+    conformal: bool = False,
+    repair: bool | None = None,
+    time_limit: float = 3600.0,
+    memory: float | None = None,
+    progress: Progress | None = None,
+) -> Mesh:
+    """Mesh a STEP, IGES or BREP file: its surface in triangles, or its solids in tetrahedra.
+
+    size: the largest cell edge, a 30th of the bounding box's diagonal by default; edges are shorter
+    where it bends (curvature: cells on a full turn) down to min_size (size / 20). order 2 puts
+    nodes on the exact surface between the corners. Coordinates are the numbers of the file;
+    unit ("m", "mm", "inch", ...) converts them. conformal: parts that touch share their faces.
+    repair: sew and heal always (True), never (False), or where meshing fails (None).
+
+    Cells are tetrahedra, then triangles; cell data `cad_entity` numbers their solid or face, and
+    each is a cell region with its CAD name, or "face 7". Of a surface, the regions of solids hold
+    their triangles, whose normals point outward. Field data: `cad_unit`, `cad_size`.
+
+    time_limit in seconds, memory in bytes (half the machine's), progress(part of a stage, what).
+    Warns (MeshFileWarning) of faces that cannot be meshed. Raises MeshFileError.
+    """
+    path = Path(path)
+    with guarded(path, "CAD"):
+        _positive(size=size, min_size=min_size, time_limit=time_limit, memory=memory)
+        if not 0 <= curvature < 1e6:
+            raise Fault("options", f"curvature {curvature:g}", "0 to ignore it, or about 12")
+        if order not in (1, 2):
+            raise Fault("options", f"order {order}", "order 1 or 2")
+        require_file(path)
+        content = read_bytes(path)
+    kind = _kind(content)
+    with guarded(path, kind.upper() if kind else "CAD"):
+        _complete(kind, content)
+        own = _unit(kind, content)
+        wanted = _wanted(unit, own, kind)
+        job = {
+            "kind": "cad", "path": os.path.abspath(path), "format": kind, "size": size,
+            "volume": volume, "order": order, "min_size": min_size, "curvature": curvature,
+            "conformal": conformal, "repair": bool(repair), "corners": kind == "step",
+            "unit": UNITS.get(wanted, 1.0),
+        }  # fmt: skip
+        answer, arrays = _attempts(job, repair, time_limit, memory, progress)
+        scale = UNITS[own] / UNITS[wanted] if own and wanted else 1.0
+        named = step_face_names(content, scale, answer["corners"]) if kind == "step" else {}
+        mesh = _mesh(answer, arrays, order, named)
+        mesh.field_data["cad_unit"] = np.array([wanted.lower() or "unknown"])
+        mesh.field_data["cad_size"] = np.array([float(answer["size"])])
+    declared = len(_FACE.findall(content)) if kind == "step" and not conformal else 0
+    if len(answer["faces"]) < declared:
+        warnings.warn(
+            f"{path} (STEP): {len(answer['faces'])} of its {declared} faces could be read; the "
+            "file may be damaged: export it again",
+            MeshFileWarning,
+            stacklevel=2,
+        )
+    if answer["failed"]:
+        names = _face_names(answer, named)
+        which = ", ".join(repr(names[tag]) for tag in answer["failed"][:8] if tag in names)
+        why = "; ".join(filter(None, answer["messages"]))
+        warnings.warn(
+            f"{path} ({kind.upper()}): {len(answer['failed'])} of {len(names)} faces could not be "
+            f"meshed: {which} ({why or 'no reason given'}); a smaller size may help",
+            MeshFileWarning,
+            stacklevel=2,
+        )
+    return mesh
+
+
+def _attempts(
+    job: dict[str, Any],
+    repair: bool | None,
+    seconds: float,
+    memory: float | None,
+    progress: Progress | None,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """As the file is; where that fails, healed. What failed first is what the user hears."""
+    limits: dict[str, Any] = {"seconds": seconds, "memory": memory, "progress": progress}
+    try:
+        answer, arrays = run_gmsh(job, **limits)
+    except Fault as fault:
+        if repair is not None or fault.where not in ("faces", "solids", "content"):
+            raise
+        try:
+            return run_gmsh(job | {"repair": True}, **limits)
+        except Fault as again:
+            raise (again if fault.where == again.where else fault) from None
+    if answer["failed"] and repair is None:
+        try:
+            healed = run_gmsh(job | {"repair": True}, **limits)
+        except Fault:
+            return answer, arrays
+        if len(healed[0]["failed"]) < len(answer["failed"]):
+            return healed
+    return answer, arrays
+
+
+def _mesh(
+    answer: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    order: int,
+    named: Mapping[int, str],
+) -> Mesh:
+    triangles, face = arrays["triangles"], arrays["triangle_face"]
+    blocks, entity = [(_TRIANGLE[order], triangles)], [face]
+    solid = arrays.get("tetrahedron_solid", np.empty(0, np.int32))
+    if "tetrahedra" in arrays:
+        blocks.insert(0, (_TETRA[order], arrays["tetrahedra"]))
+        entity.insert(0, solid)
+    members: dict[str, list[np.ndarray]] = {}
+    of_face = _by_tag(face, len(solid))
+    of_solid = _by_tag(solid, 0)
+    solids = {tag: _name(raw) or f"solid {i}" for i, (tag, raw) in enumerate(answer["solids"], 1)}
+    for tag, name in solids.items():
+        around = [of_face[f] for f, _, ups in answer["faces"] if tag in ups and f in of_face]
+        mine = [of_solid[tag]] if tag in of_solid else around
+        if mine:
+            members.setdefault(name, []).extend(mine)
+    taken = set(members)
+    for tag, name in _face_names(answer, named).items():
+        if tag in of_face:
+            name = f"{name} (face)" if name in taken else name
+            members.setdefault(name, []).append(of_face[tag])
+    regions = {n: Region("cell", np.unique(np.concatenate(ids))) for n, ids in members.items()}
+    data = {"cad_entity": np.concatenate(entity)}
+    return Mesh.from_blocks(arrays["points"], blocks, cell_data=data, regions=regions)
+
+
+def _by_tag(tags: np.ndarray, first: int) -> dict[int, np.ndarray]:
+    """Cell ids of each tag, the first of them being `first`."""
+    order = np.argsort(tags, kind="stable")
+    found, start = np.unique(tags[order], return_index=True)
+    parts = np.split(first + order, start[1:]) if len(found) else []
+    return dict(zip(found.tolist(), parts, strict=True))
+
+
+def _face_names(answer: Mapping[str, Any], named: Mapping[int, str]) -> dict[int, str]:
+    """Names of the faces by tag; those of one name are one region."""
+    return {
+        tag: _name(raw) or _name(named.get(i, "")) or f"face {tag}"
+        for i, (tag, raw, _) in enumerate(answer["faces"])
+    }
+
+
+def _name(label: str) -> str:
+    """The CAD name in gmsh's label "Shapes/assembly/part & & layer"; "" where it means nothing."""
+    label = re.sub(r"\s*&[^&]*&[^&/]*$", "", label).removeprefix("Shapes/")
+    return "" if _NO_NAME.match(label.rpartition("/")[2]) else label.strip()
+
+
+# -- what the file says of itself ------------------------------------------------------------------
+
+
+def _kind(content: bytes) -> str:
+    """ "step", "iges", "brep", or "" for none of them."""
+    start = content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"ISO-10303-21"):
+        return "step"
+    if start.startswith(b"DBRep_DrawableShape") or b"CASCADE Topology V" in start[:200]:
+        return "brep"
+    lines = content[:4096].splitlines()[:3]  # the first line of an IGES file is never empty
+    if len(lines) > 1 and all(re.match(rb".{72}[SG] {0,6}0*\d+\s*$", line) for line in lines[:2]):
+        return "iges"
+    return ""
+
+
+def _complete(kind: str, content: bytes) -> None:
+    """Raise Fault for content that is no CAD, or that ends too early."""
+    cut = "the file is cut off: copy or export it again"
+    if not kind:
+        what = "the content is neither STEP, IGES nor BREP"
+        raise Fault("content", what, "a file exported as STEP (.step)")
+    if kind == "step" and b"END-ISO-10303-21" not in content[-65536:].replace(b" ", b""):
+        raise Fault("end of the file", "no END-ISO-10303-21 found", cut)
+    if kind == "step" and (huge := _HUGE.search(content)):
+        what = huge[0].decode("utf-8", "replace")[-60:]
+        raise Fault("coordinates", f"a number beyond 1e308: {what}", "export it again")
+    if kind == "iges" and not re.search(rb"^.{72}T {0,6}0*1\s*$", content[-8192:], re.M):
+        raise Fault("end of the file", "no terminate record (T in column 73) found", cut)
+
+
+def _unit(kind: str, content: bytes) -> str:
+    """The unit of length that a file is written in; "" where it does not say or has several."""
+    if kind == "step":
+        found = set()
+        for entity in re.findall(rb"=\s*\(([^;]{0,400}?LENGTH_UNIT[^;]{0,400});", content):
+            text = re.sub(rb"\s+", b"", entity).upper()
+            if name := re.search(rb"CONVERSION_BASED_UNIT\('([A-Z]*)'", text):
+                found.add(_STEP_CONVERTED.get(name[1], ""))
+            elif name := re.search(rb"SI_UNIT\(\.?([A-Z]*|\$)\.?,\.METRE\.\)", text):
+                found.add(_STEP_PREFIX.get(name[1].strip(b"$"), ""))
+        # A converted unit is defined through a second one, so two may be one.
+        converted = found & set(_STEP_CONVERTED.values())
+        found = converted or found
+        return found.pop() if len(found) == 1 else ""
+    if kind == "iges":
+        lines = [line for line in content[:65536].splitlines() if line[72:73] == b"G"]
+        return _iges_unit(b"".join(line[:72] for line in lines))
+    return ""
+
+
+def _iges_unit(text: bytes) -> str:
+    """Field 14 of the global section, whose strings are Hollerith: "3H1,2" holds a comma."""
+    fields: list[bytes] = []
+    at, comma, end = 0, b",", b";"
+    while at < len(text) and len(fields) < 15:
+        if word := re.compile(rb"\s*(\d{1,5})H").match(text, at):
+            value = text[word.end() : word.end() + int(word[1])]
+            at = word.end() + int(word[1])
+        else:
+            stop = min((i for i in (text.find(comma, at), text.find(end, at)) if i >= 0),
+                       default=len(text))  # fmt: skip
+            value, at = text[at:stop].strip(), stop
+        fields.append(value)
+        if text[at : at + 1] == end:
+            break
+        at += 1
+    flag = fields[13] if len(fields) > 13 else b""
+    return _IGES_UNITS.get(int(flag), "") if flag.isdigit() and len(flag) < 3 else ""
+
+
+def _wanted(unit: str | None, own: str, kind: str) -> str:
+    """The unit to convert to: the file's own unless another is asked for."""
+    if unit is None:
+        # Files of no or several units arrive in OpenCASCADE's millimetres.
+        return own or ("" if kind == "brep" else "MM")
+    name = {"IN": "INCH", "METRE": "M", "METER": "M", "µM": "UM"}.get(unit.upper(), unit.upper())
+    if name not in UNITS:
+        raise Fault("options", f"unit {unit!r}", "one of " + ", ".join(UNITS).lower())
+    if kind == "brep":
+        raise Fault("options", "a BREP file has no unit to convert from", "without unit")
+    return name
+
+
+def _positive(**options: float | None) -> None:
+    for name, value in options.items():
+        if value is not None and not (0 < value < float("inf")):
+            raise Fault("options", f"{name} {value:g}", f"a positive number as {name}")
+
+
+def is_cad(path: str | os.PathLike) -> bool:
+    """Whether a file is CAD by its content, or at least by its name."""
+    path = Path(path)
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        return bool(_kind(read_bytes(path, 4096)))
+    except (OSError, ValueError, MeshFileError):
+        return False  # whatever it is: the reader of meshes will say
+
+
+# -- the format ------------------------------------------------------------------------------------
+
+
+def _refuse(path: Path) -> NoReturn:
+    with guarded(path, "CAD"):
+        require_file(path)
+    raise MeshFileError(
+        path, "CAD", "content", "this is CAD: exact surfaces, not a mesh", f"meshop mesh {path}"
+    )
+
+
+FORMAT = Format(
+    "STEP, IGES, BREP",
+    SUFFIXES,
+    _refuse,
+    claims=lambda path, start: bool(_kind(start)),
+    regions="names of solids and faces (`meshop mesh`)",
+)
