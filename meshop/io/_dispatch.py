@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import MeshFileError
 from ..mesh import Mesh
-from ._files import guarded, read_bytes, require_file
+from ._files import guarded, require_file
 from ._format import Arrays, Format, Series
 from ._formats import FORMATS
 
@@ -139,10 +139,11 @@ def write_series(
 
 def format_of(path: Path) -> Format:
     """The format of a file or folder, by content and then by suffix. Raises MeshFileError."""
-    start = b""
+    start = b""  # of folders, and of empty files that stand for the folder around them
     with guarded(path, ""):
-        if not path.is_dir():
-            start = read_bytes(path, 4096)
+        if path.is_file():
+            with open(path, "rb") as file:
+                start = file.read(4096)
     readable = [f for f in FORMATS if f.read is not None or f.series is not None]
     for format in readable:
         if format.claims(path, start):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _meshio, msh, points, su2, vtu
+from . import _meshio, foam, msh, points, su2, vtu
 from ._format import Format
 
-FORMATS: tuple[Format, ...] = (vtu.FORMAT, su2.FORMAT, msh.FORMAT, points.FORMAT, *_meshio.FORMATS)
+FORMATS: tuple[Format, ...] = (vtu.FORMAT, su2.FORMAT, msh.FORMAT, foam.FORMAT, points.FORMAT, *_meshio.FORMATS)
