@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 import zlib
@@ -16,7 +17,9 @@ from ..mesh import Mesh, join
 from ._files import Fault, read_bytes
 from ._foam_mesh import (
     Addressing,
+    Patch,
     assemble,
+    patch_list,
     read_addressing,
     read_poly,
     scatter_data,
@@ -30,6 +33,7 @@ TIME = re.compile(r"-?\d{1,40}(\.\d{0,40})?([eE][+-]?\d{1,3})?")
 _PROCESSOR = re.compile(
     r"processor(?P<all>s?)(?P<number>\d{1,5})(_(?P<first>\d{1,5})-(?P<last>\d{1,5}))?"
 )
+_BACKUPS = ("~", ".bak", ".bk", ".old", ".orig", ".save")
 _COLLATED = "decomposedBlockData"
 MESH_FILES = (
     "points", "faces", "owner", "neighbour", "boundary", "cellZones", "faceZones", "pointZones",
@@ -81,7 +85,9 @@ class Root:
                 self.shared[path] = _blocks(_content(path, name, slack), name)
             parts = self.shared[path]
             if self.block >= len(parts):
-                raise Fault(name, f"it holds {len(parts)} pieces, not that of processor {self.block}")
+                raise Fault(
+                    name, f"it holds {len(parts)} pieces, not that of processor {self.block}"
+                )
             return FoamText(parts[self.block], name)
         return FoamText(_content(path, name, slack), name)
 
@@ -266,11 +272,20 @@ class Case:
         self.times = [(value, *times[value]) for value in sorted(times)]
 
     @staticmethod
+    def is_one(path: Path) -> bool:
+        """True where a folder holds a mesh of OpenFOAM, whole or in pieces."""
+        try:
+            Case(path)
+        except Fault:
+            return False
+        return True
+
+    @staticmethod
     def _times(wanted: bool, roots: list[Root]) -> list[tuple[str, float]]:
         return [item for root in roots for item in root.times().items()] if wanted else []
 
     def _regions(self) -> list[str]:
-        """"" is the mesh without a name; those of regionProperties are preferred to it."""
+        """ "" is the mesh without a name; those of regionProperties are preferred to it."""
         roots = [self.whole, *self.pieces[:1]]
         listed = []
         if (text := self.whole.text("constant/regionProperties")) is not None:
@@ -281,7 +296,9 @@ class Case:
         if named or any(root.has_mesh() for root in roots):
             return named or [""]
         folders = [p.name for root in roots for p in _listed(root.path / "constant") if p.is_dir()]
-        return [r for r in dict.fromkeys(folders) if any(root.has_mesh(r) for root in roots)] or [""]
+        return [r for r in dict.fromkeys(folders) if any(root.has_mesh(r) for root in roots)] or [
+            ""
+        ]
 
     def mesh(self, index: int, arrays: list[str] | None) -> Mesh:
         """The mesh at times[index] with its fields, or only those that are named."""
@@ -310,7 +327,7 @@ class Case:
         data = [_Data() for _ in roots]
         if self.fields:
             data = [
-                _read_fields(root, time, region, arrays, *size)
+                read_fields(root, time, region, arrays, *size)
                 for root, size in zip(roots, sizes, strict=True)
             ]
         if kept.addressing is not None:
@@ -322,6 +339,36 @@ class Case:
             if root.shared is not None:
                 root.shared.clear()
         return join([d.on(mesh) for mesh, d in zip(kept.meshes, data, strict=True)])
+
+    def points(self, index: int) -> np.ndarray:
+        """The points of `mesh(index)`."""
+        value, _, roots = self.times[index]
+        kept = [self._meshes(region, value, roots) for region in self.regions]
+        return np.concatenate([mesh.points for each in kept for mesh in each.meshes])
+
+    def places(self, index: int) -> list[tuple[Root, str, np.ndarray, np.ndarray, list[Patch]]]:
+        """Each root and region: which cells and points of `mesh(index)` it has, its patches."""
+        value, _, roots = self.times[index]
+        out = []
+        cells = points = 0
+        for region in self.regions:
+            kept = self._meshes(region, value, roots)
+            for number, root in enumerate(roots):
+                if root.shared is not None:
+                    raise Fault(root.path.name, "collated pieces are not written", "reconstructPar")
+                if kept.addressing is not None:
+                    here = kept.addressing[number]
+                    where = here.cells + cells, here.points + points
+                else:
+                    mesh = kept.meshes[number]
+                    where = np.arange(mesh.n_cells) + cells, np.arange(mesh.n_points) + points
+                    cells, points = cells + mesh.n_cells, points + mesh.n_points
+                boundary = root.text(root.mesh_files(region, value)["boundary"])
+                if boundary is not None:
+                    out.append((root, region, *where, patch_list(boundary)))
+            if kept.addressing is not None:
+                cells, points = cells + kept.meshes[0].n_cells, points + kept.meshes[0].n_points
+        return out
 
     def _meshes(self, region: str, value: float, roots: list[Root]) -> _Kept:
         """The meshes at a time, without data."""
@@ -352,10 +399,14 @@ def _names(root: Root, time: str, region: str) -> dict[str, str]:
     """The fields of a time -> their paths there."""
     folder = inside(time, region, "")
     names = dict.fromkeys(p.name.removesuffix(".gz") for p in _listed(root.path / folder))
-    return {name: path for name in names if root.kind(path := f"{folder}/{name}") in FIELDS}
+    return {
+        name: path
+        for name in names
+        if not name.endswith(_BACKUPS) and root.kind(path := f"{folder}/{name}") in FIELDS
+    }
 
 
-def _read_fields(
+def read_fields(
     root: Root, time: str, region: str, arrays: list[str] | None, n_cells: int, n_points: int
 ) -> _Data:
     data = _Data()
@@ -397,3 +448,15 @@ def _field(text: FoamText, rank: str, count: int) -> tuple[np.ndarray, str]:
     if values is None:
         raise text.fault("it has no internalField", _CUT)
     return values, dimensions
+
+
+def field_dimensions(root: Root, time: str, region: str) -> dict[str, str]:
+    """The dimensions of the fields of a time."""
+    found = {}
+    for name, path in _names(root, time, region).items():
+        with contextlib.suppress(Fault):
+            if (text := root.text(path, _SLACK)) is not None:
+                found[name] = next(
+                    (text.raw() for key in text.entries() if key == b"dimensions"), ""
+                )
+    return found

@@ -125,12 +125,10 @@ def _chunks(cells: np.ndarray) -> list[np.ndarray]:
     return [cells[i : i + _CHUNK] for i in range(0, len(cells), _CHUNK)]
 
 
-def _ordered(
-    faces: np.ndarray, triangle: np.ndarray, code: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _ordered(faces: np.ndarray, triangle: np.ndarray, code: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (m, k) of the cells as VTK orders them, and whether the faces are those of `code`."""
     m, count = triangle.shape
-    three, _, corners = _SHAPES[code]
+    _, _, corners = _SHAPES[code]
     faces = _from_lowest(faces, triangle)
     first = np.argmax(triangle if corners == 3 else ~triangle, axis=1)
     base = faces[np.arange(m), first][:, :corners]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -123,7 +124,7 @@ def _check_cells(poly: PolyMesh, text: FoamText) -> None:
         raise text.fault(f"cell {bad} has {count[bad]} faces, at least 4 make a cell", at=0)
 
 
-def _patches(text: FoamText, poly: PolyMesh) -> list[Patch]:
+def patch_list(text: FoamText) -> list[Patch]:
     """The list `n ( name { ... } ... )` of a boundary file."""
     patches = []
     for name, entries in _named(text):
@@ -131,15 +132,23 @@ def _patches(text: FoamText, poly: PolyMesh) -> list[Patch]:
             size, start = (_number(entries.pop(key)) for key in ("nFaces", "startFace"))
         except (KeyError, ValueError):
             raise text.fault(f"patch {name!r} needs the numbers nFaces and startFace") from None
-        if size < 0 or (size and start < len(poly.neighbour)) or start + size > poly.n_faces:
-            raise text.fault(
-                f"patch {name!r} has faces {start} to {start + size - 1}, the boundary has "
-                f"{len(poly.neighbour)} to {poly.n_faces - 1}"
-            )
         rest = [entries.pop("type", "patch"), *(f"{key} {value}" for key, value in entries.items())]
         patches.append(Patch(name, start, size, rest))
+    return patches
+
+
+def _patches(text: FoamText, poly: PolyMesh) -> list[Patch]:
+    patches = patch_list(text)
+    inner = len(poly.neighbour)
+    for patch in patches:
+        end = patch.start + patch.size
+        if patch.size < 0 or (patch.size and patch.start < inner) or end > poly.n_faces:
+            raise text.fault(
+                f"patch {patch.name!r} has faces {patch.start} to {end - 1}, the boundary has "
+                f"{inner} to {poly.n_faces - 1}"
+            )
     used = sorted((patch for patch in patches if patch.size), key=lambda patch: patch.start)
-    for one, two in zip(used[:-1], used[1:], strict=True):
+    for one, two in itertools.pairwise(used):
         if one.start + one.size > two.start:
             raise text.fault(f"patches {one.name!r} and {two.name!r} share faces")
     return patches
@@ -159,7 +168,9 @@ def _named(text: FoamText) -> list[tuple[str, dict[str, str]]]:
     while text.peek() != b")":
         name = text.word()
         text.expect(b"{")
-        out.append((name, {key.decode("utf-8", "replace"): text.raw() for key in text.entries(b"}")}))
+        out.append(
+            (name, {key.decode("utf-8", "replace"): text.raw() for key in text.entries(b"}")})
+        )
     text.at += 1
     return out
 
@@ -189,7 +200,7 @@ def _zones(text: FoamText, key: str, kind: str, n: int) -> list[tuple[str, str, 
 
 @dataclass
 class Addressing:
-    """Where the points, faces and cells of a piece lie in the whole mesh (faces: from 1, signed)."""
+    """Where the points, faces and cells of a piece lie in the whole; faces count from 1, signed."""
 
     points: np.ndarray
     faces: np.ndarray

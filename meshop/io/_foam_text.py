@@ -264,7 +264,7 @@ class FoamText:
         start = self.at
         if self.peek() == b"(":
             self.at += 1
-            words = []
+            words: list[bytes] = []
             while self.peek() != b")" and len(words) <= width:
                 words.append(self._word())
             self.expect(b")")

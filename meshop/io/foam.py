@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ..mesh import Mesh
 from ._files import guarded
-from ._foam_case import TIME, Case, inside
-from ._foam_write import write_fields, write_foam, write_foam_series
+from ._foam_case import TIME, Case
+from ._foam_fields import write_fields
+from ._foam_write import write_foam, write_foam_series
 from ._format import Format, Series
 
 __all__ = ["FORMAT", "read_foam", "read_foam_series", "write_fields", "write_foam"]
@@ -25,9 +26,13 @@ def is_foam(path: Path, start: bytes) -> bool:
     """True for a case, one of its folders, its controlDict, or a .foam file."""
     if path.is_dir():
         path = Path(os.path.abspath(path))
-        return path.name == "polyMesh" or _is_case(path) or (
-            (path.name in ("constant", "system") or bool(TIME.fullmatch(path.name)))
-            and _is_case(path.parent)
+        return (
+            path.name == "polyMesh"
+            or _is_case(path)
+            or (
+                (path.name in ("constant", "system") or bool(TIME.fullmatch(path.name)))
+                and _is_case(path.parent)
+            )
         )
     if path.suffix.lower() in _STUBS:
         return path.is_file()
