@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import MeshFileError
 from ..mesh import Mesh
-from ._files import guarded, read_bytes, require_file
+from ._files import guarded, require_file
 from ._format import Arrays, Format, Series
 from ._formats import FORMATS
 
@@ -108,8 +108,7 @@ def write(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
     pad_vectors=False. What the format cannot hold is a MeshFileWarning, or a MeshFileError where
     the mesh itself would suffer; an existing file is then as it was.
     """
-    path = Path(path)
-    suffix = suffix_of(path)
+    suffix, path = _target(path), Path(path)
     format = next((f for f in FORMATS if suffix in f.suffixes and f.write is not None), None)
     if format is None or format.write is None:
         raise _not_written(path, suffix)
@@ -127,8 +126,7 @@ def write_series(
     The steps may come from a generator: no two of them need to be in memory. A mesh that does not
     change is stored once where the format can. Raises MeshFileError.
     """
-    path = Path(path)
-    suffix = suffix_of(path)
+    suffix, path = _target(path), Path(path)
     found = [f for f in FORMATS if suffix in f.suffixes and f.write_series is not None]
     if not found or found[0].write_series is None:
         known = sorted({s for f in FORMATS if f.write_series for s in f.suffixes})
@@ -139,10 +137,11 @@ def write_series(
 
 def format_of(path: Path) -> Format:
     """The format of a file or folder, by content and then by suffix. Raises MeshFileError."""
-    start = b""
+    start = b""  # of folders, and of empty files that stand for the folder around them
     with guarded(path, ""):
-        if not path.is_dir():
-            start = read_bytes(path, 4096)
+        if path.is_file():
+            with open(path, "rb") as file:
+                start = file.read(4096)
     readable = [f for f in FORMATS if f.read is not None or f.series is not None]
     for format in readable:
         if format.claims(path, start):
@@ -158,6 +157,14 @@ def format_of(path: Path) -> Format:
         if suffix in format.suffixes:
             return format
     raise _unknown(path, suffix)
+
+
+def _target(path: str | os.PathLike) -> str:
+    """The suffix of what is to be written; "/" for a folder, there or named with a slash."""
+    suffix = suffix_of(Path(path))
+    known = any(suffix in format.suffixes for format in FORMATS)
+    folder = os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
+    return "/" if folder and not known else suffix
 
 
 def suffix_of(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     _meshio,
     cad,
+    foam,
     msh,
     points,
     su2,
@@ -21,6 +22,7 @@ FORMATS: tuple[Format, ...] = (
     vtp.FORMAT,
     vtk_grids.FORMAT,
     vtk.FORMAT,
+    foam.FORMAT,
     su2.FORMAT,
     su2_restart.FORMAT,
     msh.FORMAT,
