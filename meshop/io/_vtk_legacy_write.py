@@ -11,7 +11,7 @@ from ..mesh import POLYHEDRON, Mesh
 from ._curved import OLD_XML, current_order
 from ._files import Fault, atomic_write, guarded
 from ._region_arrays import to_field_data
-from ._vtu_write import _storable
+from ._vtk_write import storable
 
 _TYPES = {  # the names that every version of VTK knows
     "i1": "char", "u1": "unsigned_char", "i2": "short", "u2": "unsigned_short", "i4": "int",
@@ -112,7 +112,7 @@ def _data(
             yield from _fields(mesh, where, plain, binary)
             plain = {}
         yield head.encode()
-        yield from _numbers(_storable(name, values).ravel(), binary)
+        yield from _numbers(storable(name, values).ravel(), binary)
         yield from _labels(mesh, where, name, values)
     if plain:
         yield from _fields(mesh, where, plain, binary)
@@ -130,7 +130,7 @@ def _attribute(kind: str, name: str, values: np.ndarray) -> str | None:
     components = int(np.prod(values.shape[1:]))
     if values.dtype.kind not in "biuf" or components not in _ACTIVE[kind]:
         return None
-    label, number = _encoded(name), _TYPES[_storable(name, values).dtype.str[1:]]
+    label, number = _encoded(name), _TYPES[storable(name, values).dtype.str[1:]]
     return {
         "Scalars": f"SCALARS {label} {number} {components}\nLOOKUP_TABLE default\n",
         "Tensors": f"TENSORS{'6' if components == 6 else ''} {label} {number}\n",
@@ -153,7 +153,7 @@ def _fields(
             yield f"{head} string\n".encode()
             yield from _strings(name, values, binary)
         else:
-            stored = _storable(name, values)
+            stored = storable(name, values)
             yield f"{head} {_TYPES[stored.dtype.str[1:]]}\n".encode()
             yield from _numbers(stored.ravel(), binary)
         yield from _labels(mesh, where, name, values)

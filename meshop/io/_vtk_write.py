@@ -113,7 +113,7 @@ class XmlWriter:
         if values.dtype.kind in "UOST":
             raw, tag, kind = _text_bytes(name, values), "Array", "String"
         else:
-            stored = _storable(name, values)
+            stored = storable(name, values)
             if self.pad and stored.shape[1:] == (2,) and where in ("point", "cell"):
                 stored = np.concatenate([stored, np.zeros_like(stored[:, :1])], axis=1)
                 shape = shape.replace('"2"', '"3"', 1)
@@ -147,7 +147,7 @@ def _deflate(method: str, level: int | None, block: memoryview) -> bytes:
     return _lz4().compress(block, store_size=False)
 
 
-def _storable(name: str, values: np.ndarray) -> np.ndarray:
+def storable(name: str, values: np.ndarray) -> np.ndarray:
     """As one of VTK's types, little-endian: booleans become UInt8, half precision Float32."""
     kind, size = values.dtype.kind, values.dtype.itemsize
     if kind == "b":
