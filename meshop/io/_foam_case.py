@@ -39,7 +39,7 @@ MESH_FILES = (
     "points", "faces", "owner", "neighbour", "boundary", "cellZones", "faceZones", "pointZones",
     "pointProcAddressing", "faceProcAddressing", "cellProcAddressing",
 )  # fmt: skip
-_RATIO, _SLACK = 64, 32 << 20  # the most that a .gz may unpack to: 64 times its size, and 32 MB
+_RATIO, _SLACK = 64, 8 << 20  # the most that a .gz may unpack to: 64 times its size, and 8 MB
 _HEADER = 8192  # bytes in which a field's header lies
 DIMENSIONS = "dimensions "  # field data: the dimensions of a field, as its file has them
 

@@ -79,7 +79,7 @@ class _Facets:
         self.nodes[at] = self.nodes[np.repeat(2 * start + sizes - 1, sizes) - at]
 
     def find(self, rows: np.ndarray) -> np.ndarray:
-        """The facet of each row of nodes (padded with -1), or -1; it then starts as the row does."""
+        """The facet of each row of nodes (padded with -1), which then starts like it; or -1."""
         found = np.full(len(rows), -1)
         counts = np.sum(rows >= 0, axis=1)
         for size, (keys, order, known) in self._sorted.items():
