@@ -12,6 +12,7 @@ from ._foam_cells import ragged
 from ._foam_mesh import PATCH, Patch, PolyMesh
 from ._format import warn_lost
 
+_CHUNK = 1 << 15  # facets at once
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -39,9 +40,10 @@ class _Facets:
     def _pair(self, size: int, rows: np.ndarray, first: int) -> None:
         keys = _keys(rows)
         order = np.argsort(keys, kind="stable")
-        self._sorted[size] = keys[order], order, rows
-        same = np.all(rows[order[1:]] == rows[order[:-1]], axis=1)
-        if np.any(~same & (keys[order[1:]] == keys[order[:-1]])):  # two sets of nodes, one key
+        keys, listed = keys[order], rows[order]
+        self._sorted[size] = keys, order, listed
+        same = np.all(listed[1:] == listed[:-1], axis=1)
+        if np.any(~same & (keys[1:] == keys[:-1])):  # two sets of nodes have one key
             order = np.lexsort(rows.T[::-1])
             same = np.all(rows[order[1:]] == rows[order[:-1]], axis=1)
         if np.any(same[1:] & same[:-1]):
@@ -56,12 +58,16 @@ class _Facets:
     def _orient(self, points: np.ndarray, n_cells: int) -> None:
         """Turn facets whose normals do not leave their cell."""
         centre, area = np.empty((len(self.size), 3)), np.empty((len(self.size), 3))
-        for size, first in self._first.items():
-            part = slice(first, first + int(np.sum(self.size == size)))
-            ring = points[self.nodes[self.start[part][:, None] + np.arange(size)]]
-            centre[part] = ring.mean(axis=1)
-            ring = ring - ring[:, :1]
-            area[part] = np.cross(ring[:, 1:-1], ring[:, 2:]).sum(axis=1) / 2
+        for begin in range(0, len(self.size), _CHUNK):
+            for size in np.unique(self.size[begin : begin + _CHUNK]).tolist():
+                at = begin + np.flatnonzero(self.size[begin : begin + _CHUNK] == size)
+                ring = points[self.nodes[self.start[at][:, None] + np.arange(size)]]
+                corners = [ring[:, i] for i in range(size)]
+                centre[at] = sum(corners[1:], corners[0]) / size
+                fan = [_cross(corners[2] - corners[0], corners[3 % size] - corners[1])]
+                for i in range(4, size):
+                    fan.append(_cross(corners[i - 1] - corners[0], corners[i] - corners[0]))
+                area[at] = sum(fan[1:], fan[0]) / 2
 
         def total(values: np.ndarray) -> np.ndarray:
             return np.bincount(self.cell, values, n_cells)
@@ -88,9 +94,8 @@ class _Facets:
                 continue
             wanted = np.sort(rows[mine], axis=1)[:, -size:]
             at = np.minimum(np.searchsorted(keys, _keys(wanted)), len(keys) - 1)
-            hit = order[at]
-            right = np.all(known[hit] == wanted, axis=1)
-            facets = self._first[size] + hit[right]
+            right = np.all(known[at] == wanted, axis=1)
+            facets = self._first[size] + order[at[right]]
             other = self.other[facets]
             facets = np.where((other >= 0) & (self.cell[other] < self.cell[facets]), other, facets)
             self._turn(facets, rows[mine[right]], size)
@@ -102,6 +107,12 @@ class _Facets:
         first = np.argmax(self.nodes[at] == rows[:, :1], axis=1)[:, None]
         turned = self.nodes[self.start[facets][:, None] + (first + np.arange(size)) % size]
         self.nodes[at] = turned
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    x, y, z = a.T
+    u, v, w = b.T
+    return np.column_stack([y * w - z * v, z * u - x * w, x * v - y * u])
 
 
 def _keys(rows: np.ndarray) -> np.ndarray:
@@ -150,6 +161,9 @@ def _simple(
     found: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     for nodes, cell, place in parts:
         new = nodes != np.roll(nodes, 1, axis=1)
+        if new.all():
+            found.setdefault(nodes.shape[1], []).append((nodes, cell, place))
+            continue
         sizes = new.sum(axis=1)
         for size in np.unique(sizes).tolist():
             at = sizes == size

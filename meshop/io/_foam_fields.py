@@ -58,7 +58,7 @@ def write_fields(
         mesh.check()
         folder, _ = case_folder(case)
         layout = Case(folder)
-        wanted = time_of(mesh) if time is None else time
+        wanted = time_of(mesh) if time is None else float(time)
         index = len(layout.times) - 1
         if wanted is not None:
             index = max(
