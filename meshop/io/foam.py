@@ -24,7 +24,7 @@ _STUBS = (".foam", ".openfoam")  # empty files by which other programs open the 
 
 def is_foam(path: Path, start: bytes) -> bool:
     """True for a case, one of its folders, its controlDict, or a .foam file."""
-    if path.is_dir():
+    if os.path.isdir(path):
         path = Path(os.path.abspath(path))
         return (
             path.name == "polyMesh"
@@ -35,7 +35,7 @@ def is_foam(path: Path, start: bytes) -> bool:
             )
         )
     if path.suffix.lower() in _STUBS:
-        return path.is_file()
+        return os.path.isfile(path)
     return path.name == "controlDict" and b"FoamFile" in start
 
 
