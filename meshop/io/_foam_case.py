@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
 import re
 import warnings
 import zlib
@@ -155,20 +157,13 @@ def _content(path: Path, name: str, slack: int) -> bytes:
 
 
 def _unpacked(data: bytes, name: str, most: int) -> bytes:
-    parts, left = [], most
-    while data:
-        unpacker = zlib.decompressobj(31)
-        try:
-            parts.append(unpacker.decompress(data, left + 1))
-        except zlib.error as error:
-            raise Fault(f"{name}.gz", f"it is no gzip file: {error}", _CUT) from None
-        left -= len(parts[-1])
-        if left < 0:
-            raise Fault(f"{name}.gz", f"it unpacks to more than {most} bytes", "gunzip it first")
-        if not unpacker.eof:
-            raise Fault(f"{name}.gz", "the gzip file is cut off", _CUT)
-        data = unpacker.unused_data.lstrip(b"\0")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    try:
+        plain = gzip.GzipFile(fileobj=io.BytesIO(data)).read(most + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Fault(f"{name}.gz", f"the gzip file is damaged: {error}", _CUT) from None
+    if len(plain) > most:
+        raise Fault(f"{name}.gz", f"it unpacks to more than {most} bytes", "gunzip it first")
+    return plain
 
 
 def _blocks(data: bytes, name: str) -> list[bytes]:
@@ -291,7 +286,7 @@ class Case:
         if (text := self.whole.text("constant/regionProperties")) is not None:
             for key in text.entries():
                 if key == b"regions":
-                    listed = re.findall(r"[^\s()/]+", text.raw())
+                    listed = re.findall(r"[^\s()./]+", text.raw())
         named = [name for name in dict.fromkeys(listed) if any(r.has_mesh(name) for r in roots)]
         if named or any(root.has_mesh() for root in roots):
             return named or [""]

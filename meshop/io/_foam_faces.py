@@ -22,9 +22,14 @@ class _Facets:
     def __init__(self, mesh: Mesh, cells: np.ndarray) -> None:
         groups = _simple(_listed(mesh, cells))
         sizes = sorted(groups)
-        self.nodes = np.concatenate([np.empty(0, np.int64), *(groups[k][0].ravel() for k in sizes)])
-        self.cell = np.concatenate([np.empty(0, np.int64), *(groups[k][1] for k in sizes)])
-        self.rank = np.concatenate([np.empty(0, np.int64), *(groups[k][2] for k in sizes)])
+        faces = sum(np.bincount(groups[k][1], minlength=len(cells)) for k in sizes)
+        if np.min(faces) < 4:
+            reason = f"it has {np.min(faces)} faces of three or more different nodes"
+            raise Fault(f"cell {cells[np.argmin(faces)]}", reason, "repair or remove it")
+        self.ids = cells
+        self.nodes = np.concatenate([groups[k][0].ravel() for k in sizes])
+        self.cell = np.concatenate([groups[k][1] for k in sizes])
+        self.rank = np.concatenate([groups[k][2] for k in sizes])
         self.size = np.repeat(sizes, [len(groups[k][1]) for k in sizes]).astype(np.int64)
         self.start = np.cumsum(self.size) - self.size
         self.other = np.full(len(self.cell), -1)  # the facet on the other side
@@ -33,8 +38,9 @@ class _Facets:
         first = 0
         for k in sizes:
             self._first[k] = first
-            self._pair(k, np.sort(groups[k][0], axis=1), first)
-            first += len(groups[k][0])
+            nodes = groups.pop(k)[0]
+            self._pair(k, np.sort(nodes, axis=1), first)
+            first += len(nodes)
         self._orient(mesh.points, len(cells))
 
     def _pair(self, size: int, rows: np.ndarray, first: int) -> None:
@@ -48,11 +54,12 @@ class _Facets:
             same = np.all(rows[order[1:]] == rows[order[:-1]], axis=1)
         if np.any(same[1:] & same[:-1]):
             at = int(np.argmax(same[1:] & same[:-1]))
-            cells = self.cell[first + order[at : at + 3]].tolist()
+            cells = self.ids[self.cell[first + order[at : at + 3]]].tolist()
             raise Fault("cells", f"cells {cells} share one face: more than two", "repair the mesh")
         one, two = first + order[:-1][same], first + order[1:][same]
         if np.any(twice := self.cell[one] == self.cell[two]):
-            raise Fault(f"cell {self.cell[one[np.argmax(twice)]]}", "it has one face twice")
+            cell = self.ids[self.cell[one[np.argmax(twice)]]]
+            raise Fault(f"cell {cell}", "it has one face twice", "repair or remove it")
         self.other[one], self.other[two] = two, one
 
     def _orient(self, points: np.ndarray, n_cells: int) -> None:
@@ -127,6 +134,7 @@ def _keys(rows: np.ndarray) -> np.ndarray:
 def _listed(mesh: Mesh, cells: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """(nodes (m, k), cell, place within the cell) of the facets of `cells`, numbered from 0."""
     types = mesh.cell_types[cells]
+    ids = mesh.cell_nodes.astype(np.int32 if mesh.n_points < 1 << 31 else np.int64)
     out = []
     for code in np.unique(types).tolist():
         row = CELL_TYPES[code]
@@ -139,8 +147,8 @@ def _listed(mesh: Mesh, cells: np.ndarray) -> list[tuple[np.ndarray, np.ndarray,
             )
         start = mesh.cell_offsets[cells[mine]][:, None]
         for place, facet in enumerate(row.facets):
-            nodes = mesh.cell_nodes[start + np.array(facet)]
-            out.append((nodes, mine, np.full(len(mine), place)))
+            nodes = ids[start + np.array(facet)]
+            out.append((nodes, mine, np.full(len(mine), place, np.int32)))
     if mesh.faces is not None and mesh.face_offsets is not None:
         listed = parse_faces(mesh.faces, mesh.face_offsets)
         number = np.empty(mesh.n_cells, np.int64)
@@ -149,8 +157,8 @@ def _listed(mesh: Mesh, cells: np.ndarray) -> list[tuple[np.ndarray, np.ndarray,
         place = np.arange(len(listed.cell)) - (np.cumsum(counts) - counts)[listed.cell]
         for size in np.unique(listed.size).tolist():
             at = np.flatnonzero(listed.size == size)
-            nodes = mesh.faces[listed.start[at][:, None] + np.arange(size)]
-            out.append((nodes, number[listed.cell[at]], place[at]))
+            nodes = mesh.faces[listed.start[at][:, None] + np.arange(size)].astype(ids.dtype)
+            out.append((nodes, number[listed.cell[at]], place[at].astype(np.int32)))
     return out
 
 

@@ -383,6 +383,10 @@ def test_what_cannot_be_written_is_said(tmp_path):
     thrice = Mesh.from_blocks(cube.points, [("hexahedron", [cube.cell_nodes] * 3)])
     with pytest.raises(MeshFileError, match="share one face"):
         write(thrice, tmp_path / "a.foam")
+    for nodes in ([0] * 8, [0, 1, 2, 3, 0, 1, 2, 3]):
+        flat = Mesh.from_blocks(cube.points, [("hexahedron", [nodes])])
+        with pytest.raises(MeshFileError, match="cell 0"):
+            write(flat, tmp_path / "a.foam")
     with pytest.raises(MeshFileError, match="mkdir"):
         write(cube, tmp_path / "no" / "where" / "a.foam")
     (tmp_path / "letters").mkdir()
