@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,9 +125,10 @@ def _check_cells(poly: PolyMesh) -> None:
 
 
 def patch_list(text: FoamText) -> list[Patch]:
-    """The list `n ( name { ... } ... )` of a boundary file."""
+    """The patches of a boundary file."""
     patches = []
-    for name, entries in _named(text):
+    for name in _members(text):
+        entries = {key.decode("utf-8", "replace"): text.raw() for key in text.entries(b"}")}
         try:
             size, start = (_number(entries.pop(key)) for key in ("nFaces", "startFace"))
         except (KeyError, ValueError):
@@ -160,30 +161,21 @@ def _number(word: str) -> int:
     return int(word)
 
 
-def _named(text: FoamText) -> list[tuple[str, dict[str, str]]]:
-    """Names and entries of a list of dictionaries."""
+def _members(text: FoamText) -> Iterator[str]:
+    """The names in `n ( name { ... } ... )`, each at its dictionary; n ( ) may be left out."""
     text.count()
-    text.expect(b"(")
-    out = []
-    while text.peek() != b")":
+    end = b")" if text.peek() == b"(" else b""
+    text.at += len(end)
+    while text.peek() != end:
         name = text.word()
         text.expect(b"{")
-        out.append(
-            (name, {key.decode("utf-8", "replace"): text.raw() for key in text.entries(b"}")})
-        )
-    text.at += 1
-    return out
+        yield name
+    text.at += len(end)
 
 
 def _zones(text: FoamText, key: str, kind: str, n: int) -> list[tuple[str, str, np.ndarray]]:
-    text.count()
-    if text.peek() == b"":
-        return []
-    text.expect(b"(")
     out = []
-    while text.peek() != b")":
-        name = text.word()
-        text.expect(b"{")
+    for name in _members(text):
         ids = np.empty(0, np.int64)
         for found in text.entries(b"}"):
             if found.decode("utf-8", "replace") == key:
@@ -191,7 +183,6 @@ def _zones(text: FoamText, key: str, kind: str, n: int) -> list[tuple[str, str, 
                 ids = text.labels(n)
                 _in_range(text, ids, n, kind.replace("facet", "face"))
         out.append((kind, name, ids))
-    text.at += 1
     return out
 
 

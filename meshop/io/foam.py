@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ..mesh import Mesh
 from ._files import guarded
-from ._foam_case import TIME, Case
+from ._foam_case import Case
 from ._foam_fields import write_fields
+from ._foam_root import TIME
 from ._foam_write import write_foam, write_foam_series
 from ._format import Format, Series
 
