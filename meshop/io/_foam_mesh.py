@@ -249,8 +249,10 @@ def assemble(pieces: list[tuple[PolyMesh, Addressing]]) -> PolyMesh:
         _joined_patches(pieces, shared),
         _joined_zones(pieces),
     )
-    if poly.n_cells != n_cells:
-        raise Fault("cellProcAddressing", "a cell of the whole mesh has no face", _CUT)
+    if not sum(len(at.cells) for _, at in pieces) == n_cells == poly.n_cells:
+        reason = "the pieces do not have each cell of the whole mesh once"
+        raise Fault("cellProcAddressing", reason, _CUT)
+    _check_cells(poly)
     return poly
 
 

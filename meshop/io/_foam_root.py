@@ -32,8 +32,10 @@ _HEADER = 8192  # bytes in which a field's header lies
 class Root:
     """A folder that holds `constant` and times: a case, or the piece of one processor."""
 
-    def __init__(self, path: Path, block: int = -1, shared: _Blocks | None = None) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, label: str = "", block: int = 0, shared: _Blocks | None = None
+    ) -> None:
+        self.path, self.label = path, label  # which stands before the names of its files
         self.block, self.shared = block, shared  # which piece, where files hold those of all
 
     def find(self, name: str) -> Path | None:
@@ -48,16 +50,17 @@ class Root:
         path = self.find(name)
         if path is None:
             return None
+        shown = self.label + name
         if self.shared is not None:
             if path not in self.shared:
-                self.shared[path] = _blocks(_content(path, name, slack), name)
+                self.shared[path] = _blocks(_content(path, shown, slack), shown)
             parts = self.shared[path]
             if self.block >= len(parts):
                 raise Fault(
-                    name, f"it holds {len(parts)} pieces, not that of processor {self.block}"
+                    shown, f"it holds {len(parts)} pieces, not that of processor {self.block}"
                 )
-            return FoamText(parts[self.block], name)
-        return FoamText(_content(path, name, slack), name)
+            return FoamText(parts[self.block], shown)
+        return FoamText(_content(path, shown, slack), shown)
 
     def kind(self, name: str) -> str:
         """The class of a file, as its first bytes tell; "" for what is none of OpenFOAM's."""
@@ -160,7 +163,7 @@ def roots_of_processors(path: Path) -> list[Root]:
         if found is None or not folder.is_dir():
             continue
         if not found["all"]:
-            single[int(found["number"])] = Root(folder)
+            single[int(found["number"])] = Root(folder, f"{folder.name}/")
         else:
             first, last = int(found["first"] or 0), int(found["last"] or int(found["number"]) - 1)
             collated.append((first, last, folder))
@@ -169,5 +172,7 @@ def roots_of_processors(path: Path) -> list[Root]:
     roots = []
     shared: _Blocks = {}
     for first, last, folder in sorted(collated, key=lambda item: item[0]):
-        roots += [Root(folder, block, shared) for block in range(last - first + 1)]
+        roots += [
+            Root(folder, f"{folder.name}/", block, shared) for block in range(last - first + 1)
+        ]
     return roots

@@ -57,14 +57,70 @@ def good(binary: bool) -> dict[str, bytes]:
         return {name: Path(folder, "case", path).read_bytes() for name, path in place.items()}
 
 
+@cache
+def decomposed() -> dict[str, bytes]:
+    """The same case in two pieces, a cell each: "processor0-points" and so on."""
+    whole = _mesh()
+    faces = {frozenset(face): number + 1 for number, face in enumerate(_faces())}
+    files = {}
+    for piece, (size, kind) in enumerate(((8, "hexahedron"), (5, "pyramid"))):
+        used = np.unique(
+            whole.cell_nodes[whole.cell_offsets[piece] : whole.cell_offsets[piece + 1]]
+        )
+        nodes = np.searchsorted(used, whole.cell_nodes[whole.cell_offsets[piece] :])
+        shared = np.searchsorted(used, [[4, 5, 6, 7]])
+        mesh = Mesh.from_blocks(
+            whole.points[used],
+            [(kind, [nodes[:size]])],
+            cell_data={"p": whole.cell_data["p"][[piece]]},
+            field_data={"foam_patch between": ["processor"], "TimeValue": 1.0},
+            regions={"between": Region("facet", shared)},
+        )
+        if piece == 0:
+            walls = {name: whole.regions[name] for name in ("inlet", "walls")}
+            mesh.regions = walls | mesh.regions
+        with tempfile.TemporaryDirectory() as folder:
+            write_foam(mesh, Path(folder, "case"), binary=False)
+            names = [f"constant/polyMesh/{name}" for name in MESH[:5]] + ["1/p"]
+            for name in names:
+                content = Path(folder, "case", name).read_bytes()
+                files[f"processor{piece}-{Path(name).name}"] = content
+        local = [used[face] for face in _faces(files[f"processor{piece}-faces"])]
+        signed = [faces[frozenset(face.tolist())] for face in local]
+        signed = [-n if n == 1 and piece else n for n in signed]
+        for name, ids in (("point", used), ("face", signed), ("cell", [piece])):
+            text = f"{len(ids)}({' '.join(map(str, ids))})"
+            name = f"processor{piece}-{name}ProcAddressing"
+            files[name] = _header("labelList") + text.encode()
+    return files
+
+
+@cache
+def collated() -> dict[str, bytes]:
+    """The files of both pieces in one: "processors2-points" and so on."""
+    files = {}
+    for name, one in decomposed().items():
+        if name.startswith("processor0"):
+            two = decomposed()[name.replace("0", "1", 1)]
+            blocks = [f"\n// Processor{i}\n\n{len(b)}\n(".encode() + b + b")\n"
+                      for i, b in enumerate((one, two))]  # fmt: skip
+            whole = _header("decomposedBlockData", "binary") + b"".join(blocks)
+            files[name.replace("processor0", "processors2")] = whole
+    return files
+
+
 def place(folder: Path, name: str, data: bytes) -> Path:
     """The good case with one file replaced."""
     changed = name.split("_")[0]
-    case = folder / "case"
-    for file, content in good(False).items():
-        path = case / ("1" if file in FIELDS else "constant/polyMesh") / file
+    files, case = good(False), folder / "case"
+    if "-" in changed:
+        files = collated() if changed.startswith("processors") else decomposed()
+        case = folder / changed.partition("-")[0][:10]
+    for file, content in files.items():
+        root, _, file_name = file.rpartition("-")
+        path = case / root / ("1" if file_name in FIELDS else "constant/polyMesh") / file_name
         path.parent.mkdir(parents=True, exist_ok=True)
-        packed = path.with_name(f"{file}.gz")
+        packed = path.with_name(f"{file_name}.gz")
         path.unlink(missing_ok=True)
         packed.unlink(missing_ok=True)
         if changed == f"{file}.gz":
@@ -129,11 +185,14 @@ def seeds() -> dict[str, bytes]:
         _header("volScalarField") + b"internalField nonuniform List<scalar> 2{7};"
     )
     files["p_uncounted"] = _header("volScalarField") + b"internalField nonuniform (7 /* a */ 8);"
+    files |= {f"{name}_ascii": data for name, data in decomposed().items() if "1-" in name}
+    files |= {f"processors2-{name}_binary": collated()[f"processors2-{name}"]
+              for name in ("points", "boundary", "p")}  # fmt: skip
     return files
 
 
-def _faces() -> list[list[int]]:
-    text = good(False)["faces"].decode().partition("\n(")[2]
+def _faces(file: bytes = b"") -> list[list[int]]:
+    text = (file or good(False)["faces"]).decode().partition("\n(")[2]
     return [list(map(int, row.split())) for row in re.findall(r"\d\(([\d ]+)\)", text)]
 
 
@@ -223,10 +282,33 @@ TEXT: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+PIECES = {
+    "processor1-cellProcAddressing_enormous": ("1(1)", f"1({2**40})"),
+    "processor1-cellProcAddressing_negative": ("1(1)", "1(-1)"),
+    "processor1-cellProcAddressing_taken": ("1(1)", "1(0)"),
+    "processor1-cellProcAddressing_long": ("1(1)", "2(1 2)"),
+    "processor1-pointProcAddressing_gap": ("8)", "9)"),
+    "processor1-pointProcAddressing_short": ("5(4 ", "4("),
+    "processor1-faceProcAddressing_zero": ("(-1 7", "(0 7"),
+    "processor1-faceProcAddressing_enormous": ("(-1 7", f"({-(2**63)} 7"),
+    "processor1-faceProcAddressing_twice": ("(-1 7", "(-1 8"),
+    "processor1-faceProcAddressing_inside": ("(-1 7", "(-1 2"),
+    "processor1-p_short": ("1\n(\n-2.0\n)", "0()"),
+    "processor1-p_other_class": ("volScalarField", "volVectorField"),
+    "processors2-points_size_enormous": ("// Processor1\n\n", "// Processor1\n\n9999999"),
+    "processors2-points_one_piece": ("\n// Processor1", "/*"),
+    "processors2-points_class": ("decomposedBlockData", "vectorField"),
+}
+
+
 def corpus() -> dict[str, bytes]:
     files = {}
     for name, (old, new) in TEXT.items():
         text = good(False)[name.split("_")[0]].decode()
+        assert old in text, name
+        files[name] = text.replace(old, new, 1).encode()
+    for name, (old, new) in PIECES.items():
+        text = (decomposed() | collated())[name.split("_")[0]].decode()
         assert old in text, name
         files[name] = text.replace(old, new, 1).encode()
     plain, packed = good(True)["points"], gzip.compress(good(False)["points"], mtime=0)
