@@ -139,7 +139,7 @@ def format_of(path: Path) -> Format:
     """The format of a file or folder, by content and then by suffix. Raises MeshFileError."""
     start = b""  # of folders, and of empty files that stand for the folder around them
     with guarded(path, ""):
-        if path.is_file():
+        if os.path.isfile(path):
             with open(path, "rb") as file:
                 start = file.read(4096)
     readable = [f for f in FORMATS if f.read is not None or f.series is not None]
@@ -163,7 +163,7 @@ def _target(path: str | os.PathLike) -> str:
     """The suffix of what is to be written; "/" for a folder, there or named with a slash."""
     suffix = suffix_of(Path(path))
     known = any(suffix in format.suffixes for format in FORMATS)
-    folder = os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
+    folder = os.fspath(path).endswith(("/", os.sep)) or os.path.isdir(path)
     return "/" if folder and not known else suffix
 
 

@@ -1,20 +1,19 @@
-"""A case on disk: where its meshes, regions, processors and times lie, and what they give."""
+"""A case: its times, regions and pieces, and the mesh with the fields at each time."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import warnings
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import MeshFileError, MeshFileWarning
+from ..errors import MeshFileWarning
 from ..mesh import Mesh, join
-from ._files import Fault, read_bytes
+from ._files import Fault
 from ._foam_mesh import (
     Addressing,
     Patch,
@@ -25,22 +24,11 @@ from ._foam_mesh import (
     scatter_data,
     to_mesh,
 )
+from ._foam_root import SLACK, Root, inside, listed, roots_of_processors
 from ._foam_text import FoamText, NotExecuted
 
-_Blocks = dict[Path, list[bytes]]
 _CUT = "the file is cut off or damaged: copy or write it again"
-TIME = re.compile(r"-?\d{1,40}(\.\d{0,40})?([eE][+-]?\d{1,3})?")
-_PROCESSOR = re.compile(
-    r"processor(?P<all>s?)(?P<number>\d{1,5})(_(?P<first>\d{1,5})-(?P<last>\d{1,5}))?"
-)
 _BACKUPS = ("~", ".bak", ".bk", ".old", ".orig", ".save")
-_COLLATED = "decomposedBlockData"
-MESH_FILES = (
-    "points", "faces", "owner", "neighbour", "boundary", "cellZones", "faceZones", "pointZones",
-    "pointProcAddressing", "faceProcAddressing", "cellProcAddressing",
-)  # fmt: skip
-_RATIO, _SLACK = 64, 32 << 20  # the most that a .gz may unpack to: 64 times its size, and 32 MB
-_HEADER = 8192  # bytes in which a field's header lies
 DIMENSIONS = "dimensions "  # field data: the dimensions of a field, as its file has them
 
 # Class of a field -> where it lives, how many components, and their names.
@@ -59,157 +47,6 @@ FIELDS = {
     for rank in RANKS
     for inner in ("", "::Internal", "::DimensionedInternal")
 }
-
-
-class Root:
-    """A folder that holds `constant` and times: a case, or the piece of one processor."""
-
-    def __init__(self, path: Path, block: int = -1, shared: _Blocks | None = None) -> None:
-        self.path = path
-        self.block, self.shared = block, shared  # which piece, where files hold those of all
-
-    def find(self, name: str) -> Path | None:
-        """The file of that name, or its .gz."""
-        for path in (self.path / name, self.path / f"{name}.gz"):
-            if path.is_file():
-                return path
-        return None
-
-    def text(self, name: str, slack: int = 0) -> FoamText | None:
-        """The file opened, None where there is none; slack: bytes that a .gz may well hold."""
-        path = self.find(name)
-        if path is None:
-            return None
-        if self.shared is not None:
-            if path not in self.shared:
-                self.shared[path] = _blocks(_content(path, name, slack), name)
-            parts = self.shared[path]
-            if self.block >= len(parts):
-                raise Fault(
-                    name, f"it holds {len(parts)} pieces, not that of processor {self.block}"
-                )
-            return FoamText(parts[self.block], name)
-        return FoamText(_content(path, name, slack), name)
-
-    def kind(self, name: str) -> str:
-        """The class of a file, as its first bytes tell; "" for what is none of OpenFOAM's."""
-        path = self.find(name)
-        if path is None:
-            return ""
-        try:
-            data = read_bytes(path, _HEADER)
-            if path.suffix == ".gz":
-                data = zlib.decompressobj(31).decompress(data, _HEADER)
-            text = FoamText(data, name)
-            if self.shared is not None and text.kind == _COLLATED:
-                text = FoamText(data[data.find(b"(", text.at) + 1 :], name)
-            return text.kind
-        except (Fault, MeshFileError, OSError, zlib.error):
-            return ""
-
-    def times(self) -> dict[str, float]:
-        """Folders named by a time -> its value."""
-        found = {}
-        for path in _listed(self.path):
-            if TIME.fullmatch(path.name) and np.isfinite(float(path.name)) and path.is_dir():
-                found[path.name] = float(path.name)
-        return dict(sorted(found.items(), key=lambda item: item[1]))
-
-    def folders(self, region: str) -> list[tuple[float, str]]:
-        """Those with a polyMesh, by time; `constant` is the first."""
-        places = [(-np.inf, "constant"), *((value, name) for name, value in self.times().items())]
-        return [p for p in places if (self.path / inside(p[1], region, "polyMesh")).is_dir()]
-
-    def has_mesh(self, region: str = "") -> bool:
-        """True where a polyMesh has faces."""
-        return any(
-            self.find(inside(name, region, "polyMesh/faces")) for _, name in self.folders(region)
-        )
-
-    def mesh_files(self, region: str, time: float) -> dict[str, str]:
-        """Each file of the mesh at a time -> its path: the newest that is not later."""
-        folders = [name for value, name in self.folders(region) if value <= time]
-        found = {}
-        for name in MESH_FILES:
-            paths = (inside(folder, region, f"polyMesh/{name}") for folder in reversed(folders))
-            if path := next((path for path in paths if self.find(path)), ""):
-                found[name] = path
-        return found
-
-
-def inside(folder: str, region: str, name: str) -> str:
-    """The path of a file in a time or `constant`."""
-    return "/".join(part for part in (folder, region, name) if part)
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
-
-
-def _content(path: Path, name: str, slack: int) -> bytes:
-    data = read_bytes(path)
-    return data if path.suffix != ".gz" else _unpacked(data, name, _RATIO * len(data) + slack)
-
-
-def _unpacked(data: bytes, name: str, most: int) -> bytes:
-    parts, left = [], most
-    while data:
-        unpacker = zlib.decompressobj(31)
-        try:
-            parts.append(unpacker.decompress(data, left + 1))
-        except zlib.error as error:
-            raise Fault(f"{name}.gz", f"it is no gzip file: {error}", _CUT) from None
-        left -= len(parts[-1])
-        if left < 0:
-            raise Fault(f"{name}.gz", f"it unpacks to more than {most} bytes", "gunzip it first")
-        if not unpacker.eof:
-            raise Fault(f"{name}.gz", "the gzip file is cut off", _CUT)
-        data = unpacker.unused_data.lstrip(b"\0")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _blocks(data: bytes, name: str) -> list[bytes]:
-    """The files of all processors in a collated file."""
-    text = FoamText(data, name)
-    if text.kind != _COLLATED:
-        raise Fault(name, f"its class is {text.kind[:40]!r}, expected {_COLLATED}")
-    parts: list[bytes] = []
-    while text.peek() != b"":
-        size = text.count()
-        text.expect(b"(")
-        if size is None or size > len(data) - text.at:
-            raise text.fault(f"the part of processor {len(parts)} is cut off", _CUT)
-        part = data[text.at : text.at + size]
-        text.at += size
-        text.expect(b")")
-        if parts and not part.lstrip().startswith((b"FoamFile", b"/*")):
-            part = parts[0][: FoamText(parts[0], name).at] + part  # only the first has a header
-        parts.append(part)
-    return parts
-
-
-def _roots_of_processors(path: Path) -> list[Root]:
-    """The pieces of a decomposed case, in order: processor0, ... or collated ones."""
-    single, collated = {}, []
-    for folder in _listed(path):
-        found = _PROCESSOR.fullmatch(folder.name)
-        if found is None or not folder.is_dir():
-            continue
-        if not found["all"]:
-            single[int(found["number"])] = Root(folder)
-        else:
-            first, last = int(found["first"] or 0), int(found["last"] or int(found["number"]) - 1)
-            collated.append((first, last, folder))
-    if single:
-        return [single[number] for number in sorted(single)]
-    roots = []
-    shared: _Blocks = {}
-    for first, last, folder in sorted(collated, key=lambda item: item[0]):
-        roots += [Root(folder, block, shared) for block in range(last - first + 1)]
-    return roots
 
 
 @dataclass
@@ -249,7 +86,7 @@ class Case:
         fields: bool = True,
     ) -> None:
         self.fields = fields
-        self.whole, self.pieces = Root(path), _roots_of_processors(path)
+        self.whole, self.pieces = Root(path), roots_of_processors(path)
         self.regions = self._regions() if region is None else [region]
         self._kept: dict[tuple, _Kept] = {}
         whole = any(self.whole.has_mesh(region) for region in self.regions)
@@ -287,18 +124,17 @@ class Case:
     def _regions(self) -> list[str]:
         """ "" is the mesh without a name; those of regionProperties are preferred to it."""
         roots = [self.whole, *self.pieces[:1]]
-        listed = []
+        regions: list[str] = []
         if (text := self.whole.text("constant/regionProperties")) is not None:
             for key in text.entries():
                 if key == b"regions":
-                    listed = re.findall(r"[^\s()/]+", text.raw())
-        named = [name for name in dict.fromkeys(listed) if any(r.has_mesh(name) for r in roots)]
+                    regions = re.findall(r"[^\s()./]+", text.raw())
+        named = [name for name in dict.fromkeys(regions) if any(r.has_mesh(name) for r in roots)]
         if named or any(root.has_mesh() for root in roots):
             return named or [""]
-        folders = [p.name for root in roots for p in _listed(root.path / "constant") if p.is_dir()]
-        return [r for r in dict.fromkeys(folders) if any(root.has_mesh(r) for root in roots)] or [
-            ""
-        ]
+        folders = [p.name for root in roots for p in listed(root.path / "constant")]
+        named = [r for r in dict.fromkeys(folders) if any(root.has_mesh(r) for root in roots)]
+        return named or [""]
 
     def mesh(self, index: int, arrays: list[str] | None) -> Mesh:
         """The mesh at times[index] with its fields, or only those that are named."""
@@ -382,7 +218,7 @@ class Case:
 
     def _read_meshes(self, roots: list[Root], files: list[dict[str, str]]) -> _Kept:
         def opener(root: Root, names: dict[str, str]) -> Callable[[str], FoamText | None]:
-            return lambda name: root.text(names[name], _SLACK) if name in names else None
+            return lambda name: root.text(names[name], SLACK) if name in names else None
 
         found = [opener(root, names) for root, names in zip(roots, files, strict=True)]
         polys = [read_poly(open_file) for open_file in found]
@@ -395,28 +231,29 @@ class Case:
         return _Kept([to_mesh(assemble(list(zip(polys, known, strict=True))))], known)
 
 
-def _names(root: Root, time: str, region: str) -> dict[str, str]:
-    """The fields of a time -> their paths there."""
+def _names(root: Root, time: str, region: str) -> dict[str, tuple[str, str]]:
+    """The fields of a time -> their paths and classes."""
     folder = inside(time, region, "")
-    names = dict.fromkeys(p.name.removesuffix(".gz") for p in _listed(root.path / folder))
-    return {
-        name: path
-        for name in names
-        if not name.endswith(_BACKUPS) and root.kind(path := f"{folder}/{name}") in FIELDS
-    }
+    names = dict.fromkeys(p.name.removesuffix(".gz") for p in listed(root.path / folder))
+    found = {}
+    for name in names:
+        path = f"{folder}/{name}"
+        if not name.endswith(_BACKUPS) and (kind := root.kind(path)) in FIELDS:
+            found[name] = path, kind
+    return found
 
 
 def read_fields(
     root: Root, time: str, region: str, arrays: list[str] | None, n_cells: int, n_points: int
 ) -> _Data:
     data = _Data()
-    for name, path in _names(root, time, region).items():
+    for name, (path, kind) in _names(root, time, region).items():
         if arrays is not None and name not in arrays:
             continue
-        place, rank = FIELDS[root.kind(path)]
+        place, rank = FIELDS[kind]
         labels = RANKS[rank]
         count, into = (n_cells, data.cell) if place == "cell" else (n_points, data.point)
-        text = root.text(path, _SLACK + 32 * len(labels) * count)
+        text = root.text(path, SLACK + 32 * len(labels) * count)
         if text is None:
             continue
         try:
@@ -453,9 +290,9 @@ def _field(text: FoamText, rank: str, count: int) -> tuple[np.ndarray, str]:
 def field_dimensions(root: Root, time: str, region: str) -> dict[str, str]:
     """The dimensions of the fields of a time."""
     found = {}
-    for name, path in _names(root, time, region).items():
+    for name, (path, _) in _names(root, time, region).items():
         with contextlib.suppress(Fault):
-            if (text := root.text(path, _SLACK)) is not None:
+            if (text := root.text(path, SLACK)) is not None:
                 found[name] = next(
                     (text.raw() for key in text.entries() if key == b"dimensions"), ""
                 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..mesh import CELL_TYPES, POLYHEDRON
 
-_CHUNK = 50_000  # cells at once: what is worked on stays small beside the mesh
+_CHUNK = 1 << 13  # cells at once: what is worked on stays in the cache
 
 # Code of a cell -> how many triangles and quads it has, corners of the face to start from.
 _SHAPES = {10: (4, 0, 3), 12: (0, 6, 4), 13: (2, 3, 3), 14: (4, 1, 4)}
@@ -150,12 +150,19 @@ def _ordered(faces: np.ndarray, triangle: np.ndarray, code: int) -> tuple[np.nda
     expected = _from_lowest(expected, np.broadcast_to(short, (m, count)))
     ordered = np.sort(ids, axis=1)
     exact = np.all(ordered[:, 1:] > ordered[:, :-1], axis=1)  # so the facets differ, too
+    wanted, given = _packed(expected), _packed(faces)
     for i in range(count):
         there = np.zeros(m, bool)
         for j in range(count):
-            there |= np.all(expected[:, i] == faces[:, j], axis=1)
+            there |= (wanted[0][i] == given[0][j]) & (wanted[1][i] == given[1][j])
         exact &= there
     return ids, exact
+
+
+def _packed(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The four nodes of each face as two numbers, each (count, m); a mesh has < 2^31 points."""
+    pairs = (faces[..., 0::2] << 32) + faces[..., 1::2]
+    return np.ascontiguousarray(pairs[..., 0].T), np.ascontiguousarray(pairs[..., 1].T)
 
 
 def _from_lowest(faces: np.ndarray, triangle: np.ndarray) -> np.ndarray:

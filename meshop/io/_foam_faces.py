@@ -12,6 +12,7 @@ from ._foam_cells import ragged
 from ._foam_mesh import PATCH, Patch, PolyMesh
 from ._format import warn_lost
 
+_CHUNK = 1 << 15  # facets at once
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -21,9 +22,14 @@ class _Facets:
     def __init__(self, mesh: Mesh, cells: np.ndarray) -> None:
         groups = _simple(_listed(mesh, cells))
         sizes = sorted(groups)
-        self.nodes = np.concatenate([np.empty(0, np.int64), *(groups[k][0].ravel() for k in sizes)])
-        self.cell = np.concatenate([np.empty(0, np.int64), *(groups[k][1] for k in sizes)])
-        self.rank = np.concatenate([np.empty(0, np.int64), *(groups[k][2] for k in sizes)])
+        faces = sum(np.bincount(groups[k][1], minlength=len(cells)) for k in sizes)
+        if np.min(faces) < 4:
+            reason = f"it has {np.min(faces)} faces of three or more different nodes"
+            raise Fault(f"cell {cells[np.argmin(faces)]}", reason, "repair or remove it")
+        self.ids = cells
+        self.nodes = np.concatenate([groups[k][0].ravel() for k in sizes])
+        self.cell = np.concatenate([groups[k][1] for k in sizes])
+        self.rank = np.concatenate([groups[k][2] for k in sizes])
         self.size = np.repeat(sizes, [len(groups[k][1]) for k in sizes]).astype(np.int64)
         self.start = np.cumsum(self.size) - self.size
         self.other = np.full(len(self.cell), -1)  # the facet on the other side
@@ -32,36 +38,43 @@ class _Facets:
         first = 0
         for k in sizes:
             self._first[k] = first
-            self._pair(k, np.sort(groups[k][0], axis=1), first)
-            first += len(groups[k][0])
+            nodes = groups.pop(k)[0]
+            self._pair(k, np.sort(nodes, axis=1), first)
+            first += len(nodes)
         self._orient(mesh.points, len(cells))
 
     def _pair(self, size: int, rows: np.ndarray, first: int) -> None:
         keys = _keys(rows)
         order = np.argsort(keys, kind="stable")
-        self._sorted[size] = keys[order], order, rows
-        same = np.all(rows[order[1:]] == rows[order[:-1]], axis=1)
-        if np.any(~same & (keys[order[1:]] == keys[order[:-1]])):  # two sets of nodes, one key
+        keys, listed = keys[order], rows[order]
+        self._sorted[size] = keys, order, listed
+        same = np.all(listed[1:] == listed[:-1], axis=1)
+        if np.any(~same & (keys[1:] == keys[:-1])):  # two sets of nodes have one key
             order = np.lexsort(rows.T[::-1])
             same = np.all(rows[order[1:]] == rows[order[:-1]], axis=1)
         if np.any(same[1:] & same[:-1]):
             at = int(np.argmax(same[1:] & same[:-1]))
-            cells = self.cell[first + order[at : at + 3]].tolist()
+            cells = self.ids[self.cell[first + order[at : at + 3]]].tolist()
             raise Fault("cells", f"cells {cells} share one face: more than two", "repair the mesh")
         one, two = first + order[:-1][same], first + order[1:][same]
         if np.any(twice := self.cell[one] == self.cell[two]):
-            raise Fault(f"cell {self.cell[one[np.argmax(twice)]]}", "it has one face twice")
+            cell = self.ids[self.cell[one[np.argmax(twice)]]]
+            raise Fault(f"cell {cell}", "it has one face twice", "repair or remove it")
         self.other[one], self.other[two] = two, one
 
     def _orient(self, points: np.ndarray, n_cells: int) -> None:
         """Turn facets whose normals do not leave their cell."""
         centre, area = np.empty((len(self.size), 3)), np.empty((len(self.size), 3))
-        for size, first in self._first.items():
-            part = slice(first, first + int(np.sum(self.size == size)))
-            ring = points[self.nodes[self.start[part][:, None] + np.arange(size)]]
-            centre[part] = ring.mean(axis=1)
-            ring = ring - ring[:, :1]
-            area[part] = np.cross(ring[:, 1:-1], ring[:, 2:]).sum(axis=1) / 2
+        for begin in range(0, len(self.size), _CHUNK):
+            for size in np.unique(self.size[begin : begin + _CHUNK]).tolist():
+                at = begin + np.flatnonzero(self.size[begin : begin + _CHUNK] == size)
+                ring = points[self.nodes[self.start[at][:, None] + np.arange(size)]]
+                corners = [ring[:, i] for i in range(size)]
+                centre[at] = sum(corners[1:], corners[0]) / size
+                fan = [_cross(corners[2] - corners[0], corners[3 % size] - corners[1])]
+                for i in range(4, size):
+                    fan.append(_cross(corners[i - 1] - corners[0], corners[i] - corners[0]))
+                area[at] = sum(fan[1:], fan[0]) / 2
 
         def total(values: np.ndarray) -> np.ndarray:
             return np.bincount(self.cell, values, n_cells)
@@ -79,7 +92,7 @@ class _Facets:
         self.nodes[at] = self.nodes[np.repeat(2 * start + sizes - 1, sizes) - at]
 
     def find(self, rows: np.ndarray) -> np.ndarray:
-        """The facet of each row of nodes (padded with -1), or -1; it then starts as the row does."""
+        """The facet of each row of nodes (padded with -1), which then starts like it; or -1."""
         found = np.full(len(rows), -1)
         counts = np.sum(rows >= 0, axis=1)
         for size, (keys, order, known) in self._sorted.items():
@@ -88,9 +101,8 @@ class _Facets:
                 continue
             wanted = np.sort(rows[mine], axis=1)[:, -size:]
             at = np.minimum(np.searchsorted(keys, _keys(wanted)), len(keys) - 1)
-            hit = order[at]
-            right = np.all(known[hit] == wanted, axis=1)
-            facets = self._first[size] + hit[right]
+            right = np.all(known[at] == wanted, axis=1)
+            facets = self._first[size] + order[at[right]]
             other = self.other[facets]
             facets = np.where((other >= 0) & (self.cell[other] < self.cell[facets]), other, facets)
             self._turn(facets, rows[mine[right]], size)
@@ -102,6 +114,12 @@ class _Facets:
         first = np.argmax(self.nodes[at] == rows[:, :1], axis=1)[:, None]
         turned = self.nodes[self.start[facets][:, None] + (first + np.arange(size)) % size]
         self.nodes[at] = turned
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    x, y, z = a.T
+    u, v, w = b.T
+    return np.column_stack([y * w - z * v, z * u - x * w, x * v - y * u])
 
 
 def _keys(rows: np.ndarray) -> np.ndarray:
@@ -116,6 +134,7 @@ def _keys(rows: np.ndarray) -> np.ndarray:
 def _listed(mesh: Mesh, cells: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """(nodes (m, k), cell, place within the cell) of the facets of `cells`, numbered from 0."""
     types = mesh.cell_types[cells]
+    ids = mesh.cell_nodes.astype(np.int32 if mesh.n_points < 1 << 31 else np.int64)
     out = []
     for code in np.unique(types).tolist():
         row = CELL_TYPES[code]
@@ -128,8 +147,8 @@ def _listed(mesh: Mesh, cells: np.ndarray) -> list[tuple[np.ndarray, np.ndarray,
             )
         start = mesh.cell_offsets[cells[mine]][:, None]
         for place, facet in enumerate(row.facets):
-            nodes = mesh.cell_nodes[start + np.array(facet)]
-            out.append((nodes, mine, np.full(len(mine), place)))
+            nodes = ids[start + np.array(facet)]
+            out.append((nodes, mine, np.full(len(mine), place, np.int32)))
     if mesh.faces is not None and mesh.face_offsets is not None:
         listed = parse_faces(mesh.faces, mesh.face_offsets)
         number = np.empty(mesh.n_cells, np.int64)
@@ -138,8 +157,8 @@ def _listed(mesh: Mesh, cells: np.ndarray) -> list[tuple[np.ndarray, np.ndarray,
         place = np.arange(len(listed.cell)) - (np.cumsum(counts) - counts)[listed.cell]
         for size in np.unique(listed.size).tolist():
             at = np.flatnonzero(listed.size == size)
-            nodes = mesh.faces[listed.start[at][:, None] + np.arange(size)]
-            out.append((nodes, number[listed.cell[at]], place[at]))
+            nodes = mesh.faces[listed.start[at][:, None] + np.arange(size)].astype(ids.dtype)
+            out.append((nodes, number[listed.cell[at]], place[at].astype(np.int32)))
     return out
 
 
@@ -150,6 +169,9 @@ def _simple(
     found: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     for nodes, cell, place in parts:
         new = nodes != np.roll(nodes, 1, axis=1)
+        if new.all():
+            found.setdefault(nodes.shape[1], []).append((nodes, cell, place))
+            continue
         sizes = new.sum(axis=1)
         for size in np.unique(sizes).tolist():
             at = sizes == size

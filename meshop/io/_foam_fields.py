@@ -13,9 +13,10 @@ import numpy as np
 
 from ..mesh import DIM, Mesh
 from ._files import Fault, atomic_write, guarded
-from ._foam_case import DIMENSIONS, RANKS, Case, Root, field_dimensions, inside, read_fields
+from ._foam_case import DIMENSIONS, RANKS, Case, field_dimensions, read_fields
 from ._foam_faces import word
 from ._foam_mesh import PATCH, Patch
+from ._foam_root import Root, inside
 from ._format import warn_lost
 
 _STUBS = (".foam", ".openfoam")
@@ -58,7 +59,7 @@ def write_fields(
         mesh.check()
         folder, _ = case_folder(case)
         layout = Case(folder)
-        wanted = time_of(mesh) if time is None else time
+        wanted = time_of(mesh) if time is None else float(time)
         index = len(layout.times) - 1
         if wanted is not None:
             index = max(

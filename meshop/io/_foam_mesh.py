@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,20 +70,20 @@ def read_poly(open_file: Callable[[str], FoamText | None]) -> PolyMesh:
     size = np.diff(offsets)
     if len(size) and size.min() < 3:
         bad = int(np.argmin(size))
-        raise text.fault(f"face {bad} has {size[bad]} nodes, at least 3 make a face", at=0)
+        raise Fault(text.name, f"face {bad} has {size[bad]} nodes, at least 3 make a face")
     _in_range(text, nodes, len(points), "point")
     text = need("owner", "labelList", "labelIOList")
     owner = text.labels(len(size))
     if len(owner) != len(size):
-        raise text.fault(f"{len(owner)} owners of {len(size)} faces", _CUT)
+        raise Fault(text.name, f"{len(owner)} owners of {len(size)} faces", _CUT)
     text = need("neighbour", "labelList", "labelIOList")
     neighbour = text.labels(len(size))
     if len(neighbour) > len(size):
-        raise text.fault(f"{len(neighbour)} neighbours of {len(size)} faces", _CUT)
+        raise Fault(text.name, f"{len(neighbour)} neighbours of {len(size)} faces", _CUT)
     inner = np.flatnonzero(neighbour != -1)  # old versions pad with -1 at the boundary
     neighbour = neighbour[: inner[-1] + 1 if len(inner) else 0]
     poly = PolyMesh(points, offsets, nodes, owner, neighbour, [])
-    _check_cells(poly, text)
+    _check_cells(poly)
     text = need("boundary", "polyBoundaryMesh")
     poly.patches = _patches(text, poly)
     limits = {"cell": poly.n_cells, "facet": poly.n_faces, "point": len(points)}
@@ -102,32 +102,33 @@ def _of_class(text: FoamText, *kinds: str) -> FoamText:
 def _in_range(text: FoamText, ids: np.ndarray, n: int, of: str) -> None:
     if len(ids) and (ids.min() < 0 or ids.max() >= n):
         bad = ids[(ids < 0) | (ids >= n)][0]
-        raise text.fault(f"it refers to {of} {bad}, valid are 0 to {n - 1}", at=0)
+        raise Fault(text.name, f"it refers to {of} {bad}, valid are 0 to {n - 1}")
 
 
-def _check_cells(poly: PolyMesh, text: FoamText) -> None:
+def _check_cells(poly: PolyMesh) -> None:
     """Every cell has at least four faces, so their number is bounded by what the files hold."""
-    inner = len(poly.neighbour)
+    where, inner = "owner and neighbour", len(poly.neighbour)
     for ids in (poly.owner, poly.neighbour):
         if len(ids) and ids.min() < 0:
-            raise text.fault(f"face {int(np.argmin(ids))} has cell {ids.min()}", at=0)
+            raise Fault(where, f"face {int(np.argmin(ids))} has cell {ids.min()}")
     if 4 * poly.n_cells > poly.n_faces + inner:
-        raise text.fault(
-            f"{poly.n_cells} cells cannot be made of {poly.n_faces} faces, {inner} of them shared",
-            _CUT, 0,
-        )  # fmt: skip
+        cells = (
+            f"{poly.n_cells} cells cannot be made of {poly.n_faces} faces, {inner} of them shared"
+        )
+        raise Fault(where, cells, _CUT)
     if np.any(same := poly.owner[:inner] == poly.neighbour):
-        raise text.fault(f"face {int(np.argmax(same))} has one cell on both sides", at=0)
+        raise Fault(where, f"face {int(np.argmax(same))} has one cell on both sides")
     count = np.bincount(np.concatenate([poly.owner, poly.neighbour]))
     if len(count) and count.min() < 4:
         bad = int(np.argmin(count))
-        raise text.fault(f"cell {bad} has {count[bad]} faces, at least 4 make a cell", at=0)
+        raise Fault(where, f"cell {bad} has {count[bad]} faces, at least 4 make a cell")
 
 
 def patch_list(text: FoamText) -> list[Patch]:
-    """The list `n ( name { ... } ... )` of a boundary file."""
+    """The patches of a boundary file."""
     patches = []
-    for name, entries in _named(text):
+    for name in _members(text):
+        entries = {key.decode("utf-8", "replace"): text.raw() for key in text.entries(b"}")}
         try:
             size, start = (_number(entries.pop(key)) for key in ("nFaces", "startFace"))
         except (KeyError, ValueError):
@@ -160,38 +161,28 @@ def _number(word: str) -> int:
     return int(word)
 
 
-def _named(text: FoamText) -> list[tuple[str, dict[str, str]]]:
-    """Names and entries of a list of dictionaries."""
+def _members(text: FoamText) -> Iterator[str]:
+    """The names in `n ( name { ... } ... )`, each at its dictionary; n ( ) may be left out."""
     text.count()
-    text.expect(b"(")
-    out = []
-    while text.peek() != b")":
+    end = b")" if text.peek() == b"(" else b""
+    text.at += len(end)
+    while text.peek() != end:
         name = text.word()
         text.expect(b"{")
-        out.append(
-            (name, {key.decode("utf-8", "replace"): text.raw() for key in text.entries(b"}")})
-        )
-    text.at += 1
-    return out
+        yield name
+    text.at += len(end)
 
 
 def _zones(text: FoamText, key: str, kind: str, n: int) -> list[tuple[str, str, np.ndarray]]:
-    text.count()
-    if text.peek() == b"":
-        return []
-    text.expect(b"(")
     out = []
-    while text.peek() != b")":
-        name = text.word()
-        text.expect(b"{")
+    for name in _members(text):
         ids = np.empty(0, np.int64)
         for found in text.entries(b"}"):
             if found.decode("utf-8", "replace") == key:
                 text.skip_type()
                 ids = text.labels(n)
-                _in_range(text, ids, n, kind)
+                _in_range(text, ids, n, kind.replace("facet", "face"))
         out.append((kind, name, ids))
-    text.at += 1
     return out
 
 
@@ -219,7 +210,7 @@ def read_addressing(
         _of_class(text, "labelList", "labelIOList")
         ids = text.labels(n, n)
         if len(ids) and (ids.min() < 0 if name != "face" else np.any(ids == 0)):
-            raise text.fault("an address lies outside the whole mesh", at=0)
+            raise Fault(text.name, "an address lies outside the whole mesh")
         lists.append(ids)
     return Addressing(*lists)
 
@@ -258,8 +249,10 @@ def assemble(pieces: list[tuple[PolyMesh, Addressing]]) -> PolyMesh:
         _joined_patches(pieces, shared),
         _joined_zones(pieces),
     )
-    if poly.n_cells != n_cells:
-        raise Fault("cellProcAddressing", "a cell of the whole mesh has no face", _CUT)
+    if not sum(len(at.cells) for _, at in pieces) == n_cells == poly.n_cells:
+        reason = "the pieces do not have each cell of the whole mesh once"
+        raise Fault("cellProcAddressing", reason, _CUT)
+    _check_cells(poly)
     return poly
 
 

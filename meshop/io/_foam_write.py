@@ -15,7 +15,7 @@ import numpy as np
 
 from ..mesh import Mesh
 from ._files import Fault, atomic_write, guarded
-from ._foam_case import Case, Root
+from ._foam_case import Case
 from ._foam_faces import poly_of
 from ._foam_fields import (
     NAME,
@@ -30,6 +30,7 @@ from ._foam_fields import (
     write_fields,
 )
 from ._foam_mesh import PolyMesh
+from ._foam_root import Root
 from ._format import warn_lost
 
 _ENTRY = re.compile(r"[^;{}#$\\\"\n]+")

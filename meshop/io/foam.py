@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ..mesh import Mesh
 from ._files import guarded
-from ._foam_case import TIME, Case
+from ._foam_case import Case
 from ._foam_fields import write_fields
+from ._foam_root import TIME
 from ._foam_write import write_foam, write_foam_series
 from ._format import Format, Series
 
@@ -24,7 +25,7 @@ _STUBS = (".foam", ".openfoam")  # empty files by which other programs open the 
 
 def is_foam(path: Path, start: bytes) -> bool:
     """True for a case, one of its folders, its controlDict, or a .foam file."""
-    if path.is_dir():
+    if os.path.isdir(path):
         path = Path(os.path.abspath(path))
         return (
             path.name == "polyMesh"
@@ -35,7 +36,7 @@ def is_foam(path: Path, start: bytes) -> bool:
             )
         )
     if path.suffix.lower() in _STUBS:
-        return path.is_file()
+        return os.path.isfile(path)
     return path.name == "controlDict" and b"FoamFile" in start
 
 
