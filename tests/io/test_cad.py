@@ -323,8 +323,8 @@ def test_what_is_no_cad_starts_no_gmsh(tmp_path, monkeypatch):
         (tmp_path / "a.step").write_bytes(content)
         fault(tmp_path / "a.step", match)
     for options, match in (
-        ({"size": -1.0}, "size .*"), ({"size": np.nan}, "size .*"), ({"order": 3}, "order 3"),
-        ({"curvature": -1}, "curvature"), ({"time_limit": 0}, "size .*"),
+        ({"size": -1.0}, "size -1"), ({"size": np.nan}, "size nan"), ({"order": 3}, "order 3"),
+        ({"curvature": -1}, "curvature"), ({"time_limit": 0}, "time_limit 0"),
     ):  # fmt: skip
         fault(BRACKET, match, **options)
 
