@@ -112,14 +112,14 @@ def from_cad(gmsh, job):
         raise Stop("faces", reason, "a smaller size")
     if job["volume"]:
         if answer["failed"]:
-            where = ", ".join(map(str, answer["failed"][:8]))
-            reason = f"{len(answer['failed'])} of {len(faces)} faces cannot be meshed ({where})"
+            which = called(names, 2, answer["failed"])
+            reason = f"{len(answer['failed'])} of {len(faces)} faces cannot be meshed ({which})"
             raise Stop("faces", f"{reason}: {message}", "a smaller size")
         message = generate(gmsh, 3)
         bad = [tag for _, tag in solids if not has_elements(model, 3, tag)]
         if message or bad:
-            where = f" {', '.join(map(str, bad[:8]))}" if bad else "s"
-            reason = f"solid{where} cannot be filled: {message or 'no cells'}"
+            which = called(names, 3, bad) or "the solids"
+            reason = f"{which} cannot be filled: {message or 'no cells'}"
             raise Stop("solids", reason, "a smaller size, or its surface only (no volume)")
     if job["order"] == 2:
         message = generate(gmsh, order=2)
@@ -139,6 +139,13 @@ def from_cad(gmsh, job):
         parts |= {"tetrahedra": row(cells), "tetrahedron_solid": owner}
     save(points / job["unit"], parts)
     return answer
+
+
+def called(names, dim, tags):
+    """A few faces or solids, by name where they have one."""
+    kind = ("", "", "face", "solid")[dim]
+    known = [names.get((dim, tag), "").removeprefix("Shapes/") or f"{kind} {tag}" for tag in tags]
+    return ", ".join(known[:4]) + (", ..." if len(known) > 4 else "")
 
 
 def close(gmsh):

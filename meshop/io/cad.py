@@ -40,7 +40,7 @@ _NO_NAME = re.compile(
 _FACE = re.compile(rb"=\s*ADVANCED_FACE\s*\(")
 # OpenCASCADE may never end on it.
 _HUGE = re.compile(
-    rb"CARTESIAN_POINT\s*\(\s*'[^']{0,500}'\s*,\s*\([^)]{0,200}?(?:E\+?0*(?:30[89]|3[1-9]\d|[4-9]\d\d|\d{4,})"
+    rb"CARTESIAN_POINT\s*\(\s*'[^']{0,500}'\s*,\s*\([^)]{0,200}?(?:E\+?0*(?:30[89]|3[1-9]\d|[4-9]\d\d|[1-9]\d{3,})"
     rb"(?!\d)|NAN|INF)", re.I,
 )  # fmt: skip
 _TRIANGLE, _TETRA = {1: "triangle", 2: "quadratic_triangle"}, {1: "tetra", 2: "quadratic_tetra"}
