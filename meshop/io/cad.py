@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -50,6 +52,7 @@ def mesh_cad(
     path: str | os.PathLike,
     size: float | None = None,
     *,
+    sizes: Mapping[str, float] | None = None,
     volume: bool = False,
     order: int = 1,
     min_size: float | None = None,
@@ -64,9 +67,10 @@ def mesh_cad(
     """Mesh a STEP, IGES or BREP file: its surface in triangles, or its solids in tetrahedra.
 
     size: the largest cell edge, a 30th of the bounding box's diagonal by default; edges are shorter
-    where it bends (curvature: cells on a full turn) down to min_size (size / 20). order 2 puts
-    nodes on the exact surface between the corners. Coordinates are the numbers of the file;
-    unit ("m", "mm", "inch", ...) converts them. conformal: parts that touch share their faces.
+    where it bends (curvature: cells on a full turn) down to min_size (size / 20). sizes: smaller
+    ones for faces or solids, {"inlet": 0.1}. order 2 puts nodes on the exact surface between the
+    corners. Coordinates are the numbers of the file; unit ("m", "mm", "inch", ...) converts them.
+    conformal: parts that touch share their faces.
     repair: sew and heal always (True), never (False), or where meshing fails (None).
 
     Cells are tetrahedra, then triangles; cell data `cad_entity` numbers their solid or face, and
@@ -79,6 +83,7 @@ def mesh_cad(
     path = Path(path)
     with guarded(path, "CAD"):
         _positive(size=size, min_size=min_size, time_limit=time_limit, memory=memory)
+        _positive(**{f"size of {name!r}:": local for name, local in (sizes or {}).items()})
         if not 0 <= curvature < 1e6:
             raise Fault("options", f"curvature {curvature:g}", "0 to ignore it, or about 12")
         if order not in (1, 2):
@@ -90,16 +95,25 @@ def mesh_cad(
         _complete(kind, content)
         own = _unit(kind, content)
         wanted = _wanted(unit, own, kind)
-        job = {
+        job: dict[str, Any] = {
             "kind": "cad", "path": os.path.abspath(path), "format": kind, "size": size,
             "volume": volume, "order": order, "min_size": min_size, "curvature": curvature,
-            "conformal": conformal, "repair": bool(repair), "corners": kind == "step",
-            "unit": UNITS.get(wanted, 1.0),
+            "conformal": conformal, "repair": bool(repair), "unit": UNITS.get(wanted, 1.0),
+            "look": False, "local": [],
         }  # fmt: skip
-        answer, arrays = _attempts(job, repair, time_limit, memory, progress)
         scale = UNITS[own] / UNITS[wanted] if own and wanted else 1.0
-        named = step_face_names(content, scale, answer["corners"]) if kind == "step" else {}
-        mesh = _mesh(answer, arrays, order, named)
+
+        def run(repair: bool) -> _Result:
+            given = job | {"repair": repair}
+            limits: dict[str, Any] = {"seconds": time_limit, "memory": memory}
+            if sizes:  # names find their faces only when the shapes are there
+                found, _ = run_gmsh(given | {"look": True}, **limits)
+                given["local"] = _local(sizes, *_names(found, content, scale))
+            answer, arrays = run_gmsh(given, **limits, progress=progress)
+            return answer, arrays, *_names(answer, content, scale)
+
+        answer, arrays, faces, solids = _attempts(run, repair)
+        mesh = _mesh(answer, arrays, order, faces, solids)
         mesh.field_data["cad_unit"] = np.array([wanted.lower() or "unknown"])
         mesh.field_data["cad_size"] = np.array([float(answer["size"])])
     declared = len(_FACE.findall(content)) if kind == "step" and not conformal else 0
@@ -111,51 +125,78 @@ def mesh_cad(
             stacklevel=2,
         )
     if answer["failed"]:
-        names = _face_names(answer, named)
-        which = ", ".join(repr(names[tag]) for tag in answer["failed"][:8] if tag in names)
-        why = "; ".join(filter(None, answer["messages"]))
+        which = ", ".join(repr(faces[tag]) for tag in answer["failed"][:8] if tag in faces)
+        why = answer["message"] or "no reason given"
         warnings.warn(
-            f"{path} ({kind.upper()}): {len(answer['failed'])} of {len(names)} faces could not be "
-            f"meshed: {which} ({why or 'no reason given'}); a smaller size may help",
+            f"{path} ({kind.upper()}): {len(answer['failed'])} of {len(faces)} faces could not be "
+            f"meshed: {which} ({why}); a smaller size may help",
             MeshFileWarning,
             stacklevel=2,
         )
     return mesh
 
 
-def _attempts(
-    job: dict[str, Any],
-    repair: bool | None,
-    seconds: float,
-    memory: float | None,
-    progress: Progress | None,
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+# gmsh's answer and arrays, names of faces and of solids by their tags
+_Result = tuple[dict[str, Any], dict[str, np.ndarray], dict[int, str], dict[int, str]]
+
+
+def _attempts(run: Callable[[bool], _Result], repair: bool | None) -> _Result:
     """As the file is; where that fails, healed. What failed first is what the user hears."""
-    limits: dict[str, Any] = {"seconds": seconds, "memory": memory, "progress": progress}
+    if repair is not None:
+        return run(repair)
     try:
-        answer, arrays = run_gmsh(job, **limits)
+        result = run(False)
     except Fault as fault:
-        if repair is not None or fault.where not in ("faces", "solids", "content"):
+        if fault.where not in ("faces", "solids", "content"):
             raise
         try:
-            return run_gmsh(job | {"repair": True}, **limits)
+            return run(True)
         except Fault as again:
             raise (again if fault.where == again.where else fault) from None
-    if answer["failed"] and repair is None:
-        try:
-            healed = run_gmsh(job | {"repair": True}, **limits)
-        except Fault:
-            return answer, arrays
-        if len(healed[0]["failed"]) < len(answer["failed"]):
-            return healed
-    return answer, arrays
+    if failed := result[0]["failed"]:
+        with contextlib.suppress(Fault):
+            healed = run(True)
+            return healed if len(healed[0]["failed"]) < len(failed) else result
+    return result
+
+
+def _names(
+    answer: Mapping[str, Any], content: bytes, scale: float
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Names of faces and of solids by tag; those of one name are one region."""
+    solids = {tag: _name(raw) or f"solid {i}" for i, (tag, raw) in enumerate(answer["solids"], 1)}
+    corners = answer["corners"]
+    named = step_face_names(content, scale, corners) if corners else {}
+    faces = {}
+    for i, (tag, raw, _) in enumerate(answer["faces"]):
+        name = _name(raw) or _name(named.get(i, "")) or f"face {tag}"
+        faces[tag] = f"{name} (face)" if name in solids.values() else name
+    return faces, solids
+
+
+def _local(
+    sizes: Mapping[str, float], faces: Mapping[int, str], solids: Mapping[int, str]
+) -> list[tuple[float, list[int], list[int]]]:
+    """For each size the tags of its faces and of its solids."""
+    found = []
+    for name, size in sizes.items():
+        those, parts = (
+            [tag for tag, other in known.items() if other == name] for known in (faces, solids)
+        )
+        if not (those or parts):
+            every = [*solids.values(), *faces.values()]
+            near = difflib.get_close_matches(name, every, 5, 0.4) or every[:5]
+            raise Fault("sizes", f"no face or solid {name!r}", f"one of {', '.join(near)}, ...")
+        found.append((float(size), those, parts))
+    return found
 
 
 def _mesh(
     answer: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
     order: int,
-    named: Mapping[int, str],
+    faces: Mapping[int, str],
+    solids: Mapping[int, str],
 ) -> Mesh:
     triangles, face = arrays["triangles"], arrays["triangle_face"]
     blocks, entity = [(_TRIANGLE[order], triangles)], [face]
@@ -166,16 +207,13 @@ def _mesh(
     members: dict[str, list[np.ndarray]] = {}
     of_face = _by_tag(face, len(solid))
     of_solid = _by_tag(solid, 0)
-    solids = {tag: _name(raw) or f"solid {i}" for i, (tag, raw) in enumerate(answer["solids"], 1)}
     for tag, name in solids.items():
         around = [of_face[f] for f, _, ups in answer["faces"] if tag in ups and f in of_face]
         mine = [of_solid[tag]] if tag in of_solid else around
         if mine:
             members.setdefault(name, []).extend(mine)
-    taken = set(members)
-    for tag, name in _face_names(answer, named).items():
+    for tag, name in faces.items():
         if tag in of_face:
-            name = f"{name} (face)" if name in taken else name
             members.setdefault(name, []).append(of_face[tag])
     regions = {n: Region("cell", np.unique(np.concatenate(ids))) for n, ids in members.items()}
     data = {"cad_entity": np.concatenate(entity)}
@@ -188,14 +226,6 @@ def _by_tag(tags: np.ndarray, first: int) -> dict[int, np.ndarray]:
     found, start = np.unique(tags[order], return_index=True)
     parts = np.split(first + order, start[1:]) if len(found) else []
     return dict(zip(found.tolist(), parts, strict=True))
-
-
-def _face_names(answer: Mapping[str, Any], named: Mapping[int, str]) -> dict[int, str]:
-    """Names of the faces by tag; those of one name are one region."""
-    return {
-        tag: _name(raw) or _name(named.get(i, "")) or f"face {tag}"
-        for i, (tag, raw, _) in enumerate(answer["faces"])
-    }
 
 
 def _name(label: str) -> str:

@@ -153,6 +153,22 @@ def test_curvature_refines_and_size_follows_the_diagonal(files):
 
 
 @needs_gmsh
+def test_sizes_of_faces_and_solids(files):
+    def count(mesh, name):
+        return len(mesh.regions[name].ids)
+
+    plain = mesh_cad(files / "named.step", 0.3)
+    fine = mesh_cad(files / "named.step", 0.3, sizes={"side 2": 0.05})
+    assert count(fine, "side 2") > 10 * count(plain, "side 2")
+    assert fine.cell_measures().sum() == pytest.approx(10)
+    two = mesh_cad(files / "two.step", 0.4, sizes={"solid 2": 0.1}, volume=True)
+    assert count(two, "solid 2") > 5 * count(two, "solid 1")
+    assert "'side 9'" in fault(files / "named.step", "no face or solid", sizes={"side 9": 1}).reason
+    assert "side" in fault(files / "named.step", "no face", sizes={"sid 1": 1}).hint
+    fault(files / "named.step", "size of 'side 1'", sizes={"side 1": 0})
+
+
+@needs_gmsh
 def test_second_order_nodes_lie_on_the_exact_surface(files):
     mesh = mesh_cad(files / "sphere.step", 0.5, volume=True, order=2)
     assert set(np.unique(mesh.cell_types)) == {22, 24} and mesh.validate().ok
@@ -374,7 +390,7 @@ def test_a_crash_of_the_child_is_an_error(monkeypatch, tmp_path, code, match, ca
 def test_faces_that_fail_are_named(monkeypatch, files):
     """A face that gmsh gives up on does not cost the others."""
     script = Path(_gmsh._SCRIPT).read_text().replace(
-        'empty = {tag', 'model.mesh.clear([(2, 2)])\n    message = "no luck"\n    empty = {tag'
+        'empty = {tag', 'gmsh.model.mesh.clear([(2, 2)])\n    message = "no luck"\n    empty = {tag'
     )  # fmt: skip
     (files / "job.py").write_text(script)
     monkeypatch.setattr(_gmsh, "_SCRIPT", files / "job.py")
