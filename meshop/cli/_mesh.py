@@ -82,7 +82,8 @@ def mesh(
         if is_cad(file):
             result = mesh_cad(
                 file, size, sizes=_sizes(size_of or []), volume=volume, order=order,
-                min_size=min_size, curvature=curvature, unit=unit, conformal=conformal, repair=repair or None, **limits,
+                min_size=min_size, curvature=curvature, unit=unit, conformal=conformal,
+                repair=repair or None, **limits,
             )  # fmt: skip
         else:
             result = read(file)

@@ -12,7 +12,7 @@ import pytest
 
 import meshop
 from meshop.errors import MeshError, MeshFileError, MeshFileWarning
-from meshop.io import _gmsh, cad, fill_surface, mesh_cad, read
+from meshop.io import _cad_text, _gmsh, cad, fill_surface, mesh_cad, read
 from meshop.io._files import Fault
 from meshop.io._step_names import step_face_names
 from meshop.mesh import Mesh, Region
@@ -408,9 +408,9 @@ def test_numbers_beyond_all_bounds(number, huge):
     text = f"#1=CARTESIAN_POINT('',(0.,{number},0.));\nEND-ISO-10303-21;".encode()
     if huge:
         with pytest.raises(Fault, match="beyond 1e308"):
-            cad._complete("step", text)
+            _cad_text.check_complete("step", text)
     else:
-        cad._complete("step", text)
+        _cad_text.check_complete("step", text)
 
 
 def outcomes(path, data, seeds):
@@ -486,7 +486,9 @@ def test_labels(label, name):
 
 def test_units_in_the_text():
     def step(*entities):
-        return cad._unit("step", b"".join(b"#%d=(%b);\n" % pair for pair in enumerate(entities)))
+        return _cad_text.unit_of(
+            "step", b"".join(b"#%d=(%b);\n" % pair for pair in enumerate(entities))
+        )
 
     si = b"LENGTH_UNIT()NAMED_UNIT(*)SI_UNIT(%b,.METRE.)"
     assert [step(si % p) for p in (b"$", b".MILLI.", b" .CENTI. ")] == ["M", "MM", "CM"]
@@ -494,10 +496,11 @@ def test_units_in_the_text():
     assert step(inch, si % b".MILLI.") == "INCH"
     assert step(si % b"$", si % b".MILLI.") == "" and step() == ""
     assert (
-        cad._iges_unit(b"1H,,1H;,3Ha,b,5Hf.igs,2Hs;,2Hv,32,38,6,38,15,2Hp,,1.0,1,2HIN,1;") == "INCH"
+        _cad_text.iges_unit(b"1H,,1H;,3Ha,b,5Hf.igs,2Hs;,2Hv,32,38,6,38,15,2Hp,,1.0,1,2HIN,1;")
+        == "INCH"
     )
-    assert cad._iges_unit(b",,1Hx,1Hx,1Hx,1Hx,32,38,6,38,15,1Hx,1.0,6,1HM;") == "M"
-    assert cad._iges_unit(b"1H,,1H;;") == "" and cad._iges_unit(b"9999H") == ""
+    assert _cad_text.iges_unit(b",,1Hx,1Hx,1Hx,1Hx,32,38,6,38,15,1Hx,1.0,6,1HM;") == "M"
+    assert _cad_text.iges_unit(b"1H,,1H;;") == "" and _cad_text.iges_unit(b"9999H") == ""
 
 
 def test_names_in_the_text():
