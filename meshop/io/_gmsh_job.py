@@ -110,7 +110,7 @@ def load(gmsh, job):
     set_number = gmsh.option.setNumber
     set_number("Geometry.OCCImportLabels", 1)
     if job["repair"]:
-        for name in ("FixDegenerated", "FixSmallEdges", "FixSmallFaces", "SewFaces", "MakeSolids"):
+        for name in ("FixDegenerated", "FixSmallEdges", "FixSmallFaces"):
             set_number(f"Geometry.OCC{name}", 1)
     try:
         found = model.occ.importShapes(job["path"], highestDimOnly=False, format=job["format"])
@@ -118,7 +118,7 @@ def load(gmsh, job):
         raise Stop("content", f"OpenCASCADE cannot read it: {error}", "export it again") from None
     model.occ.synchronize()
     if job["repair"] and not model.getEntities(3):
-        close(gmsh)
+        close(gmsh)  # only then: sewing takes solids that are in order apart
     if not model.getEntities(2):
         kinds = [f"{len(model.getEntities(1))} curves", f"{len(model.getEntities(0))} points"]
         what = f"it has no faces to mesh, only {' and '.join(kinds)}" if found else "it is empty"

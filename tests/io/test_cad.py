@@ -217,6 +217,8 @@ def test_loose_faces_of_iges_are_sewn_into_a_solid(files):
     with pytest.raises(MeshFileError, match="enclose no volume"):
         mesh_cad(files / "box.iges", 0.3, volume=True, repair=False)
     assert mesh_cad(files / "box.iges", 0.3).cell_measures().sum() == pytest.approx(10)
+    two = mesh_cad(files / "two.step", 0.4, volume=True, repair=True)  # solids stay solids
+    assert two.cell_measures()[of_type(two, 10)].sum() == pytest.approx(2)
 
 
 @needs_gmsh
