@@ -32,6 +32,10 @@ def mesh(
         float | None,
         typer.Option(help="Largest cell edge; for CAD a 30th of the diagonal by default."),
     ] = None,
+    size_of: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SIZE", help="CAD: smaller cells on a face or solid."),
+    ] = None,
     volume: Annotated[bool, typer.Option("--volume", help="Fill it with tetrahedra.")] = False,
     order: Annotated[
         int, typer.Option(min=1, max=2, help="2: nodes on the exact surface between corners.")
@@ -77,8 +81,9 @@ def mesh(
         limits = {"time_limit": time_limit, "progress": progress}
         if is_cad(file):
             result = mesh_cad(
-                file, size, volume=volume, order=order, min_size=min_size, curvature=curvature,
-                unit=unit, conformal=conformal, repair=repair or None, **limits,
+                file, size, sizes=_sizes(size_of or []), volume=volume, order=order,
+                min_size=min_size, curvature=curvature, unit=unit, conformal=conformal,
+                repair=repair or None, **limits,
             )  # fmt: skip
         else:
             result = read(file)
@@ -114,6 +119,20 @@ def mesh(
         _print(entry)
         say(f"\nwrote {output}" + (f" and {picture}" if picture else "") + f" in {seconds:.2f} s")
         say(f"open it: paraview {shlex.quote(str(output))}")
+
+
+def _sizes(given: list[str]) -> dict[str, float]:
+    """NAME=SIZE as a dictionary."""
+    found = {}
+    for text in given:
+        name, _, value = text.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            usage_error(f"--size-of {text}", "expected NAME=SIZE", '--size-of "inlet=0.1"')
+    return found
 
 
 def _check_options(

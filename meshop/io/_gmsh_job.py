@@ -63,82 +63,108 @@ def run(job):
 
 
 def from_cad(gmsh, job):
+    """What is in the file and, unless it is only to be looked at, its mesh."""
+    model = gmsh.model
+    names = load(gmsh, job)
+    faces, solids = ([tag for _, tag in model.getEntities(dim)] for dim in (2, 3))
+    answer = {
+        "faces": [
+            [tag, names.get((2, tag), ""), [int(up) for up in model.getAdjacencies(2, tag)[0]]]
+            for tag in faces
+        ],
+        "solids": [[tag, names.get((3, tag), "")] for tag in solids],
+        "corners": corners(model, faces, job["unit"]) if job["format"] == "step" else [],
+        "failed": [],
+        "message": "",
+    }
+    if job["look"]:
+        return answer
+    if job["volume"] and not solids:
+        reason = f"its {len(faces)} faces enclose no volume"
+        raise Stop("solids", reason, "mesh its surface, or export a solid (STEP keeps solids)")
+    answer["size"] = sizes(gmsh, job)
+    for solid in solids:
+        model.mesh.setOutwardOrientation(solid)
+    answer["message"] = mesh_faces(gmsh, faces, answer["failed"])
+    if job["volume"]:
+        if answer["failed"]:
+            which = called(names, 2, answer["failed"])
+            reason = f"{len(answer['failed'])} of {len(faces)} faces cannot be meshed ({which})"
+            raise Stop("faces", f"{reason}: {answer['message']}", "a smaller size")
+        mesh_solids(gmsh, solids, names)
+    if job["order"] == 2 and (message := generate(gmsh, order=2)):
+        raise Stop("order 2", message, "order 1, or a smaller size")
+    row, points = nodes(gmsh)
+    cells, owner = elements(model, 2, faces, TRIANGLES[job["order"]])
+    parts = {"triangles": row(cells), "triangle_face": owner}
+    if job["volume"]:
+        cells, owner = elements(model, 3, solids, TETRAHEDRA[job["order"]])
+        parts |= {"tetrahedra": row(cells), "tetrahedron_solid": owner}
+    save(points / job["unit"], parts)
+    return answer
+
+
+def load(gmsh, job):
+    """Read the shapes: (dim, tag) -> label."""
     model = gmsh.model
     set_number = gmsh.option.setNumber
     set_number("Geometry.OCCImportLabels", 1)
     if job["repair"]:
-        for name in ("FixDegenerated", "FixSmallEdges", "FixSmallFaces", "SewFaces", "MakeSolids"):
+        for name in ("FixDegenerated", "FixSmallEdges", "FixSmallFaces"):
             set_number(f"Geometry.OCC{name}", 1)
     try:
         found = model.occ.importShapes(job["path"], highestDimOnly=False, format=job["format"])
     except Exception as error:
         raise Stop("content", f"OpenCASCADE cannot read it: {error}", "export it again") from None
     model.occ.synchronize()
-    names = {pair: model.getEntityName(*pair) for pair in model.getEntities()}
-    if job["conformal"] and (parts := model.getEntities(3) or model.getEntities(2)):
-        try:
-            _, became = model.occ.fragment(parts, [])
-        except Exception as error:
-            raise Stop("parts", f"they cannot be made conformal: {error}", "without it") from None
-        model.occ.synchronize()
-        for part, pieces in zip(parts, became, strict=False):
-            for piece in pieces:
-                names[tuple(piece)] = names[part]
     if job["repair"] and not model.getEntities(3):
-        close(gmsh)
+        close(gmsh)  # only then: sewing takes solids that are in order apart
     if not model.getEntities(2):
         kinds = [f"{len(model.getEntities(1))} curves", f"{len(model.getEntities(0))} points"]
         what = f"it has no faces to mesh, only {' and '.join(kinds)}" if found else "it is empty"
         raise Stop("shapes", what, "export the surfaces or the solid, not only its curves")
-    solids = model.getEntities(3)
-    if job["volume"] and not solids:
-        reason = f"its {len(model.getEntities(2))} faces enclose no volume"
-        raise Stop("solids", reason, "mesh its surface, or export a solid (STEP keeps solids)")
-    size = sizes(gmsh, job)
-    for _, solid in solids:
-        model.mesh.setOutwardOrientation(solid)
-    answer = {"size": size, "failed": [], "messages": []}
+    names = {pair: model.getEntityName(*pair) for pair in model.getEntities()}
+    if not job["conformal"]:
+        return names
+    parts = model.getEntities(3) or model.getEntities(2)
+    try:
+        _, became = model.occ.fragment(parts, [])
+        model.occ.synchronize()
+    except Exception as error:
+        raise Stop("parts", f"they cannot be made conformal: {error}", "without it") from None
+    new = {pair: model.getEntityName(*pair) for pair in model.getEntities()}
+    for part, pieces in zip(parts, became, strict=False):
+        new |= {tuple(piece): names[part] for piece in pieces}
+    return new
+
+
+def mesh_faces(gmsh, faces, failed):
+    """Mesh the surface, list the faces that fail; the complaint."""
     message = generate(gmsh, 2)
-    shape = TRIANGLES[job["order"]]
-    faces = [tag for _, tag in model.getEntities(2)]
-    empty = {tag for tag in faces if not has_elements(model, 2, tag)}
-    if message or empty:
-        answer["failed"] = sorted(
-            empty | {tag for dim, tag in model.mesh.getLastEntityError() if dim == 2}
-        )
-        answer["messages"] = [message]
+    empty = {tag for tag in faces if not has_elements(gmsh.model, 2, tag)}
     if len(empty) == len(faces):
         reason = f"none of the {len(faces)} faces could be meshed: {message}"
         raise Stop("faces", reason, "a smaller size")
-    if job["volume"]:
-        if answer["failed"]:
-            where = ", ".join(map(str, answer["failed"][:8]))
-            reason = f"{len(answer['failed'])} of {len(faces)} faces cannot be meshed ({where})"
-            raise Stop("faces", f"{reason}: {message}", "a smaller size")
-        message = generate(gmsh, 3)
-        bad = [tag for _, tag in solids if not has_elements(model, 3, tag)]
-        if message or bad:
-            where = f" {', '.join(map(str, bad[:8]))}" if bad else "s"
-            reason = f"solid{where} cannot be filled: {message or 'no cells'}"
-            raise Stop("solids", reason, "a smaller size, or its surface only (no volume)")
-    if job["order"] == 2:
-        message = generate(gmsh, order=2)
-        if message:
-            raise Stop("order 2", message, "order 1, or a smaller size")
-    answer["faces"] = [
-        [tag, names.get((2, tag), ""), [int(up) for up in model.getAdjacencies(2, tag)[0]]]
-        for tag in faces
-    ]
-    answer["solids"] = [[tag, names.get((3, tag), "")] for _, tag in solids]
-    answer["corners"] = corners(model, faces, job["unit"]) if job["corners"] else []
-    row, points = nodes(gmsh)
-    cells, owner = elements(model, 2, faces, shape)
-    parts = {"triangles": row(cells), "triangle_face": owner}
-    if job["volume"]:
-        cells, owner = elements(model, 3, [tag for _, tag in solids], TETRAHEDRA[job["order"]])
-        parts |= {"tetrahedra": row(cells), "tetrahedron_solid": owner}
-    save(points / job["unit"], parts)
-    return answer
+    if message or empty:
+        bad = {tag for dim, tag in gmsh.model.mesh.getLastEntityError() if dim == 2}
+        failed.extend(sorted(empty | bad))
+    return message
+
+
+def mesh_solids(gmsh, solids, names):
+    message = generate(gmsh, 3)
+    bad = [tag for tag in solids if not has_elements(gmsh.model, 3, tag)]
+    if message or bad:
+        which = called(names, 3, bad) or "the solids"
+        reason = f"{which} cannot be filled: {message or 'no cells'}"
+        raise Stop("solids", reason, "a smaller size, or its surface only (no volume)")
+
+
+def called(names, dim, tags):
+    """A few faces or solids, by name where they have one."""
+    kind = ("", "", "face", "solid")[dim]
+    known = [names.get((dim, tag), "").removeprefix("Shapes/") or f"{kind} {tag}" for tag in tags]
+    return ", ".join(known[:4]) + (", ..." if len(known) > 4 else "")
 
 
 def close(gmsh):
@@ -170,6 +196,18 @@ def sizes(gmsh, job):
     set_number("Mesh.MeshSizeMax", size)
     set_number("Mesh.MeshSizeMin", min(smallest, size))
     set_number("Mesh.MeshSizeFromCurvature", job["curvature"])
+    if job["local"]:
+        smallest = min(smallest, *(local * unit for local, _, _ in job["local"]))
+        set_number("Mesh.MeshSizeMin", min(smallest, size))
+        fields = []
+        for local, faces, solids in job["local"]:
+            fields.append(model.mesh.field.add("Constant"))
+            model.mesh.field.setNumber(fields[-1], "VIn", local * unit)
+            model.mesh.field.setNumbers(fields[-1], "SurfacesList", faces)
+            model.mesh.field.setNumbers(fields[-1], "VolumesList", solids)
+        least = model.mesh.field.add("Min")
+        model.mesh.field.setNumbers(least, "FieldsList", fields)
+        model.mesh.field.setAsBackgroundMesh(least)
     area = sum(abs(model.occ.getMass(*face)) for face in model.getEntities(2))
     expected = 2.3 * area / size**2
     if job["volume"]:

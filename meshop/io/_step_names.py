@@ -44,8 +44,9 @@ def step_face_names(content: bytes, scale: float, corners: Corners) -> dict[int,
                 faces.append(int(head[1]))
     wanted: dict[frozenset, list[str]] = {}
     grid = _Grid(corners)
+    left = [50 * len(kept)]  # steps, so that faces that share all they have take no ages
     for face in faces:
-        points = [np.array(xyz) * scale for xyz in _points(kept, face)]
+        points = [np.array(xyz) * scale for xyz in _points(kept, face, left)]
         name = _STRING.match(kept[face][1].lstrip())
         wanted.setdefault(grid.key(points), []).append(_decode(name[1]) if name else "")
     found: dict[frozenset, list[int]] = {}
@@ -90,10 +91,11 @@ class _Grid:
 _SHIFTS = [np.array([x, y, z]) for x in (0, 0.5) for y in (0, 0.5) for z in (0, 0.5)]
 
 
-def _points(kept: dict[int, tuple[bytes, bytes]], face: int) -> list[list[float]]:
+def _points(kept: dict[int, tuple[bytes, bytes]], face: int, left: list[int]) -> list[list[float]]:
     """Coordinates of the vertices below a face."""
     found, seen, todo = [], {face}, [face]
-    while todo:
+    while todo and left[0] > 0:
+        left[0] -= 1
         kind, text = kept[todo.pop()]
         if kind == b"CARTESIAN_POINT":
             xyz = [float(word) for word in _NUMBER.findall(_STRING.sub(b"", text))[:3]]

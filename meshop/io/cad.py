@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,33 +18,17 @@ import numpy as np
 
 from ..errors import MeshFileError, MeshFileWarning
 from ..mesh import Mesh, Region
+from ._cad_text import UNITS, check_complete, declared_faces, kind_of, unit_of
 from ._files import Fault, guarded, read_bytes, require_file
 from ._format import Format
 from ._gmsh import Progress, run_gmsh
 from ._step_names import step_face_names
 
-# OpenCASCADE's names of units of length, and how many millimetres each has.
-UNITS = {
-    "UM": 1e-3, "MM": 1.0, "CM": 10.0, "M": 1e3, "KM": 1e6, "MIL": 0.0254, "INCH": 25.4,
-    "FT": 304.8, "MI": 1609344.0,
-}  # fmt: skip
 SUFFIXES = (".step", ".stp", ".iges", ".igs", ".brep", ".brp")
-_IGES_UNITS = {
-    1: "INCH", 2: "MM", 4: "FT", 5: "MI", 6: "M", 7: "KM", 8: "MIL", 9: "UM", 10: "CM",
-}  # fmt: skip
-_STEP_PREFIX = {b"MILLI": "MM", b"CENTI": "CM", b"MICRO": "UM", b"KILO": "KM", b"": "M"}
-_STEP_CONVERTED = {b"INCH": "INCH", b"IN": "INCH", b"FOOT": "FT", b"FT": "FT", b"MILE": "MI",
-                   b"MIL": "MIL"}  # fmt: skip
 # What programs write where nobody gave a name.
 _NO_NAME = re.compile(
     r"(face|shell|solid|compound|compsolid|none|null|open cascade.*|\s*|=>\[.*\])$", re.I
 )
-_FACE = re.compile(rb"=\s*ADVANCED_FACE\s*\(")
-# OpenCASCADE may never end on it.
-_HUGE = re.compile(
-    rb"CARTESIAN_POINT\s*\(\s*'[^']*'\s*,\s*\([^)]*?(?:E\+?0*(?:30[89]|3[1-9]\d|[4-9]\d\d|\d{4,})"
-    rb"(?!\d)|NAN|INF)", re.I,
-)  # fmt: skip
 _TRIANGLE, _TETRA = {1: "triangle", 2: "quadratic_triangle"}, {1: "tetra", 2: "quadratic_tetra"}
 
 
@@ -50,6 +36,7 @@ def mesh_cad(
     path: str | os.PathLike,
     size: float | None = None,
     *,
+    sizes: Mapping[str, float] | None = None,
     volume: bool = False,
     order: int = 1,
     min_size: float | None = None,
@@ -64,10 +51,11 @@ def mesh_cad(
     """Mesh a STEP, IGES or BREP file: its surface in triangles, or its solids in tetrahedra.
 
     size: the largest cell edge, a 30th of the bounding box's diagonal by default; edges are shorter
-    where it bends (curvature: cells on a full turn) down to min_size (size / 20). order 2 puts
-    nodes on the exact surface between the corners. Coordinates are the numbers of the file;
-    unit ("m", "mm", "inch", ...) converts them. conformal: parts that touch share their faces.
-    repair: sew and heal always (True), never (False), or where meshing fails (None).
+    where it bends (curvature: cells on a full turn) down to min_size (size / 20). sizes: smaller
+    ones for faces or solids, {"inlet": 0.1}. order 2 puts nodes on the exact surface between the
+    corners. Coordinates are the numbers of the file; unit ("m", "mm", "inch", ...) converts them.
+    conformal: parts that touch share their faces. repair: sew and heal always (True), never
+    (False), or where meshing fails (None).
 
     Cells are tetrahedra, then triangles; cell data `cad_entity` numbers their solid or face, and
     each is a cell region with its CAD name, or "face 7". Of a surface, the regions of solids hold
@@ -79,30 +67,40 @@ def mesh_cad(
     path = Path(path)
     with guarded(path, "CAD"):
         _positive(size=size, min_size=min_size, time_limit=time_limit, memory=memory)
+        _positive(**{f"size of {name!r}:": local for name, local in (sizes or {}).items()})
         if not 0 <= curvature < 1e6:
             raise Fault("options", f"curvature {curvature:g}", "0 to ignore it, or about 12")
         if order not in (1, 2):
             raise Fault("options", f"order {order}", "order 1 or 2")
         require_file(path)
         content = read_bytes(path)
-    kind = _kind(content)
+    kind = kind_of(content)
     with guarded(path, kind.upper() if kind else "CAD"):
-        _complete(kind, content)
-        own = _unit(kind, content)
+        check_complete(kind, content)
+        own = unit_of(kind, content)
         wanted = _wanted(unit, own, kind)
-        job = {
+        job: dict[str, Any] = {
             "kind": "cad", "path": os.path.abspath(path), "format": kind, "size": size,
             "volume": volume, "order": order, "min_size": min_size, "curvature": curvature,
-            "conformal": conformal, "repair": bool(repair), "corners": kind == "step",
-            "unit": UNITS.get(wanted, 1.0),
+            "conformal": conformal, "repair": bool(repair), "unit": UNITS.get(wanted, 1.0),
+            "look": False, "local": [],
         }  # fmt: skip
-        answer, arrays = _attempts(job, repair, time_limit, memory, progress)
         scale = UNITS[own] / UNITS[wanted] if own and wanted else 1.0
-        named = step_face_names(content, scale, answer["corners"]) if kind == "step" else {}
-        mesh = _mesh(answer, arrays, order, named)
+
+        def run(repair: bool) -> _Result:
+            given = job | {"repair": repair}
+            limits: dict[str, Any] = {"seconds": time_limit, "memory": memory}
+            if sizes:  # names find their faces only when the shapes are there
+                found, _ = run_gmsh(given | {"look": True}, **limits)
+                given["local"] = _local(sizes, *_names(found, content, scale))
+            answer, arrays = run_gmsh(given, **limits, progress=progress)
+            return answer, arrays, *_names(answer, content, scale)
+
+        answer, arrays, faces, solids = _attempts(run, repair)
+        mesh = _mesh(answer, arrays, order, faces, solids)
         mesh.field_data["cad_unit"] = np.array([wanted.lower() or "unknown"])
         mesh.field_data["cad_size"] = np.array([float(answer["size"])])
-    declared = len(_FACE.findall(content)) if kind == "step" and not conformal else 0
+    declared = 0 if conformal else declared_faces(kind, content)
     if len(answer["faces"]) < declared:
         warnings.warn(
             f"{path} (STEP): {len(answer['faces'])} of its {declared} faces could be read; the "
@@ -111,51 +109,78 @@ def mesh_cad(
             stacklevel=2,
         )
     if answer["failed"]:
-        names = _face_names(answer, named)
-        which = ", ".join(repr(names[tag]) for tag in answer["failed"][:8] if tag in names)
-        why = "; ".join(filter(None, answer["messages"]))
+        which = ", ".join(repr(faces[tag]) for tag in answer["failed"][:8] if tag in faces)
+        why = answer["message"] or "no reason given"
         warnings.warn(
-            f"{path} ({kind.upper()}): {len(answer['failed'])} of {len(names)} faces could not be "
-            f"meshed: {which} ({why or 'no reason given'}); a smaller size may help",
+            f"{path} ({kind.upper()}): {len(answer['failed'])} of {len(faces)} faces could not be "
+            f"meshed: {which} ({why}); a smaller size may help",
             MeshFileWarning,
             stacklevel=2,
         )
     return mesh
 
 
-def _attempts(
-    job: dict[str, Any],
-    repair: bool | None,
-    seconds: float,
-    memory: float | None,
-    progress: Progress | None,
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+# gmsh's answer and arrays, names of faces and of solids by their tags
+_Result = tuple[dict[str, Any], dict[str, np.ndarray], dict[int, str], dict[int, str]]
+
+
+def _attempts(run: Callable[[bool], _Result], repair: bool | None) -> _Result:
     """As the file is; where that fails, healed. What failed first is what the user hears."""
-    limits: dict[str, Any] = {"seconds": seconds, "memory": memory, "progress": progress}
+    if repair is not None:
+        return run(repair)
     try:
-        answer, arrays = run_gmsh(job, **limits)
+        result = run(False)
     except Fault as fault:
-        if repair is not None or fault.where not in ("faces", "solids", "content"):
+        if fault.where not in ("faces", "solids", "content"):
             raise
         try:
-            return run_gmsh(job | {"repair": True}, **limits)
+            return run(True)
         except Fault as again:
             raise (again if fault.where == again.where else fault) from None
-    if answer["failed"] and repair is None:
-        try:
-            healed = run_gmsh(job | {"repair": True}, **limits)
-        except Fault:
-            return answer, arrays
-        if len(healed[0]["failed"]) < len(answer["failed"]):
-            return healed
-    return answer, arrays
+    if failed := result[0]["failed"]:
+        with contextlib.suppress(Fault):
+            healed = run(True)
+            return healed if len(healed[0]["failed"]) < len(failed) else result
+    return result
+
+
+def _names(
+    answer: Mapping[str, Any], content: bytes, scale: float
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Names of faces and of solids by tag; those of one name are one region."""
+    solids = {tag: _name(raw) or f"solid {i}" for i, (tag, raw) in enumerate(answer["solids"], 1)}
+    corners = answer["corners"]
+    named = step_face_names(content, scale, corners) if corners else {}
+    faces = {}
+    for i, (tag, raw, _) in enumerate(answer["faces"]):
+        name = _name(raw) or _name(named.get(i, "")) or f"face {tag}"
+        faces[tag] = f"{name} (face)" if name in solids.values() else name
+    return faces, solids
+
+
+def _local(
+    sizes: Mapping[str, float], faces: Mapping[int, str], solids: Mapping[int, str]
+) -> list[tuple[float, list[int], list[int]]]:
+    """For each size the tags of its faces and of its solids."""
+    found = []
+    for name, size in sizes.items():
+        those, parts = (
+            [tag for tag, other in known.items() if other == name] for known in (faces, solids)
+        )
+        if not (those or parts):
+            every = [*solids.values(), *faces.values()]
+            near = difflib.get_close_matches(name, every, 5, 0.4) or every[:5]
+            raise Fault("sizes", f"no face or solid {name!r}", f"one of {', '.join(near)}, ...")
+        found.append((float(size), those, parts))
+    return found
 
 
 def _mesh(
     answer: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
     order: int,
-    named: Mapping[int, str],
+    faces: Mapping[int, str],
+    solids: Mapping[int, str],
 ) -> Mesh:
     triangles, face = arrays["triangles"], arrays["triangle_face"]
     blocks, entity = [(_TRIANGLE[order], triangles)], [face]
@@ -166,16 +191,13 @@ def _mesh(
     members: dict[str, list[np.ndarray]] = {}
     of_face = _by_tag(face, len(solid))
     of_solid = _by_tag(solid, 0)
-    solids = {tag: _name(raw) or f"solid {i}" for i, (tag, raw) in enumerate(answer["solids"], 1)}
     for tag, name in solids.items():
         around = [of_face[f] for f, _, ups in answer["faces"] if tag in ups and f in of_face]
         mine = [of_solid[tag]] if tag in of_solid else around
         if mine:
             members.setdefault(name, []).extend(mine)
-    taken = set(members)
-    for tag, name in _face_names(answer, named).items():
+    for tag, name in faces.items():
         if tag in of_face:
-            name = f"{name} (face)" if name in taken else name
             members.setdefault(name, []).append(of_face[tag])
     regions = {n: Region("cell", np.unique(np.concatenate(ids))) for n, ids in members.items()}
     data = {"cad_entity": np.concatenate(entity)}
@@ -190,89 +212,13 @@ def _by_tag(tags: np.ndarray, first: int) -> dict[int, np.ndarray]:
     return dict(zip(found.tolist(), parts, strict=True))
 
 
-def _face_names(answer: Mapping[str, Any], named: Mapping[int, str]) -> dict[int, str]:
-    """Names of the faces by tag; those of one name are one region."""
-    return {
-        tag: _name(raw) or _name(named.get(i, "")) or f"face {tag}"
-        for i, (tag, raw, _) in enumerate(answer["faces"])
-    }
-
-
 def _name(label: str) -> str:
     """The CAD name in gmsh's label "Shapes/assembly/part & & layer"; "" where it means nothing."""
     label = re.sub(r"\s*&[^&]*&[^&/]*$", "", label).removeprefix("Shapes/")
     return "" if _NO_NAME.match(label.rpartition("/")[2]) else label.strip()
 
 
-# -- what the file says of itself ------------------------------------------------------------------
-
-
-def _kind(content: bytes) -> str:
-    """ "step", "iges", "brep", or "" for none of them."""
-    start = content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start.startswith(b"ISO-10303-21"):
-        return "step"
-    if start.startswith(b"DBRep_DrawableShape") or b"CASCADE Topology V" in start[:200]:
-        return "brep"
-    lines = content[:4096].splitlines()[:3]  # the first line of an IGES file is never empty
-    if len(lines) > 1 and all(re.match(rb".{72}[SG] {0,6}0*\d+\s*$", line) for line in lines[:2]):
-        return "iges"
-    return ""
-
-
-def _complete(kind: str, content: bytes) -> None:
-    """Raise Fault for content that is no CAD, or that ends too early."""
-    cut = "the file is cut off: copy or export it again"
-    if not kind:
-        what = "the content is neither STEP, IGES nor BREP"
-        raise Fault("content", what, "a file exported as STEP (.step)")
-    if kind == "step" and b"END-ISO-10303-21" not in content[-65536:].replace(b" ", b""):
-        raise Fault("end of the file", "no END-ISO-10303-21 found", cut)
-    if kind == "step" and (huge := _HUGE.search(content)):
-        what = huge[0].decode("utf-8", "replace")[-60:]
-        raise Fault("coordinates", f"a number beyond 1e308: {what}", "export it again")
-    if kind == "iges" and not re.search(rb"^.{72}T {0,6}0*1\s*$", content[-8192:], re.M):
-        raise Fault("end of the file", "no terminate record (T in column 73) found", cut)
-
-
-def _unit(kind: str, content: bytes) -> str:
-    """The unit of length that a file is written in; "" where it does not say or has several."""
-    if kind == "step":
-        found = set()
-        for entity in re.findall(rb"=\s*\(([^;]{0,400}?LENGTH_UNIT[^;]{0,400});", content):
-            text = re.sub(rb"\s+", b"", entity).upper()
-            if name := re.search(rb"CONVERSION_BASED_UNIT\('([A-Z]*)'", text):
-                found.add(_STEP_CONVERTED.get(name[1], ""))
-            elif name := re.search(rb"SI_UNIT\(\.?([A-Z]*|\$)\.?,\.METRE\.\)", text):
-                found.add(_STEP_PREFIX.get(name[1].strip(b"$"), ""))
-        # A converted unit is defined through a second one, so two may be one.
-        converted = found & set(_STEP_CONVERTED.values())
-        found = converted or found
-        return found.pop() if len(found) == 1 else ""
-    if kind == "iges":
-        lines = [line for line in content[:65536].splitlines() if line[72:73] == b"G"]
-        return _iges_unit(b"".join(line[:72] for line in lines))
-    return ""
-
-
-def _iges_unit(text: bytes) -> str:
-    """Field 14 of the global section, whose strings are Hollerith: "3H1,2" holds a comma."""
-    fields: list[bytes] = []
-    at, comma, end = 0, b",", b";"
-    while at < len(text) and len(fields) < 15:
-        if word := re.compile(rb"\s*(\d{1,5})H").match(text, at):
-            value = text[word.end() : word.end() + int(word[1])]
-            at = word.end() + int(word[1])
-        else:
-            stop = min((i for i in (text.find(comma, at), text.find(end, at)) if i >= 0),
-                       default=len(text))  # fmt: skip
-            value, at = text[at:stop].strip(), stop
-        fields.append(value)
-        if text[at : at + 1] == end:
-            break
-        at += 1
-    flag = fields[13] if len(fields) > 13 else b""
-    return _IGES_UNITS.get(int(flag), "") if flag.isdigit() and len(flag) < 3 else ""
+# -- options ------------------------------------------------------------------------------------
 
 
 def _wanted(unit: str | None, own: str, kind: str) -> str:
@@ -300,7 +246,7 @@ def is_cad(path: str | os.PathLike) -> bool:
     if path.suffix.lower() in SUFFIXES:
         return True
     try:
-        return bool(_kind(read_bytes(path, 4096)))
+        return bool(kind_of(read_bytes(path, 4096)))
     except (OSError, ValueError, MeshFileError):
         return False  # whatever it is: the reader of meshes will say
 
@@ -320,6 +266,6 @@ FORMAT = Format(
     "STEP, IGES, BREP",
     SUFFIXES,
     _refuse,
-    claims=lambda path, start: bool(_kind(start)),
+    claims=lambda path, start: bool(kind_of(start)),
     regions="names of solids and faces (`meshop mesh`)",
 )

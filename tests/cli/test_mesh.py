@@ -100,6 +100,7 @@ def test_sample(run):
         (["part.stl"], 2, "nothing to do"),
         (["part.stl", "--size", "3"], 2, "--size does not apply"),
         (["part.stl", "--order", "2", "--volume"], 2, "--order does not apply"),
+        (["part.step", "--size-of", "base"], 2, "expected NAME=SIZE"),
         (["absent.step"], 1, "no such file"),
         (["absent.stl", "--repair"], 1, "no such file"),
         (["part.step", "--size", "-1"], 1, "a positive number"),

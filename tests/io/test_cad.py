@@ -12,7 +12,8 @@ import pytest
 
 import meshop
 from meshop.errors import MeshError, MeshFileError, MeshFileWarning
-from meshop.io import _gmsh, cad, fill_surface, mesh_cad, read
+from meshop.io import _cad_text, _gmsh, cad, fill_surface, mesh_cad, read
+from meshop.io._files import Fault
 from meshop.io._step_names import step_face_names
 from meshop.mesh import Mesh, Region
 
@@ -152,6 +153,22 @@ def test_curvature_refines_and_size_follows_the_diagonal(files):
 
 
 @needs_gmsh
+def test_sizes_of_faces_and_solids(files):
+    def count(mesh, name):
+        return len(mesh.regions[name].ids)
+
+    plain = mesh_cad(files / "named.step", 0.3)
+    fine = mesh_cad(files / "named.step", 0.3, sizes={"side 2": 0.05})
+    assert count(fine, "side 2") > 10 * count(plain, "side 2")
+    assert fine.cell_measures().sum() == pytest.approx(10)
+    two = mesh_cad(files / "two.step", 0.4, sizes={"solid 2": 0.1}, volume=True)
+    assert count(two, "solid 2") > 5 * count(two, "solid 1")
+    assert "'side 9'" in fault(files / "named.step", "no face or solid", sizes={"side 9": 1}).reason
+    assert "side" in fault(files / "named.step", "no face", sizes={"sid 1": 1}).hint
+    fault(files / "named.step", "size of 'side 1'", sizes={"side 1": 0})
+
+
+@needs_gmsh
 def test_second_order_nodes_lie_on_the_exact_surface(files):
     mesh = mesh_cad(files / "sphere.step", 0.5, volume=True, order=2)
     assert set(np.unique(mesh.cell_types)) == {22, 24} and mesh.validate().ok
@@ -200,6 +217,8 @@ def test_loose_faces_of_iges_are_sewn_into_a_solid(files):
     with pytest.raises(MeshFileError, match="enclose no volume"):
         mesh_cad(files / "box.iges", 0.3, volume=True, repair=False)
     assert mesh_cad(files / "box.iges", 0.3).cell_measures().sum() == pytest.approx(10)
+    two = mesh_cad(files / "two.step", 0.4, volume=True, repair=True)  # solids stay solids
+    assert two.cell_measures()[of_type(two, 10)].sum() == pytest.approx(2)
 
 
 @needs_gmsh
@@ -323,8 +342,8 @@ def test_what_is_no_cad_starts_no_gmsh(tmp_path, monkeypatch):
         (tmp_path / "a.step").write_bytes(content)
         fault(tmp_path / "a.step", match)
     for options, match in (
-        ({"size": -1.0}, "size .*"), ({"size": np.nan}, "size .*"), ({"order": 3}, "order 3"),
-        ({"curvature": -1}, "curvature"), ({"time_limit": 0}, "size .*"),
+        ({"size": -1.0}, "size -1"), ({"size": np.nan}, "size nan"), ({"order": 3}, "order 3"),
+        ({"curvature": -1}, "curvature"), ({"time_limit": 0}, "time_limit 0"),
     ):  # fmt: skip
         fault(BRACKET, match, **options)
 
@@ -373,14 +392,27 @@ def test_a_crash_of_the_child_is_an_error(monkeypatch, tmp_path, code, match, ca
 def test_faces_that_fail_are_named(monkeypatch, files):
     """A face that gmsh gives up on does not cost the others."""
     script = Path(_gmsh._SCRIPT).read_text().replace(
-        'empty = {tag', 'model.mesh.clear([(2, 2)])\n    message = "no luck"\n    empty = {tag'
+        'empty = {tag', 'gmsh.model.mesh.clear([(2, 2)])\n    message = "no luck"\n    empty = {tag'
     )  # fmt: skip
     (files / "job.py").write_text(script)
     monkeypatch.setattr(_gmsh, "_SCRIPT", files / "job.py")
     with pytest.warns(MeshFileWarning, match=r"1 of 6 faces .*'side 1' \(no luck\)"):
         mesh = mesh_cad(files / "named.step", 0.4)
     assert "side 1" not in mesh.regions and "side 2" in mesh.regions
-    fault(files / "named.step", "1 of 6 faces cannot be meshed", volume=True, size=0.4)
+    fault(files / "named.step", r"1 of 6 faces .*\(face 2\)", volume=True, size=0.4)
+
+
+@pytest.mark.parametrize(
+    ("number", "huge"),
+    [("1.E+0001", 0), ("2.E+100", 0), ("1E400", 1), ("-1.E+0999", 1), ("nan", 1), ("1.5", 0)],
+)
+def test_numbers_beyond_all_bounds(number, huge):
+    text = f"#1=CARTESIAN_POINT('',(0.,{number},0.));\nEND-ISO-10303-21;".encode()
+    if huge:
+        with pytest.raises(Fault, match="beyond 1e308"):
+            _cad_text.check_complete("step", text)
+    else:
+        _cad_text.check_complete("step", text)
 
 
 def outcomes(path, data, seeds):
@@ -456,7 +488,9 @@ def test_labels(label, name):
 
 def test_units_in_the_text():
     def step(*entities):
-        return cad._unit("step", b"".join(b"#%d=(%b);\n" % pair for pair in enumerate(entities)))
+        return _cad_text.unit_of(
+            "step", b"".join(b"#%d=(%b);\n" % pair for pair in enumerate(entities))
+        )
 
     si = b"LENGTH_UNIT()NAMED_UNIT(*)SI_UNIT(%b,.METRE.)"
     assert [step(si % p) for p in (b"$", b".MILLI.", b" .CENTI. ")] == ["M", "MM", "CM"]
@@ -464,10 +498,11 @@ def test_units_in_the_text():
     assert step(inch, si % b".MILLI.") == "INCH"
     assert step(si % b"$", si % b".MILLI.") == "" and step() == ""
     assert (
-        cad._iges_unit(b"1H,,1H;,3Ha,b,5Hf.igs,2Hs;,2Hv,32,38,6,38,15,2Hp,,1.0,1,2HIN,1;") == "INCH"
+        _cad_text.iges_unit(b"1H,,1H;,3Ha,b,5Hf.igs,2Hs;,2Hv,32,38,6,38,15,2Hp,,1.0,1,2HIN,1;")
+        == "INCH"
     )
-    assert cad._iges_unit(b",,1Hx,1Hx,1Hx,1Hx,32,38,6,38,15,1Hx,1.0,6,1HM;") == "M"
-    assert cad._iges_unit(b"1H,,1H;;") == "" and cad._iges_unit(b"9999H") == ""
+    assert _cad_text.iges_unit(b",,1Hx,1Hx,1Hx,1Hx,32,38,6,38,15,1Hx,1.0,6,1HM;") == "M"
+    assert _cad_text.iges_unit(b"1H,,1H;;") == "" and _cad_text.iges_unit(b"9999H") == ""
 
 
 def test_names_in_the_text():
