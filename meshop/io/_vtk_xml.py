@@ -89,6 +89,10 @@ class Document:
     step: int = 0  # which of several times
 
     @property
+    def path(self) -> Path:
+        return Path(self.file.name)
+
+    @property
     def kind(self) -> str:
         """What it holds: "UnstructuredGrid"."""
         return self.root.attributes.get("type", "")
