@@ -245,11 +245,12 @@ def _straight_points(whole: Node, extent: Extent, parts: list[_Part]) -> np.ndar
         x[:], y[:], z[:] = axes[0], axes[1][:, None], axes[2][:, None, None]
         return out.reshape(-1, 3)
     origin, spacing = _numbers(whole, "Origin", "0 0 0"), _numbers(whole, "Spacing", "1 1 1")
-    matrix = _numbers(whole, "Direction", "1 0 0 0 1 0 0 0 1").reshape(3, 3) * spacing
     i, j, k = (start + np.arange(n) for (start, _), n in zip(extent, lengths, strict=True))
-    for row, axis in enumerate((x, y, z)):
-        axis[:] = matrix[row, 0] * i + (matrix[row, 1] * j)[:, None]
-        axis += (matrix[row, 2] * k + origin[row])[:, None, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # Mesh refuses what is not finite
+        matrix = _numbers(whole, "Direction", "1 0 0 0 1 0 0 0 1").reshape(3, 3) * spacing
+        for row, axis in enumerate((x, y, z)):
+            axis[:] = matrix[row, 0] * i + (matrix[row, 1] * j)[:, None]
+            axis += (matrix[row, 2] * k + origin[row])[:, None, None]
     return out.reshape(-1, 3)
 
 
