@@ -57,8 +57,9 @@ def corpus() -> dict[str, bytes]:
 
 
 def seeds() -> dict[str, bytes]:
-    return {"list": GOOD.encode(), "no times": GOOD.replace("timestep", "when").replace(
-        '1" group="" part="0" file="a.vtu', '1" group="" part="0" file="a.vts').encode()}  # fmt: skip
+    last = '1" group="" part="0" file="a.vt'
+    untimed = GOOD.replace(f"{last}u", f"{last}s").replace("timestep", "when")
+    return {"list": GOOD.encode(), "no times": untimed.encode()}
 
 
 def place(folder: Path, name: str, data: bytes) -> Path:
