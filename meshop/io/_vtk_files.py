@@ -54,15 +54,15 @@ class Opener:
             yield document
         self.depth -= 1
 
-    def listed(self, document: Document, source: str) -> Path:
-        """The path of a file that `document` lists. Raises Fault where there is none."""
-        path = Path(os.fspath(document.file.name)).parent / source.replace("\\", "/")
+    def listed(self, by: Path, source: str) -> Path:
+        """The path of a file that the file `by` lists. Raises Fault where there is none."""
+        path = by.parent / source.replace("\\", "/")
         with naming(source):
             require_file(path)
         return path
 
-    def listed_mesh(self, document: Document, source: str) -> Mesh:
-        path = self.listed(document, source)
+    def listed_mesh(self, by: Path, source: str) -> Mesh:
+        path = self.listed(by, source)
         with naming(source):
             return self.mesh(path)
 

@@ -180,6 +180,11 @@ def _memory() -> float:
         return math.inf
 
 
+def _filled(parts: list[_Part]) -> list[_Part]:
+    """Those with points; the others may lie anywhere."""
+    return [part for part in parts if math.prod(_lengths(part.extent))]
+
+
 def _assembled(
     whole: Extent, parts: list[_Part]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray | None]:
@@ -189,7 +194,7 @@ def _assembled(
     starts = [start for start, _ in whole]
     point_shape, cell_shape = _lengths(whole), _cell_lengths(whole, whole)
     covered = np.zeros(point_shape[::-1], bool)
-    filled = [part for part in parts if math.prod(_lengths(part.extent))]
+    filled = _filled(parts)
     for part in filled:
         covered[_slices(part.extent, starts, _lengths(part.extent))] = True
     if not covered.all():
@@ -237,7 +242,7 @@ def _straight_points(whole: Node, extent: Extent, parts: list[_Part]) -> np.ndar
     x, y, z = out[..., 0], out[..., 1], out[..., 2]
     if parts and parts[0].axes:
         axes = [np.zeros(length) for length in lengths]
-        for part in parts:
+        for part in _filled(parts):
             for axis, values, (start, _), (least, _) in zip(
                 axes, part.axes, part.extent, extent, strict=True
             ):
@@ -245,11 +250,12 @@ def _straight_points(whole: Node, extent: Extent, parts: list[_Part]) -> np.ndar
         x[:], y[:], z[:] = axes[0], axes[1][:, None], axes[2][:, None, None]
         return out.reshape(-1, 3)
     origin, spacing = _numbers(whole, "Origin", "0 0 0"), _numbers(whole, "Spacing", "1 1 1")
-    matrix = _numbers(whole, "Direction", "1 0 0 0 1 0 0 0 1").reshape(3, 3) * spacing
     i, j, k = (start + np.arange(n) for (start, _), n in zip(extent, lengths, strict=True))
-    for row, axis in enumerate((x, y, z)):
-        axis[:] = matrix[row, 0] * i + (matrix[row, 1] * j)[:, None]
-        axis += (matrix[row, 2] * k + origin[row])[:, None, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # Mesh refuses what is not finite
+        matrix = _numbers(whole, "Direction", "1 0 0 0 1 0 0 0 1").reshape(3, 3) * spacing
+        for row, axis in enumerate((x, y, z)):
+            axis[:] = matrix[row, 0] * i + (matrix[row, 1] * j)[:, None]
+            axis += (matrix[row, 2] * k + origin[row])[:, None, None]
     return out.reshape(-1, 3)
 
 

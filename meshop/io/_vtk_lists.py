@@ -20,7 +20,7 @@ _BLOCKS = ("Block", "DataSet", "Partitions", "Partition", "Piece")
 
 def parallel_cells(document: Document, opener: Opener) -> Mesh:
     """The pieces of a <PUnstructuredGrid> or <PPolyData>, joined in order, ghosts and all."""
-    parts = [opener.listed_mesh(document, source) for source in _sources(document)]
+    parts = [opener.listed_mesh(document.path, source) for source in _sources(document)]
     found = Reader(document, opener.selection).field_data(document.root, document.grid)
     filled = [part for part in parts if part.n_points or part.n_cells] or parts[:1]
     mesh = join(filled)
@@ -32,7 +32,7 @@ def parallel_grid(document: Document, opener: Opener) -> Mesh:
     with contextlib.ExitStack() as stack:
         holders = []
         for source in _sources(document):
-            path = opener.listed(document, source)
+            path = opener.listed(document.path, source)
             with naming(source):
                 holders.append(stack.enter_context(opener.document(path)))
                 if holders[-1].kind != document.kind[1:]:
@@ -70,7 +70,7 @@ def multi_block(document: Document, opener: Opener) -> Mesh:
         if not source:
             empty.append(label)
             continue
-        parts.append(opener.listed_mesh(document, source))
+        parts.append(opener.listed_mesh(document.path, source))
         names.append(label)
     none = np.empty(0, np.int64)
     mesh = join(parts, names) if parts else Mesh(np.empty((0, 3)), none, np.zeros(1, int), none)

@@ -76,6 +76,8 @@ class XmlWriter:
         """As the file stored them, unless that would change a coordinate."""
         points = self.mesh.points
         dtype = np.dtype(self.mesh.storage.get("points", "float64"))
+        if dtype == points.dtype:
+            return points
         with np.errstate(over="ignore", invalid="ignore"):
             stored = points.astype(dtype)
             same = np.array_equal(stored.astype(np.float64), points)
@@ -87,12 +89,12 @@ class XmlWriter:
             dtype = np.dtype(default)
         if len(values) and values.min() < 0 and dtype.kind == "u":
             dtype = np.dtype(default)
-        return self.array(name, values.astype(dtype), "")
+        return self.array(name, values.astype(dtype, copy=False), "")
 
     def data(self, where: str, data: dict[str, np.ndarray]) -> list[str]:
         tag = f"{where.capitalize()}Data"
         active = "".join(
-            f" {kind}={_attribute(name)}"
+            f" {kind}={attribute(name)}"
             for kind in ACTIVE
             if (name := self.mesh.storage.get(f"{where}_data.{kind}")) in data and name
         )
@@ -102,14 +104,14 @@ class XmlWriter:
     def array(self, name: str, values: np.ndarray, where: str) -> str:
         if not name:
             raise Fault(f"{where} data", "an array without a name")
-        label = _attribute(name)
+        label = attribute(name)
         tuples = f' NumberOfTuples="{len(values)}"' if where == "field" else ""
         parts = int(np.prod(values.shape[1:], dtype=np.int64))
         if parts == 0 and len(values):
             raise Fault(f"{where} data array {name!r}", f"its shape {values.shape} holds nothing")
         shape = f' NumberOfComponents="{parts}"' if values.ndim > 1 and parts else ""
         for index, component in enumerate(self.mesh.components.get((where, name), ())):
-            shape += f" ComponentName{index}={_attribute(component)}"
+            shape += f" ComponentName{index}={attribute(component)}"
         if values.dtype.kind in "UOST":
             raw, tag, kind = _text_bytes(name, values), "Array", "String"
         else:
@@ -174,7 +176,7 @@ def _text_bytes(name: str, values: np.ndarray) -> memoryview:
     return memoryview(b"".join(items))
 
 
-def _attribute(text: str) -> str:
+def attribute(text: str) -> str:
     if any((c < " " and c not in _ALLOWED_WHITE) or "\ud800" <= c <= "\udfff" for c in text):
         raise Fault(f"name {text!r}", "it holds characters that XML cannot", "rename the array")
     return quoteattr(text)

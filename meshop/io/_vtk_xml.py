@@ -87,6 +87,11 @@ class Document:
     header: np.dtype
     compressor: str | None
     step: int = 0  # which of several times
+    given: int = 0  # bytes that arrays have had so far
+
+    @property
+    def path(self) -> Path:
+        return Path(self.file.name)
 
     @property
     def kind(self) -> str:
@@ -103,7 +108,7 @@ class Document:
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes from `start` to `stop`. Raises Fault where the file is shorter."""
-        self.file.seek(start)
+        self._seek(start, stop - start)
         data = self.file.read(stop - start)
         if len(data) != stop - start:
             raise _cut(start + len(data))
@@ -111,13 +116,20 @@ class Document:
 
     def read_into(self, start: int, view: memoryview) -> None:
         """Fill `view` with the bytes from `start` on."""
-        self.file.seek(start)
+        self._seek(start, len(view))
         done = 0
         while done < len(view):
             got = self.file.readinto(view[done:])  # type: ignore[attr-defined]
             if not got:
                 raise _cut(start + done)
             done += got
+
+    def _seek(self, start: int, length: int) -> None:
+        """A few bytes that thousands of arrays name as theirs would fill any memory."""
+        self.given += length
+        if self.given > 2 * self.size:
+            raise Fault("array data", f"arrays of {self.given} bytes in a file of {self.size}")
+        self.file.seek(start)
 
 
 def _cut(size: int) -> Fault:

@@ -211,9 +211,17 @@ def binary() -> dict[str, bytes]:
     return files
 
 
+def _shared() -> bytes:
+    """Ten arrays that name the same bytes as theirs."""
+    file = appended({"p": words(960) + bytes(960)})
+    start, end = file.index(b"<PointData>") + 11, file.index(b"</PointData>")
+    wide = file[start:end].replace(b'"p"', b'"p" NumberOfComponents="30"')
+    return file[:start] + 10 * wide + file[end:]
+
+
 def corpus() -> dict[str, bytes]:
     """File name -> content."""
-    files = {}
+    files = {"arrays_share_their_bytes": _shared()}
     for name, changes in TEXT.items():
         text = ASCII
         for old, new in changes:
