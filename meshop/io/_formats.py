@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from . import _meshio, msh, points, su2, vtk, vtu
+from . import _meshio, msh, points, su2, vtk, vtkhdf, vtu
 from ._format import Format
 
 FORMATS: tuple[Format, ...] = (
     vtu.FORMAT,
     vtk.FORMAT,
+    vtkhdf.FORMAT,
     su2.FORMAT,
     msh.FORMAT,
     points.FORMAT,
