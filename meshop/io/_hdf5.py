@@ -85,9 +85,10 @@ class Hdf5File:
         self._lock = threading.Lock()
         self._socket = _connect()
         answer = self._ask({"open": os.path.abspath(path), "group": group})
-        self.root = _structure(answer.get("root"), group)
-        if not isinstance(self.root, Group):
+        root = _structure(answer.get("root"), group)
+        if not isinstance(root, Group):
             raise Fault(group, "it is no group")
+        self.root: Group = root
 
     def read(self, array: Array, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Rows start to stop (all: None). What is declared is checked against what is stored."""
@@ -108,7 +109,7 @@ class Hdf5File:
         if array.dtype == "text":
             size = size * 64 + (1 << 20)
         with self._lock:
-            request = {"path": array.path, "start": start, "stop": stop, "bytes": size}
+            request = {"path": array.path, "start": start, "stop": stop, "size": size}
             answer = self._ask(request)
             if array.dtype == "text":
                 return self._text(array, answer, start, stop)
@@ -116,7 +117,7 @@ class Hdf5File:
             values = values.astype(values.dtype.newbyteorder("="), copy=False)
             if answer.get("dtype") != values.dtype.str or answer.get("shape") != list(values.shape):
                 raise Fault(array.path, _BAD)
-            self._receive_into(memoryview(values.reshape(-1).view(np.uint8)))
+            self._receive_into(values.reshape(-1).view(np.uint8).data)
         return values if values.dtype.itemsize <= 8 else values.astype(np.float64)
 
     def _text(self, array: Array, answer: dict, start: int, stop: int) -> np.ndarray:

@@ -64,7 +64,7 @@ def _session(link: socket.socket, missing: str) -> None:
                 file = h5py.File(request["open"], "r")
                 _reply(link, {"root": _tree(file, request["group"])})
             else:
-                _limit(request["bytes"])
+                _limit(request["size"])
                 _send(link, file, **request)
         except (BrokenPipeError, ConnectionError):
             return
@@ -96,14 +96,14 @@ def _reply(link: socket.socket, answer: dict) -> None:
     link.sendall(len(text).to_bytes(8, "little") + text)
 
 
-def _send(link: socket.socket, file: Any, path: str, start: int, stop: int, bytes: int) -> None:
+def _send(link: socket.socket, file: Any, path: str, start: int, stop: int, size: int) -> None:
     import numpy as np
 
     data = file[path]
     values = data[()] if data.shape == () else data[start:stop]
     if values.dtype.kind in "OS":
-        texts = [v if isinstance(v, type(b"")) else str(v).encode() for v in values.ravel()]
-        if sum(map(len, texts)) > bytes:
+        texts = [v if isinstance(v, bytes) else str(v).encode() for v in values.ravel()]
+        if sum(map(len, texts)) > size:
             raise ValueError("its text is longer than the file can hold")
         _reply(link, {"text": [t.decode("utf-8", "surrogateescape") for t in texts]})
         return

@@ -70,7 +70,6 @@ class _Reader:
     def __init__(self, file: Hdf5File, arrays: set[str] | None) -> None:
         self.file, self.arrays = file, arrays
         self.root = file.root
-        assert isinstance(self.root, Group)
 
     # -- blocks and times -------------------------------------------------------------------------
 
@@ -105,7 +104,6 @@ class _Reader:
     def _blocks(self) -> list[tuple[str | None, Group]]:
         """(name, group) of every block, in the order of the assembly; (None, root) without any."""
         root = self.root
-        assert isinstance(root, Group)
         if _type(root) not in _BLOCKS:
             return [(None, root)]
         found: list[tuple[str | None, Group]] = []
@@ -119,11 +117,10 @@ class _Reader:
         else:
             names = [n for n, g in root.children.items() if isinstance(g, Group)]
             found = [(n, g) for n in names if (g := root.group(n)) is not None]
-        labels: dict[str, int] = {}
-        for index, (name, block) in enumerate(found):
-            again = labels.get(str(name), 0)
-            labels[str(name)] = again + 1
-            found[index] = (f"{name}_{again}" if again else name, block)
+        seen: dict[str | None, int] = {}
+        for index, (label, block) in enumerate(found):
+            again = seen[label] = seen.get(label, -1) + 1
+            found[index] = (f"{label}_{again}" if again else label, block)
         return found
 
     def _block(self, group: Group, step: int | None) -> Mesh:

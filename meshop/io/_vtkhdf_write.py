@@ -167,10 +167,11 @@ class _Writer:
         self.tables["NumberOfParts"][-1] = [1]
 
     def _data(self, mesh: Mesh, where: str, data: dict[str, np.ndarray]) -> None:
-        group = self.root.require_group(f"{where.title()}Data") if self.count else (
-            self.root.create_group(f"{where.title()}Data", track_order=True)
-        )  # fmt: skip
-        active = {mesh.storage.get(f"{where}_data.{kind}"): kind for kind in ACTIVE}
+        name_of_group = f"{where.title()}Data"
+        if not self.count:
+            self.root.create_group(name_of_group, track_order=True)
+        group = self.root[name_of_group]
+        active = {mesh.storage.get(f"{where}_data.{kind}", ""): kind for kind in ACTIVE}
         found = []
         for name, values in data.items():
             text = values.dtype.kind in "UOST"
@@ -282,13 +283,13 @@ def _arrays(mesh: Mesh, static: bool) -> dict[str, np.ndarray]:
         "Offsets": mesh.cell_offsets,
         "Types": mesh.cell_types,
     }
-    if mesh.faces is not None and mesh.face_offsets is not None:
-        if np.any(mesh.cell_types == POLYHEDRON):
-            count, size, ids = single_faces(mesh.faces, mesh.face_offsets)
-            out["FaceConnectivity"] = ids
-            out["FaceOffsets"] = np.concatenate([[0], np.cumsum(size)])
-            out["PolyhedronToFaces"] = np.arange(len(size))
-            out["PolyhedronOffsets"] = np.concatenate([[0], np.cumsum(count)])
+    if np.any(mesh.cell_types == POLYHEDRON):
+        assert mesh.faces is not None and mesh.face_offsets is not None  # `check` saw to it
+        count, size, ids = single_faces(mesh.faces, mesh.face_offsets)
+        out["FaceConnectivity"] = ids
+        out["FaceOffsets"] = np.concatenate([[0], np.cumsum(size)])
+        out["PolyhedronToFaces"] = np.arange(len(size))
+        out["PolyhedronOffsets"] = np.concatenate([[0], np.cumsum(count)])
     return out
 
 
