@@ -26,17 +26,17 @@ _CHUNK = 1 << 20  # bytes of a chunk of a large array
 _SMALL = 1 << 12  # bytes that are not worth a chunk
 # The lowest versions with what is needed: older programs read the file where they can.
 _STATIC, _STEPS, _POLYHEDRA = (1, 0), (2, 0), (2, 5)
-_GEOMETRY = {  # array -> the table of the steps that says where it starts
-    "Points": "PointOffsets", "Types": "CellOffsets", "Connectivity": "ConnectivityIdOffsets",
+_STARTS = {  # array -> the table of the steps that says where it starts
+    "Types": "CellOffsets", "Connectivity": "ConnectivityIdOffsets",
     "FaceOffsets": "FaceOffsetsOffsets", "FaceConnectivity": "FaceConnectivityOffsets",
     "PolyhedronToFaces": "PolyhedronToFaceIdOffsets",
 }  # fmt: skip
-_COUNTS = {  # the number of them in each part
-    "Points": "NumberOfPoints", "Types": "NumberOfCells",
-    "Connectivity": "NumberOfConnectivityIds", "FaceOffsets": "NumberOfFaces",
-    "FaceConnectivity": "NumberOfFaceConnectivityIds",
-    "PolyhedronToFaces": "NumberOfPolyhedronToFaceIds",
+_COUNTS = {  # what each part says of how many there are -> of which array
+    "NumberOfCells": "Types", "NumberOfConnectivityIds": "Connectivity",
+    "NumberOfFaceConnectivityIds": "FaceConnectivity",
+    "NumberOfPolyhedronToFaceIds": "PolyhedronToFaces",
 }  # fmt: skip
+_SAME = "every step needs the same arrays: add or drop it in all"
 
 
 def write_vtkhdf(
@@ -99,9 +99,11 @@ class _Writer:
         self.count = 0
         self.polyhedra = False
         self.tables: dict[str, list[list[int]]] = {}  # of the steps: name -> a row each
-        self.stored: dict[str, tuple[bytes, int]] = {}  # what was last stored of an array, where
+        self.stored: dict[str, bytes] = {}  # digests of what was last stored
+        self.start: dict[str, int] = {}  # where the geometry of this step is, by table
+        self.start_of_data: dict[str, int] = {}
+        self.part = -1  # the part that this step refers to
         self.names: dict[str, list[str]] = {}
-        self.part = -1  # the part that the step refers to
 
     # -- one step ---------------------------------------------------------------------------------
 
@@ -122,49 +124,39 @@ class _Writer:
         self.count += 1
 
     def _geometry(self, mesh: Mesh) -> None:
-        arrays = _arrays(mesh, self.static)
-        if self.count == 0:
+        arrays = _topology(mesh)
+        points = _points(mesh) if self.static else mesh.points
+        if not self.count:
             self.polyhedra = "FaceOffsets" in arrays
         elif ("FaceOffsets" in arrays) != self.polyhedra:
-            # Parts count everything or nothing: a later polyhedron needs rows for all before it.
-            raise Fault(
-                f"step {self.count}",
-                "polyhedra come or go during the series",
-                "write these steps as two series",
-            )
-        counts = {name: len(arrays[array]) for array, name in _COUNTS.items() if array in arrays}
-        offsets = {n: arrays.pop(n) for n in ("Offsets", "FaceOffsets", "PolyhedronOffsets")
-                   if n in arrays}  # fmt: skip
-        counts["NumberOfFaces"] = len(offsets.get("FaceOffsets", [0])) - 1
-        if not self.polyhedra:
-            del counts["NumberOfFaces"]
-        topology = _digest(*(arrays[n] for n in arrays if n != "Points"), *offsets.values(),
-                           np.array(list(counts.values())))  # fmt: skip
-        new = self.stored.get("topology", (b"", 0))[0] != topology
-        starts = {name: rows[-1][0] for name, rows in self.tables.items() if rows}
-        if new:
+            # Parts count faces all or none: a later polyhedron needs rows for all before it.
+            reason, hint = "polyhedra come or go in the series", "write these steps as two series"
+            raise Fault(f"step {self.count}", reason, hint)
+        counts = {name: len(arrays[array]) for name, array in _COUNTS.items() if array in arrays}
+        counts["NumberOfPoints"] = len(points)
+        if self.polyhedra:
+            counts["NumberOfFaces"] = len(arrays["FaceOffsets"]) - 1
+        if self._is_new("topology", *arrays.values(), np.array(len(points))):
             self.part += 1
             for name, count in counts.items():
-                self._append(self.root, name, np.array([count], np.int64))
-            for name, values in {**arrays, **offsets}.items():
-                if name == "Points":
-                    continue
+                self._append(self.root, name, np.array([count]))
+            for name, values in arrays.items():
                 start = self._append(self.root, name, values)
-                if name in _GEOMETRY:
-                    starts[_GEOMETRY[name]] = start - (self.part if "Offsets" in name else 0)
-            if self.polyhedra:
-                starts["FaceOffsetsOffsets"] = (
-                    len(self.root["FaceOffsets"]) - len(offsets["FaceOffsets"]) - self.part
-                )
-            self.stored["topology"] = (topology, 0)
-        digest = _digest(arrays["Points"])
-        if self.stored.get("Points", (b"", 0))[0] != digest:
-            starts["PointOffsets"] = self._append(self.root, "Points", arrays["Points"])
-            self.stored["Points"] = (digest, 0)
-        for name in (*_GEOMETRY.values(), "PartOffsets", "NumberOfParts"):
-            self.tables.setdefault(name, []).append([starts.get(name, 0)])
-        self.tables["PartOffsets"][-1] = [self.part]
-        self.tables["NumberOfParts"][-1] = [1]
+                if name in _STARTS:
+                    self.start[_STARTS[name]] = start
+            if self.polyhedra:  # in faces: each part has one offset more
+                self.start["FaceOffsetsOffsets"] -= self.part
+        if self._is_new("Points", points):
+            self.start["PointOffsets"] = self._append(self.root, "Points", points)
+        for name, start in {**self.start, "PartOffsets": self.part, "NumberOfParts": 1}.items():
+            self.tables.setdefault(name, []).append([start])
+
+    def _is_new(self, key: str, *arrays: np.ndarray) -> bool:
+        """Whether they differ from what was last stored under `key`; remembers them."""
+        digest = _digest(*arrays)
+        new = self.stored.get(key) != digest
+        self.stored[key] = digest
+        return new
 
     def _data(self, mesh: Mesh, where: str, data: dict[str, np.ndarray]) -> None:
         name_of_group = f"{where.title()}Data"
@@ -187,15 +179,16 @@ class _Writer:
             if self.count and label not in group:
                 raise Fault(f"{where} data array {name!r}", f"new at step {self.count}", _SAME)
             key = f"{where} {label}"
-            digest = _digest(stored)
-            if self.stored.get(key, (b"", 0))[0] != digest:
-                if self.count and (group[label].shape[1:] != stored.shape[1:] or (
-                    not text and group[label].dtype != stored.dtype)):  # fmt: skip
-                    reason = f"another type or shape at step {self.count}"
-                    raise Fault(f"{where} data array {name!r}", reason, _SAME)
-                self.stored[key] = (digest, self._append(group, label, stored))
+            if self.count and (
+                group[label].shape[1:] != stored.shape[1:]
+                or (not text and group[label].dtype != stored.dtype)
+            ):
+                reason = f"another type or shape at step {self.count}"
+                raise Fault(f"{where} data array {name!r}", reason, _SAME)
+            if self._is_new(key, stored):
+                self.start_of_data[key] = self._append(group, label, stored)
             offsets = self.tables.setdefault(f"{where.title()}DataOffsets/{label}", [])
-            offsets.append([self.stored[key][1]])
+            offsets.append([self.start_of_data[key]])
             if where == "field":
                 width = stored.shape[1] if stored.ndim > 1 else 1
                 sizes = self.tables.setdefault(f"FieldDataSizes/{label}", [])
@@ -261,28 +254,17 @@ class _Writer:
         steps.attrs["NSteps"] = np.int64(len(self.times))
         steps["Values"] = np.array(self.times)
         for name, rows in self.tables.items():
-            if name in ("FaceOffsetsOffsets", "FaceConnectivityOffsets",
-                        "PolyhedronToFaceIdOffsets") and not self.polyhedra:  # fmt: skip
-                continue
             values = np.array(rows, np.int64)
             pair = name in ("CellOffsets", "ConnectivityIdOffsets") or values.shape[1] > 1
             steps[name] = values if pair else values[:, 0]
 
 
-_SAME = "every step needs the same arrays: add or drop it in all"
-
-
-def _arrays(mesh: Mesh, static: bool) -> dict[str, np.ndarray]:
-    """The geometry as the format has it."""
+def _topology(mesh: Mesh) -> dict[str, np.ndarray]:
+    """The cells as the format has them."""
     nodes = mesh.cell_nodes
     if mesh.storage.get("version") in OLD_XML:
         nodes = current_order(mesh.cell_types, mesh.cell_offsets, nodes)
-    out = {
-        "Points": _points(mesh) if static else mesh.points,
-        "Connectivity": nodes,
-        "Offsets": mesh.cell_offsets,
-        "Types": mesh.cell_types,
-    }
+    out = {"Connectivity": nodes, "Offsets": mesh.cell_offsets, "Types": mesh.cell_types}
     if np.any(mesh.cell_types == POLYHEDRON):
         assert mesh.faces is not None and mesh.face_offsets is not None  # `check` saw to it
         count, size, ids = single_faces(mesh.faces, mesh.face_offsets)
