@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from . import _meshio, msh, points, su2, vtk, vtkhdf, vtu
+from . import _meshio, msh, points, su2, vtk, vtkhdf, vtkseries, vtu
 from ._format import Format
 
 FORMATS: tuple[Format, ...] = (
     vtu.FORMAT,
     vtk.FORMAT,
     vtkhdf.FORMAT,
+    vtkseries.FORMAT,
     su2.FORMAT,
     msh.FORMAT,
     points.FORMAT,
