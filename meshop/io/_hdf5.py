@@ -53,7 +53,10 @@ class Group:
 
 @dataclass
 class Array:
-    """A dataset: `dtype` is "text" for strings; `refused` says why it cannot be read."""
+    """A dataset: `dtype` is "text" for strings; `refused` says why it cannot be read.
+
+    A scalar has one row.
+    """
 
     path: str
     attributes: dict[str, Any]
@@ -94,7 +97,7 @@ class Hdf5File:
         """Rows start to stop (all: None). What is declared is checked against what is stored."""
         if array.refused:
             raise Fault(array.path, array.refused)
-        rows = array.shape[0] if array.shape else 1
+        rows = array.shape[0]
         stop = rows if stop is None else stop
         if not 0 <= start <= stop <= rows:
             raise Fault(array.path, f"rows {start} to {stop} are needed, it has {rows}", _CUT)
@@ -113,7 +116,7 @@ class Hdf5File:
             answer = self._ask(request)
             if array.dtype == "text":
                 return self._text(array, answer, start, stop)
-            values = np.empty((stop - start, *array.shape[1:]) if array.shape else (), array.dtype)
+            values = np.empty((stop - start, *array.shape[1:]), array.dtype)
             values = values.astype(values.dtype.newbyteorder("="), copy=False)
             if answer.get("dtype") != values.dtype.str or answer.get("shape") != list(values.shape):
                 raise Fault(array.path, _BAD)
@@ -183,7 +186,7 @@ def _structure(found: Any, path: str) -> Group | Array | Link:
     return Array(
         path,
         found["attributes"],
-        tuple(found["shape"] or ()),
+        tuple(found["shape"]),
         found["dtype"],
         found["itemsize"],
         found["stored"],

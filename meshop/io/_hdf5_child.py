@@ -19,7 +19,7 @@ MAX_OBJECTS = 50_000
 MAX_DEPTH = 24
 MAX_ATTRIBUTE = 1 << 16  # bytes
 SPARE = 192 << 20  # bytes of address space beyond what is read
-SECONDS = 20  # for the structure; data get one more for every 10 MB
+SECONDS = 20  # of computing for the structure; data get one more for every 10 MB
 
 
 def main() -> None:
@@ -79,8 +79,7 @@ def _session(link: socket.socket, missing: str) -> None:
 
 def _limit(size: int) -> None:
     """Memory and time for the next request that brings `size` bytes."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(SECONDS + size // 10_000_000)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS + size // 10_000_000)  # then it is killed
     with contextlib.suppress(ImportError, OSError, ValueError, IndexError):
         import resource
 
@@ -92,6 +91,7 @@ def _limit(size: int) -> None:
 
 
 def _reply(link: socket.socket, answer: dict) -> None:
+    signal.setitimer(signal.ITIMER_PROF, 0)  # waiting for the next request costs nothing
     text = json.dumps(answer).encode()
     link.sendall(len(text).to_bytes(8, "little") + text)
 
@@ -100,7 +100,7 @@ def _send(link: socket.socket, file: Any, path: str, start: int, stop: int, size
     import numpy as np
 
     data = file[path]
-    values = data[()] if data.shape == () else data[start:stop]
+    values = np.reshape(data[()], 1) if data.shape == () else data[start:stop]
     if values.dtype.kind in "OS":
         texts = [v if isinstance(v, bytes) else str(v).encode() for v in values.ravel()]
         if sum(map(len, texts)) > size:
@@ -156,7 +156,7 @@ def _dataset(data: Any) -> dict:
     text = h5py.check_string_dtype(data.dtype)
     out = {
         "attributes": dict(_attributes(data)),
-        "shape": None if data.shape is None else list(data.shape),
+        "shape": list(data.shape or (1,)),
         "dtype": "text" if text is not None else data.dtype.str,
         "itemsize": data.dtype.itemsize,
         "stored": data.id.get_storage_size(),

@@ -188,8 +188,8 @@ class _Reader:
                 if sizes is not None and sizes.array(name) is not None:
                     components, tuples = self.table(sizes, name, step, 2)
                 known = offsets is not None and offsets.array(name) is not None
-                start = self.table(offsets, name, step)[0] if known else min(step, _length(array))
-                if not known and not tuples <= _length(array) - start:
+                start = self.table(offsets, name, step)[0] if known else min(step, array.shape[0])
+                if not known and not tuples <= array.shape[0] - start:
                     start = 0
                 stop = start + tuples
             values = self.file.read(array, start, stop)
@@ -262,7 +262,7 @@ class _Parts:
         self.step = step
         steps = self.steps = group.group("Steps") if step is not None else None
         array = group.array("NumberOfPoints")
-        total = _length(array) if array else 0
+        total = array.shape[0] if array else 0
         if step is None or steps is None:
             self.first, self.parts, self.point_start = 0, total, 0
         else:
@@ -447,10 +447,6 @@ def _types(name: str, size: np.ndarray) -> np.ndarray:
 def _type(group: Group) -> str:
     kind = group.attributes.get("Type", "")
     return kind if isinstance(kind, str) else ""
-
-
-def _length(array: Array) -> int:
-    return array.shape[0] if array.shape else 1
 
 
 def _note(

@@ -7,7 +7,7 @@ from ._vtkhdf_write import write_vtkhdf, write_vtkhdf_series
 
 FORMAT = Format(
     "VTKHDF",
-    (".vtkhdf",),
+    (".vtkhdf", ".hdf"),  # ParaView before 5.12 knows the second only
     read_vtkhdf,
     write_vtkhdf,
     claims=lambda path, start: start.startswith(MAGIC) and b"VTKHDF" in start,

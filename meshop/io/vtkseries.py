@@ -38,7 +38,7 @@ def series_files(path: Path, arrays: Arrays = None) -> Series:
 
     with guarded(path, NAME):
         found = sorted(_entries(path), key=lambda entry: entry[0])
-    options = {} if arrays is None else {"arrays": list(arrays)}
+    wanted = None if arrays is None else list(arrays)
 
     def load(index: int) -> Mesh:
         time, file = found[index]
@@ -46,7 +46,7 @@ def series_files(path: Path, arrays: Arrays = None) -> Series:
             raise MeshFileError(path, NAME, "files", "a series names another series, or itself")
         token = _inside.set(True)
         try:
-            mesh = read(file, **options)
+            mesh = read(file, arrays=wanted)
         finally:
             _inside.reset(token)
         mesh.field_data["TimeValue"] = np.array([time])
