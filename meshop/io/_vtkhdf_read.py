@@ -6,6 +6,7 @@ Source: VTK documentation, "VTKHDF file format", version 2.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,8 +133,8 @@ class _Reader:
             return _Parts(self, group, step).unstructured()
         if kind == "PolyData":
             return _Parts(self, group, step).surface()
-        if kind == "ImageData":
-            return self._image(group, step)
+        if kind in ("ImageData", "RectilinearGrid", "StructuredGrid"):
+            return self._structured(group, kind, step)
         raise Fault(group.path, f"type {kind[:40]!r} is no mesh that is read here")
 
     # -- arrays -----------------------------------------------------------------------------------
@@ -198,12 +199,17 @@ class _Reader:
             out[name] = np.atleast_1d(values)
         return out
 
-    # -- images -----------------------------------------------------------------------------------
+    # -- structured -------------------------------------------------------------------------------
 
-    def _image(self, group: Group, step: int | None) -> Mesh:
-        extent = _vector(group, "WholeExtent", 6, None)
-        low = [int(v) for v in extent[::2]]
-        i, j, k = (int(b) - a + 1 for a, b in zip(low, extent[1::2], strict=True))
+    def _structured(self, group: Group, kind: str, step: int | None) -> Mesh:
+        """Images, rectilinear and structured grids as explicit cells."""
+        low = [0, 0, 0]
+        if kind == "ImageData":
+            extent = _vector(group, "WholeExtent", 6, None)
+            low = [int(v) for v in extent[::2]]
+            i, j, k = (int(b) - a + 1 for a, b in zip(low, extent[1::2], strict=True))
+        else:
+            i, j, k = (int(v) for v in _vector(group, "Dimensions", 3, None))
         dimensions = (i, j, k)
         found: dict[str, dict[str, np.ndarray]] = {}
         stored = sum(
@@ -211,8 +217,10 @@ class _Reader:
             for where in ("PointData", "CellData")
             for _, a in arrays_of(group.group(where))
         )
-        points = check_dimensions(dimensions, stored * 8, "WholeExtent")
-        types, offsets, nodes = structured_cells(dimensions, True)
+        if (array := group.array("Points")) is not None:
+            stored += array.stored
+        points = check_dimensions(dimensions, stored * 8, "Dimensions")
+        types, offsets, nodes = structured_cells(dimensions, kind != "StructuredGrid")
         storage: dict[str, str] = {"points": "float64"}
         components: dict[tuple[str, str], tuple[str, ...]] = {}
         for where, length in (("point", points), ("cell", len(types))):
@@ -225,20 +233,40 @@ class _Reader:
                     width = values.size // length
                     found[where][name] = values.reshape((length, width)[: 1 + (width != 1)])
                 _note(storage, components, where, name, array)
-        origin = np.array(_vector(group, "Origin", 3, [0.0] * 3))
-        spacing = _vector(group, "Spacing", 3, [1.0] * 3)
-        turn = np.array(_vector(group, "Direction", 9, np.eye(3).ravel().tolist())).reshape(3, 3)
-        with np.errstate(over="ignore", invalid="ignore"):
-            axes = [
-                s * (a + np.arange(n)) for s, a, n in zip(spacing, low, dimensions, strict=True)
-            ]
-            grid = box_points(axes)
-            grid = grid + origin if np.array_equal(turn, np.eye(3)) else grid @ turn.T + origin
+        grid = self._grid(group, kind, low, dimensions)
         rest, regions = from_field_data(self.field_data(group, step))
         return Mesh(
             grid, types, offsets, nodes, found["point"], found["cell"], rest, regions, storage,
             components=components,
         )  # fmt: skip
+
+    def _grid(
+        self, group: Group, kind: str, low: list[int], dimensions: tuple[int, int, int]
+    ) -> np.ndarray:
+        """(N, 3) points of a structured grid."""
+        if kind == "StructuredGrid":
+            array = group.array("Points")
+            if array is None or math.prod(array.shape) != 3 * math.prod(dimensions):
+                shape = array.shape if array else "no"
+                raise Fault(f"{group.path}/Points", f"{shape} values, dimensions are {dimensions}")
+            return self._numbers(array).reshape(-1, 3)
+        if kind == "RectilinearGrid":
+            axes = []
+            for name, count in zip("XYZ", dimensions, strict=True):
+                array = group.array(f"{name}Coordinates")
+                if array is None or array.shape != (count,):
+                    shape = array.shape if array else "no"
+                    where = f"{group.path}/{name}Coordinates"
+                    raise Fault(where, f"{shape} values, dimensions are {dimensions}")
+                axes.append(self._numbers(array))
+            return box_points(axes)
+        origin = np.array(_vector(group, "Origin", 3, [0.0] * 3))
+        spacing = _vector(group, "Spacing", 3, [1.0] * 3)
+        turn = np.array(_vector(group, "Direction", 9, np.eye(3).ravel().tolist())).reshape(3, 3)
+        steps = zip(spacing, low, dimensions, strict=True)
+        with np.errstate(over="ignore", invalid="ignore"):
+            grid = box_points([s * (a + np.arange(n)) for s, a, n in steps])
+            return grid + origin if np.array_equal(turn, np.eye(3)) else grid @ turn.T + origin
 
     def _of_step(
         self, group: Group, array: Array, where: str, name: str, step: int | None

@@ -127,8 +127,11 @@ TURNED = pv.ImageData(dimensions=(3, 4, 2), direction_matrix=[[0, 1, 0], [-1, 0,
 @pytest.mark.parametrize(
     "make",
     [lambda: strip(3), lambda: strip(3, True), SURFACE.copy, IMAGE.copy, TURNED.copy,
+     lambda: pv.RectilinearGrid([0.0, 1, 3], [0.0, 1, 4, 5], [2.0, 3]),
+     lambda: pv.StructuredGrid(*np.meshgrid([0.0, 1, 3], [0.0, 1, 4, 5], [2.0, 3], indexing="ij")),
      lambda: pv.UnstructuredGrid()],
-    ids=["cells", "polyhedra", "surface", "image", "turned image", "nothing"],
+    ids=["cells", "polyhedra", "surface", "image", "turned image", "rectilinear", "structured",
+         "nothing"],
 )  # fmt: skip
 def test_reads_what_vtk_writes(tmp_path, make):
     grid = make()
@@ -140,7 +143,7 @@ def test_reads_what_vtk_writes(tmp_path, make):
     assert not grid.n_points or mesh.storage["point_data.Vectors"] == "U"
 
 
-@pytest.mark.parametrize("kind", ["static", "moving", "growing", "surface"])
+@pytest.mark.parametrize("kind", ["static", "moving", "growing", "surface", "image"])
 def test_reads_series_that_vtk_writes(tmp_path, kind):
     grid = strip(2, True)
 
@@ -150,7 +153,7 @@ def test_reads_series_that_vtk_writes(tmp_path, kind):
         if kind == "surface":
             sphere = pv.Sphere(theta_resolution=3 + int(time), phi_resolution=3)
             return filled(pv.merge([sphere, pv.Line()]).extract_surface(algorithm=None), time)
-        twin = grid.copy()
+        twin = IMAGE.copy() if kind == "image" else grid.copy()
         if kind == "moving":
             twin.points += time
         return filled(twin, time)
@@ -162,6 +165,16 @@ def test_reads_series_that_vtk_writes(tmp_path, kind):
         assert_vtk(mesh, vtk_read(tmp_path / "a.vtkhdf", time))
         assert mesh.field_data["TimeValue"].tolist() == [time]
     assert_same(read(tmp_path / "a.vtkhdf"), series[2])  # the last
+
+
+def test_series_of_blocks(tmp_path):
+    def make(time):
+        return pv.MultiBlock({"a": filled(strip(2), time), "b": filled(SURFACE.copy(), time)})
+
+    vtk_write(make, tmp_path / "a.vtkhdf", [0.0, 1.0])
+    for time, mesh in zip((0, 1), read_series(tmp_path / "a.vtkhdf"), strict=True):
+        assert list(mesh.regions) == ["a", "b"] and mesh.n_points == 14
+        assert mesh.point_data["p f8"].tolist() == [*np.arange(6.0) + time, *np.arange(8.0) + time]
 
 
 def test_parts_and_blocks_are_joined(tmp_path):
