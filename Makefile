@@ -1,4 +1,4 @@
-# make demo | test | test-all | lint | bench | cuda | wheel | wheel-test | clean.
+# make demo | test | test-all | test-paraview | lint | bench | cuda | wheel | wheel-test | clean.
 # Each makes its own environment first.
 # PYTHON=...  the interpreter to start from      MESHOP_VENV=...  where the environment lives
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -12,7 +12,7 @@ SOURCES := pyproject.toml setup.py constraints.txt $(wildcard cpp_ext/*)
 # Two cores are common; one thread a process keeps timings and results steady.
 PYTEST := OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) $(BIN)/python -m pytest
 
-.PHONY: demo test test-all lint bench cuda wheel wheel-test install clean
+.PHONY: demo test test-all test-paraview lint bench cuda wheel wheel-test install clean
 .DEFAULT_GOAL := test
 
 demo: $(STAMP)
@@ -23,6 +23,11 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(PYTEST) $(ARGS)
+
+# What meshop writes, opened by ParaView (pvpython, 5.11 or later; PVPYTHON=... says where).
+test-paraview: $(STAMP)
+	@command -v $(or $(PVPYTHON),pvpython) >/dev/null || { echo "this needs ParaView's pvpython"; exit 1; }
+	$(PYTEST) tests/paraview $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
