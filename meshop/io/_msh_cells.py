@@ -102,10 +102,10 @@ def _inner(corners: tuple[Place, ...], order: int, rows: bool) -> list[Place]:
         return [at(i) for i in inside]
     if rows:
         return [at(i, j) for j in inside for i in inside if len(corners) == 4 or i + j < order]
+    far = order - 1
     if len(corners) == 4:
-        far = order - 1
-        ends = (at(1, 1), at(far, 1), at(far, far), at(1, far))
-        return _nodes("quadrangle", order - 2, ends, False) if order >= 2 else []
+        square = (at(1, 1), at(far, 1), at(far, far), at(1, far))
+        return _nodes("quadrangle", order - 2, square, False) if order >= 2 else []
     ends = (at(1, 1), at(order - 2, 1), at(1, order - 2))
     return _nodes("triangle", order - 3, ends, False) if order >= 3 else []
 
@@ -170,20 +170,17 @@ for _name, (_kinds, _codes) in _FAMILIES.items():
     for _order, _kind in enumerate(_kinds, 1):
         _code = 35 if _kind == 26 else _codes[min(_order, 3) - 1]
         _TABLE[_kind] = (_code, _name, _order, _size(_name, _order))
-for _kind, (_code, _name, _count) in _SERENDIPITY.items():
-    _TABLE[_kind] = (_code, _name, 2, _count)
+_TABLE |= {kind: (code, name, 2, n) for kind, (code, name, n) in _SERENDIPITY.items()}
 
 N_KINDS = 141
 VTK_CODE = np.zeros(N_KINDS, np.int64)  # by Gmsh's type; 0 where VTK has none
 N_NODES = np.zeros(N_KINDS, np.int64)
-for _kind, (_code, _, _, _count) in _TABLE.items():
-    VTK_CODE[_kind], N_NODES[_kind] = _code, _count
+for _kind, _row in _TABLE.items():
+    VTK_CODE[_kind], N_NODES[_kind] = _row[0], _row[3]
 _KINDS = {(code, count): kind for kind, (code, _, _, count) in _TABLE.items()}
 # Lagrange cells of order 1 and 2 are written as the ordinary types; so is the cubic line.
 _KINDS |= {
-    (codes[2], N_NODES[kind].item()): kind
-    for kinds, codes in _FAMILIES.values()
-    for kind in kinds
+    (codes[2], N_NODES[kind].item()): kind for kinds, codes in _FAMILIES.values() for kind in kinds
 }
 
 

@@ -56,13 +56,12 @@ class MshWriter:
 
     def _set_kinds(self) -> None:
         types, sizes = self.mesh.cell_types.astype(np.int64), np.diff(self.mesh.cell_offsets)
-        pairs, first, which = np.unique(
-            types << 40 | sizes, return_index=True, return_inverse=True
-        )
+        pairs, first, which = np.unique(types << 40 | sizes, return_index=True, return_inverse=True)
         kinds, self.orders = np.zeros(len(pairs), np.int64), {}
         for row, (pair, cell) in enumerate(zip(pairs.tolist(), first.tolist(), strict=True)):
             code, size = pair >> 40, pair & (2**40 - 1)
-            kind, order = _SAME.get((code, size), (0, None))
+            kind, same = _SAME.get((code, size), (0, None))
+            order = None if same is None else np.array(same)
             if not kind and (kind := kind_of(code, size)):
                 back = order_of(kind)
                 order = None if back is None else np.argsort(back)
@@ -71,7 +70,7 @@ class MshWriter:
                 raise Fault(f"cell {cell}", what, "write .vtu instead")
             kinds[row] = kind
             if order is not None:
-                self.orders[row] = np.array(order)
+                self.orders[row] = order
             if VTK_CODE[kind] != code:
                 new = CELL_TYPES[int(VTK_CODE[kind])].name
                 self.lost.append(f"cells of type {CELL_TYPES[code].name} become {new}")
@@ -148,7 +147,7 @@ class MshWriter:
         free = [1 + max([0, *(tag for d, tag, _ in rows if d == dim)]) for dim in range(4)]
         self.entities, changed = [], 0
         for dim, tag, groups in rows:
-            if tag <= 0 or (dim, tag) in taken:
+            if tag < 0 or (dim, tag) in taken:
                 tag, free[dim] = free[dim], free[dim] + 1
                 changed += 1
             taken.add((dim, tag))
@@ -167,9 +166,12 @@ class MshWriter:
         data = [*mesh.point_data.items(), *_cell_data(mesh).items()]
         if other := [name for name, v in data if not _is_data(v)]:
             self.lost.append(f"data are numbers; these arrays are lost: {', '.join(other)[:200]}")
-        if other := [name for name, v in data if _is_data(v) and v.dtype != np.float64]:
+        kept = (np.float64, "gmsh:partition")
+        if other := [n for n, v in data if _is_data(v) and v.dtype != kept[0] and n != kept[1]]:
             self.lost.append(f"data are float64; these arrays become so: {', '.join(other)[:200]}")
-        if other := [name for name, v in data if _is_data(v) and (v.ndim > 2 or v.shape[1:] == (1,))]:
+        if other := [
+            name for name, v in data if _is_data(v) and (v.ndim > 2 or v.shape[1:] == (1,))
+        ]:
             self.lost.append(f"the shape of rows is lost: {', '.join(other)[:200]}")
         names = [*(name for _, _, name in self.names), *(name for name, _ in data)]
         if any(name != _plain(name) for name in names):
@@ -246,44 +248,45 @@ class MshWriter:
     def _elements_2(self) -> Iterator[bytes]:
         n = self.mesh.n_cells
         yield f"{n}\n".encode()
-        head = [np.arange(1, n + 1), self.kinds, np.full(n, 2), self.physical, self.entity]
+        begins = _changes(self.kinds) if self.binary else np.empty(0, np.int64)
+        counts = np.diff(np.append(begins, n))
+        heads = np.stack([self.kinds[begins], counts, np.full(len(begins), 2)], axis=-1)
+        tags = [np.arange(1, n + 1), self.physical, self.entity]
         if not self.binary:
-            for first in range(0, n, _CHUNK):
-                end = min(first + _CHUNK, n)
-                sizes = N_NODES[self.kinds[first:end]]
-                starts = np.cumsum(sizes + 5) - sizes - 5
-                values = np.empty(int(np.sum(sizes + 5)), np.int64)
-                for k, column in enumerate(head):
-                    values[starts + k] = column[first:end]
-                values[spread(starts + 5, sizes)] = self._nodes_of(first, end)
-                yield from to_lines(values, sizes + 5)
-            return
-        for first, end, kind, nodes, count in self._runs(self.kinds):
-            if count:
-                yield np.array([kind, count, 2], "i4").tobytes()
-            tags = (head[k][first:end].astype("i4")[:, None] for k in (0, 3, 4))
-            yield np.concatenate([*tags, nodes.astype("i4")], axis=1).tobytes()
+            tags[1:1] = [self.kinds, np.full(n, 2)]
+        for rows in self._rows(begins, heads, tags):
+            yield from to_lines(*rows) if not self.binary else [rows[0].astype("i4").tobytes()]
 
-    def _runs(self, *columns: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray, int]]:
-        """Runs of cells alike, in pieces: first, end, type, (n, k) nodes, the run's length or 0."""
-        n = self.mesh.n_cells
-        begins = _changes(*columns)
-        lengths = np.diff(np.append(begins, n))
-        cuts = np.union1d(begins, np.arange(0, n, _CHUNK)).astype(np.int64)
-        length = np.zeros(len(cuts), np.int64)
-        length[np.searchsorted(cuts, begins)] = lengths
-        ends = [*cuts[1:].tolist(), n]
-        sizes = N_NODES[self.kinds[cuts]].tolist()
-        kinds = self.kinds[cuts].tolist()
-        offset, nodes = 0, np.empty(0, np.int64)
-        rows = zip(cuts.tolist(), ends, kinds, sizes, length.tolist(), strict=False)
-        for first, end, kind, size, count in rows:
-            if first % _CHUNK == 0:
-                nodes = self._nodes_of(first, min(first + _CHUNK, n))
-                offset = 0
-            stop = offset + (end - first) * size
-            yield first, end, kind, nodes[offset:stop].reshape(-1, size), count
-            offset = stop
+    def _rows(
+        self, begins: np.ndarray, heads: np.ndarray, columns: list[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows of `columns` and nodes, heads before the cells `begins`: values, rows' lengths."""
+        for first in range(0, self.mesh.n_cells, _CHUNK):
+            end = min(first + _CHUNK, self.mesh.n_cells)
+            sizes = N_NODES[self.kinds[first:end]]
+            width = len(columns)
+            starts = np.cumsum(sizes + width) - sizes - width
+            values = np.empty(int(np.sum(sizes + width)), np.int64)
+            for k, column in enumerate(columns):
+                values[starts + k] = column[first:end]
+            values[spread(starts + width, sizes)] = self._nodes_of(first, end)
+            mine = slice(*np.searchsorted(begins, [first, end]))
+            yield self._with_heads(values, sizes + width, heads[mine], begins[mine] - first)
+
+    def _with_heads(
+        self, values: np.ndarray, sizes: np.ndarray, heads: np.ndarray, at: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.binary and self.version != "2.2":  # in units of 4 bytes: tags have two, counts too
+            values, sizes = values.view("i4"), 2 * sizes
+            counts = np.ascontiguousarray(heads[:, 3:]).view("i4")
+            heads = np.concatenate([heads[:, :3], counts], axis=1)
+        before = np.zeros(len(sizes), np.int64)
+        before[at] = heads.shape[1]
+        starts = np.cumsum(sizes + before) - sizes
+        out = np.empty(len(values) + heads.size, values.dtype)
+        out[spread(starts, sizes)] = values
+        out[(starts[at] - heads.shape[1])[:, None] + np.arange(heads.shape[1])] = heads
+        return out, np.insert(sizes, at, heads.shape[1])
 
     # -- MSH 4.1 --------------------------------------------------------------------------------
 
@@ -338,7 +341,7 @@ class MshWriter:
         n = mesh.n_points
         begins = _changes(self.node_entity).tolist()
         yield self._head((), (len(begins), n, min(n, 1), n))
-        for first, end in zip(begins, [*begins[1:], n], strict=True):
+        for first, end in zip(begins, [*begins[1:], n], strict=False):
             dim, tag, _ = self.entities[int(self.node_entity[first])]
             yield self._head((dim, tag, 0), (end - first,))
             yield from self._table(np.arange(first + 1, end + 1))
@@ -346,21 +349,26 @@ class MshWriter:
 
     def _elements_4(self) -> Iterator[bytes]:
         n = self.mesh.n_cells
-        yield self._head((), (len(_changes(self.which_entity, self.kinds)), n, min(n, 1), n))
-        for first, end, kind, nodes, count in self._runs(self.which_entity, self.kinds):
-            if count:
-                dim, tag, _ = self.entities[int(self.which_entity[first])]
-                yield self._head((dim, tag, kind), (count,))
-            yield from self._table(np.arange(first + 1, end + 1), nodes)
+        begins = _changes(self.which_entity, self.kinds)
+        yield self._head((), (len(begins), n, min(n, 1), n))
+        entities = np.array([row[:2] for row in self.entities], np.int64).reshape(-1, 2)
+        heads = np.column_stack(
+            [
+                entities[self.which_entity[begins]],
+                self.kinds[begins],
+                np.diff(np.append(begins, n)),
+            ]
+        )
+        for values, sizes in self._rows(begins, heads, [np.arange(1, n + 1)]):
+            yield from to_lines(values, sizes) if not self.binary else [values.tobytes()]
 
     # -- data -----------------------------------------------------------------------------------
 
     def _data(self, name: str, values: np.ndarray, time: float, step: int) -> Iterator[bytes]:
         table = values.astype(np.float64).reshape(len(values), -1)
-        filled = np.flatnonzero(~np.isnan(table).all(axis=1))  # rows of NaN are left out
-        head = (1, f'"{_plain(name)}"', 1, repr(float(time)), 3, step, table.shape[1], len(filled))
+        head = (1, f'"{_plain(name)}"', 1, repr(float(time)), 3, step, *reversed(table.shape))
         yield "".join(f"{word}\n" for word in head).encode("utf-8", "replace")
-        yield from self._table((filled + 1).astype("i4"), table[filled])
+        yield from self._table(np.arange(1, len(table) + 1, dtype="i4"), table)
 
 
 def _cell_data(mesh: Mesh) -> dict[str, np.ndarray]:
@@ -395,4 +403,3 @@ def _pairs(known: np.ndarray | None) -> list[tuple[int, int]]:
 
 def _plain(name: str) -> str:
     return re.sub(r'[\r\n"\0]', "_", name)
-

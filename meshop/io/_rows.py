@@ -26,7 +26,7 @@ _TAIL = {
 def take_rows(
     data: bytes, start: int, count: int | None, dtype: type, where: str
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """The next `count` lines of numbers: all numbers, where each line's begin (count + 1,), the end.
+    """The next `count` lines of numbers: the numbers, where each line's begin, and the end.
 
     Blank lines, % comments, and text behind the numbers of a line are passed over. A line with "="
     ends the rows; count None takes all up to there. Raises Fault that names `where`.
@@ -34,7 +34,8 @@ def take_rows(
     left = max(len(data) - start, 0)
     if count is not None and 2 * count - 1 > left:
         raise Fault(where, f"{count} lines declared, {left} characters are left", _CUT)
-    values, sizes = [np.empty(0, dtype)], [np.empty(0, np.int64)]
+    values: list[np.ndarray] = [np.empty(0, dtype)]
+    sizes: list[np.ndarray] = [np.empty(0, np.int64)]
     done = 0
     closed = False
     while not closed and start < len(data) and (count is None or done < count):

@@ -58,8 +58,8 @@ def write_msh(
 
     version "4.1" (cells may be in several groups) or "2.2" (more programs read it); binary or
     ascii. By default what the mesh was read from, else 4.1 in binary. Cells of mixed types keep
-    their order: each run of one type is a block. Rows of NaN are left out. Raises MeshFileError
-    where Gmsh has no such cell.
+    their order: each run of one type is a block.
+    Raises MeshFileError where Gmsh has no such cell.
     """
     write_msh_series(path, [(None, mesh)], version=version, binary=binary)
 
@@ -83,7 +83,7 @@ def write_msh_series(
                     raise Fault("options", f"version {form!r}", "version='4.1' or '2.2'")
                 writer = MshWriter(mesh, form, was[-1] == "binary" if binary is None else binary)
                 for what in writer.lost:
-                    warn_lost(path, "MSH", what)
+                    warn_lost(Path(path), "MSH", what)
                 writer.write(file)
                 first = mesh.content_hash() if time is not None else ""
             elif mesh.content_hash() != first:

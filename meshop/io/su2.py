@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -221,7 +222,7 @@ def write_su2(mesh: Mesh, path: str | os.PathLike) -> None:
             raise Fault(f"cell {bad[0]}", f"SU2 has no {kind}", "write .vtu instead")
         zones = _zones(mesh)
         for what in _lost(mesh, zones):
-            warn_lost(path, "SU2", what)
+            warn_lost(Path(path), "SU2", what)
         with atomic_write(path) as file:
             if len(zones) > 1:
                 file.write(f"NZONE= {len(zones)}\n".encode())
@@ -252,7 +253,7 @@ class _Part:
 def _zones(mesh: Mesh) -> list[_Part]:
     """The zones that regions zone_1, zone_2, ... describe, one after the other; else one part."""
     names = [f"zone_{n}" for n in range(1, 1 + sum(map(bool, map(_ZONE.fullmatch, mesh.regions))))]
-    regions = [mesh.regions.get(name, Region("point", [])) for name in names]
+    regions = [mesh.regions.get(name, Region("point", np.empty(0, np.int64))) for name in names]
     ids = [np.unique(region.ids) for region in regions if region.kind == "cell"]
     whole = [_Part(mesh, "", np.arange(mesh.n_cells), 0, mesh.n_points)]
     if len(ids) < 2 or len(ids) != len(names) or not all(map(len, ids)):
@@ -261,7 +262,7 @@ def _zones(mesh: Mesh) -> list[_Part]:
         return whole
     ends = mesh.cell_offsets
     nodes = [mesh.cell_nodes[ends[mine[0]] : ends[mine[-1] + 1]] for mine in ids]
-    if any(a.max() >= b.min() for a, b in zip(nodes, nodes[1:], strict=False)):
+    if any(a.max() >= b.min() for a, b in itertools.pairwise(nodes)):
         return whole
     starts = [0, *(int(mine.min()) for mine in nodes[1:]), mesh.n_points]
     return [
@@ -284,7 +285,8 @@ def _lost(mesh: Mesh, parts: list[_Part]) -> Iterator[str]:
     }
     zones = {part.prefix[:-1] for part in parts}
     if other := [name for name in mesh.regions if name not in (whole & markers) | zones]:
-        yield f"markers are sets of boundary cells; other regions are lost: {', '.join(other)[:200]}"
+        names = ", ".join(other)[:200]
+        yield f"markers are sets of boundary cells; other regions are lost: {names}"
     order = np.concatenate([ids for part in parts for ids in (part.inner, *part.markers.values())])
     count = np.bincount(order, minlength=mesh.n_cells)
     if np.any(count == 0):
