@@ -208,8 +208,8 @@ class MshFile(Sections):
             self.at = view.at
             flat = self._numbers(np.float64, where)
             more = np.append(flat[1:], 0)
-            whole = (more >= 0) & (more < len(flat)) & (more == np.floor(more))
-            step = np.where(whole, 2 + width * np.where(whole, more, 0).astype(np.int64), 0)
+            good = (more >= 0) & (more < len(flat)) & (more == np.floor(more))
+            step = np.where(good, 2 + width * np.where(good, more, 0).astype(np.int64), 0)
             starts = chain(step, n, 2, where)
             tags, sizes = whole(flat[starts], where), flat[starts + 1].astype(np.int64)
             values = flat[spread(starts + 2, width * sizes)]

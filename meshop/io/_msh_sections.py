@@ -60,7 +60,8 @@ class Sections(Source):
             "Elements": self._elements, "ELM": self._elements, "NodeData": self._view,
             "ElementData": self._view, "ElementNodeData": self._view,
         }  # fmt: skip
-        found: set[str] = set()
+        found: dict[str, memoryview] = {}
+        bytes_ = memoryview(self.data)
         n_open = 0
         at = self.data.find(b"$")
         while at >= 0:
@@ -71,10 +72,14 @@ class Sections(Source):
                     self.version = 1.0
                 elif name != "MeshFormat" and not self.version:
                     raise Fault(f"${name}", "it comes before $MeshFormat", CUT)
-                if name in found and not name.endswith("Data"):
-                    raise Fault(f"${name}", "the section occurs twice")
-                readers[name]()
-                found.add(name)
+                start = self.at
+                if name not in found or name.endswith("Data"):
+                    readers[name]()
+                    found[name] = bytes_[start : self.at]
+                elif found[name] == bytes_[start : start + len(found[name])]:
+                    self.at += len(found[name])  # Gmsh appends a view together with its mesh
+                else:
+                    raise Fault(f"${name}", "a second one, unlike the first: one mesh a file")
                 at = self.data.find(b"$", self.at)
                 if self.data[self.at : at if at >= 0 else None].strip():
                     raise Fault(f"${name}", "there is more in it than it declares", CUT)
@@ -87,7 +92,7 @@ class Sections(Source):
                     n_open += 1
                 if n_open > 100:
                     raise Fault("content", "100 sections that do not end", CUT)
-        return found
+        return set(found)
 
     def _physical_names(self) -> None:
         where = "$PhysicalNames"

@@ -5,6 +5,7 @@ Source: Gmsh manual, "MSH file format" and "MSH file format version 2 (Legacy)".
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -202,7 +203,7 @@ class MshWriter:
         """Point and cell data of a mesh with the same points and cells."""
         for section, data in (("NodeData", mesh.point_data), ("ElementData", _cell_data(mesh))):
             for name, values in data.items():
-                if _is_data(values) and len(values):
+                if _is_data(values):
                     lines = self._data(name, values, time, step)
                     self._section(file, section, lines)
 
@@ -216,7 +217,7 @@ class MshWriter:
         if not self.binary:
             yield from table_lines(*columns)
             return
-        parts = [column.reshape(len(column), -1) for column in columns]
+        parts = [column if column.ndim == 2 else column[:, None] for column in columns]
         form = np.dtype([(f"f{k}", p.dtype, (p.shape[1],)) for k, p in enumerate(parts)])
         for first in range(0, len(parts[0]), _CHUNK):
             rows = np.empty(len(parts[0][first : first + _CHUNK]), form)
@@ -365,7 +366,7 @@ class MshWriter:
     # -- data -----------------------------------------------------------------------------------
 
     def _data(self, name: str, values: np.ndarray, time: float, step: int) -> Iterator[bytes]:
-        table = values.astype(np.float64).reshape(len(values), -1)
+        table = values.astype(np.float64).reshape(len(values), math.prod(values.shape[1:]))
         head = (1, f'"{_plain(name)}"', 1, repr(float(time)), 3, step, *reversed(table.shape))
         yield "".join(f"{word}\n" for word in head).encode("utf-8", "replace")
         yield from self._table(np.arange(1, len(table) + 1, dtype="i4"), table)

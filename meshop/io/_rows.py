@@ -129,7 +129,7 @@ def to_lines(values: np.ndarray, sizes: np.ndarray) -> Iterator[bytes]:
 
 def table_lines(*columns: np.ndarray) -> Iterator[bytes]:
     """Lines of a table, in pieces: columns (n,) or (n, k), integers plain, floats exactly."""
-    tables = [column.reshape(len(column), -1) for column in columns]
+    tables = [column if column.ndim == 2 else column[:, None] for column in columns]
     form = " ".join("%d" if t.dtype.kind in "iu" else "%r" for t in tables for _ in t.T) + "\n"
     for first in range(0, len(tables[0]), _CHUNK):
         lists = [column.tolist() for t in tables for column in t[first : first + _CHUNK].T]

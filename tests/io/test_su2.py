@@ -231,9 +231,7 @@ def test_long_files_are_read_in_pieces(tmp_path):
 
 
 @given(
-    mesh=meshes(
-        codes=(1, 3, 5, 9), places=(), regions=("cell",), stored=("float64",), planar=True
-    )
+    mesh=meshes(codes=(1, 3, 5, 9), places=(), regions=("cell",), stored=("float64",), planar=True)
 )
 @settings(max_examples=40)
 def test_any_planar_mesh_comes_back_or_a_warning_says_what_does_not(tmp_path_factory, mesh):
@@ -285,7 +283,7 @@ def su2_loses(mesh):
         (lambda m: m.regions.update(twice=Region("cell", [3])), "repeated"),
         (lambda m: m.regions.pop("airfoil"), "no marker"),
         (lambda m: m.regions.update({"a%b": m.regions.pop("far field")}), "names of markers"),
-        (lambda m: setattr(m, "points", m.points + [0, 0, 2]), "2.0 becomes 0"),
+        (lambda m: setattr(m, "points", m.points + np.array([0, 0, 2])), "2.0 becomes 0"),
     ],
 )
 def test_what_is_lost_is_said(tmp_path, change, said):
