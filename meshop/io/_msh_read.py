@@ -85,8 +85,9 @@ class MshFile(Sections):
         parts: dict[str, list[np.ndarray]] = {}
         pairs: dict[str, list[tuple[int, int]]] = {}
         for dim, tag, name in self.names:
-            mine = [(d, t) for d, t in groups if t == tag] if dim < 0 else [(dim, tag)]
-            for pair in mine or [(0, tag)]:
+            # Old files name a tag and no dimension.
+            dims = [d for d in range(4) if (d, tag) in groups] if dim < 0 else [dim]
+            for pair in [(d, tag) for d in dims or [0]]:
                 parts.setdefault(name, []).append(groups.pop(pair, np.empty(0, np.int64)))
                 pairs.setdefault(name, []).append((pair[1], pair[0]))
         for (dim, tag), ids in groups.items():  # those without a name

@@ -29,14 +29,16 @@ _SAME = {  # VTK cell and its size -> Gmsh's type, and VTK's nodes in Gmsh's ord
 class MshWriter:
     """What a file will hold. `lost` says in words what it will not. Raises Fault."""
 
-    def __init__(self, mesh: Mesh, version: str, binary: bool) -> None:
-        self.mesh, self.version, self.binary = mesh, version, binary
+    def __init__(self, mesh: Mesh, version: str | None, binary: bool | None) -> None:
+        was = mesh.storage.get("msh", "4.1 binary").split()
+        self.mesh = mesh
+        self.version = version or ("2.2" if was[0] in ("1", "2", "2.1", "2.2") else "4.1")
+        self.binary = was[-1] == "binary" if binary is None else binary
+        if self.version not in ("4.1", "2.2"):
+            raise Fault("options", f"version {version!r}", "version='4.1' or '2.2'")
         self.lost: list[str] = []
         self._set_kinds()
         self.dims = DIM[mesh.cell_types]
-        most = max(mesh.n_points, mesh.n_cells)
-        if binary and most >= 2**31 and version == "2.2":
-            raise Fault("size", f"{most} points or cells, MSH 2.2 counts to 2^31", "version='4.1'")
         self.names: list[tuple[int, int, str]] = []  # dimension, tag, name of groups
         self.extra: list[tuple[int, np.ndarray]] = []  # further groups of cells: tag, ids
         self.physical = self._column("gmsh:physical")
@@ -46,11 +48,16 @@ class MshWriter:
         self.entity = self._column("gmsh:geometrical")
         if not self.given:
             self.entity = np.maximum(np.abs(self.physical), 1)
-        if version == "2.2":
-            self.entities: list[tuple[int, int, tuple[int, ...]]] = []
-            if several := len({int(i) for _, ids in self.extra for i in ids[:1000]}):
-                few = f"at least {several}" if several >= 1000 else str(several)
-                self.lost.append(f"{few} cells are in several groups: only the first is kept")
+        most = max(mesh.n_points, mesh.n_cells)
+        if not version and (self.extra or most >= 2**31):
+            self.version = "4.1"  # 2.2 has one group a cell, and counts to 2^31
+        self.entities: list[tuple[int, int, tuple[int, ...]]] = []
+        if self.version == "2.2":
+            if self.binary and most >= 2**31:
+                raise Fault("size", f"{most} points or cells, 2.2 counts to 2^31", "version='4.1'")
+            if self.extra:
+                several = len(np.unique(np.concatenate([ids for _, ids in self.extra])))
+                self.lost.append(f"{several} cells are in several groups: only the first is kept")
         else:
             self._set_entities()
         self._say_lost()
@@ -146,7 +153,7 @@ class MshWriter:
         self.which_entity = which.ravel()
         taken: set[tuple[int, int]] = set()
         free = [1 + max([0, *(tag for d, tag, _ in rows if d == dim)]) for dim in range(4)]
-        self.entities, changed = [], 0
+        changed = 0
         for dim, tag, groups in rows:
             if tag < 0 or (dim, tag) in taken:
                 tag, free[dim] = free[dim], free[dim] + 1
@@ -174,6 +181,8 @@ class MshWriter:
             name for name, v in data if _is_data(v) and (v.ndim > 2 or v.shape[1:] == (1,))
         ]:
             self.lost.append(f"the shape of rows is lost: {', '.join(other)[:200]}")
+        if mesh.components:
+            self.lost.append("names of components")
         names = [*(name for _, _, name in self.names), *(name for name, _ in data)]
         if any(name != _plain(name) for name in names):
             self.lost.append("names are changed: no line breaks, no quotes")

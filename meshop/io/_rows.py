@@ -38,8 +38,9 @@ def take_rows(
     sizes: list[np.ndarray] = [np.empty(0, np.int64)]
     done = 0
     closed = False
+    size = _CHUNK if count is None else min(_CHUNK, 64 * count + 256)
     while not closed and start < len(data) and (count is None or done < count):
-        stop = data.find(b"\n", min(start + _CHUNK, len(data))) + 1 or len(data)
+        stop = data.find(b"\n", min(start + size, len(data))) + 1 or len(data)
         chunk = data[start:stop]
         if b"=" in chunk and (found := _key(chunk)) >= 0:
             chunk, stop, closed = chunk[:found], start + found, True

@@ -77,11 +77,7 @@ def write_msh_series(
         for step, (time, mesh) in enumerate(steps):
             mesh.check()
             if writer is None:
-                was = mesh.storage.get("msh", "4.1 binary").split()
-                form = version or ("2.2" if float(was[0]) < 4 else "4.1")
-                if form not in ("4.1", "2.2"):
-                    raise Fault("options", f"version {form!r}", "version='4.1' or '2.2'")
-                writer = MshWriter(mesh, form, was[-1] == "binary" if binary is None else binary)
+                writer = MshWriter(mesh, version, binary)
                 for what in writer.lost:
                     warn_lost(Path(path), "MSH", what)
                 writer.write(file)

@@ -45,6 +45,7 @@ class _Zone:
         self.markers: list[tuple[str, np.ndarray, np.ndarray]] = []
         self.n_markers = 0
         self.field_data: dict[str, np.ndarray] = {}
+        self.kept: dict[str, list[str]] = {}  # lines that are kept as they are
         self.storage: dict[str, str] = {}
 
     def mesh(self) -> Mesh:
@@ -65,7 +66,8 @@ class _Zone:
             types,
             np.concatenate([[0], np.cumsum(SIZE[types])]),
             np.concatenate([np.empty(0, np.int64), *(nodes for _, nodes in parts)]),
-            field_data=self.field_data,
+            field_data=self.field_data
+            | {name: np.array(["\n".join(lines)]) for name, lines in self.kept.items()},
             regions={name: Region("cell", np.concatenate(found)) for name, found in ids.items()},
             storage={"dimension": str(self.dim), **self.storage},
         )
@@ -123,7 +125,7 @@ class _Reader:
             if equals:
                 kept = next((name for name, keys in _VERBATIM if key.startswith(keys)), "")
             if kept and line:
-                self._keep(kept, line)
+                self.zones[-1].kept.setdefault(kept, []).append(line)
             elif equals:  # SU2 itself passes over lines that are no KEY= VALUE
                 yield key, value
 
@@ -133,20 +135,6 @@ class _Reader:
         line = self.data[self.at : end].partition(b"%")[0].strip()
         self.at = end + 1
         return line.decode("utf-8", "replace")
-
-    def _keep(self, name: str, line: str) -> None:
-        """This line and all below it up to the next one with "=", in one piece."""
-        lines = [line]
-        while self.at < len(self.data):
-            start = self.at
-            more = self._take_line()
-            if "=" in more:
-                self.at = start
-                break
-            lines += [more] if more else []
-        found = self.zones[-1].field_data
-        before = [str(found[name][0])] if name in found else []
-        found[name] = np.array(["\n".join([*before, *lines])])
 
     def _line(self) -> str:
         return f"line {self.data.count(10, 0, self.at)}"
