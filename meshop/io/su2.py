@@ -230,10 +230,10 @@ class _Part:
         self.inner = cells[~low[cells]]
         self.markers: dict[str, np.ndarray] = {}
         for region_name, region in mesh.regions.items():
-            if region.kind != "cell" or (name and _ZONE.fullmatch(region_name)):
-                continue
+            if region.kind != "cell" or not low[region.ids].all():
+                continue  # a zone, a material
             mine = np.unique(region.ids)
-            mine = mine[low[mine] & (mine >= cells[0]) & (mine <= cells[-1])]
+            mine = mine[(mine >= cells[0]) & (mine <= cells[-1])]
             if len(mine) or (not first and not len(region.ids)):
                 self.markers[region_name] = mine
 
@@ -266,13 +266,8 @@ def _lost(mesh: Mesh, parts: list[_Part]) -> Iterator[str]:
     if other := [name for name in mesh.field_data if name not in kept]:
         yield f"it has no place for field data: {', '.join(other)[:200]}"
     markers = {name for part in parts for name in part.markers}
-    whole = {
-        name
-        for name, region in mesh.regions.items()
-        if region.kind == "cell" and np.all(DIM[mesh.cell_types[region.ids]] < mesh.dim)
-    }
     zones = {part.prefix[:-1] for part in parts}
-    if other := [name for name in mesh.regions if name not in (whole & markers) | zones]:
+    if other := [name for name in mesh.regions if name not in markers | zones]:
         names = ", ".join(other)[:200]
         yield f"markers are sets of boundary cells; other regions are lost: {names}"
     order = np.concatenate([ids for part in parts for ids in (part.inner, *part.markers.values())])

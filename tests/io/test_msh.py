@@ -450,6 +450,24 @@ def test_overlapping_groups(tmp_path):
         mesh.save(tmp_path / "c.msh", version="2.2")
 
 
+def test_a_file_of_msh_2_becomes_4_where_2_would_lose_groups(tmp_path):
+    PLANE.save(tmp_path / "a.msh", version="2.2", binary=False)
+    mesh = read(tmp_path / "a.msh")
+    mesh.save(tmp_path / "b.msh")
+    assert read(tmp_path / "b.msh").storage["msh"] == "2.2 ascii"
+    mesh.regions["all"] = Region("cell", range(7))
+    mesh.save(tmp_path / "b.msh")
+    found = read(tmp_path / "b.msh")
+    assert found.storage["msh"] == "4.1 ascii" and ids(found) == ids(mesh)
+
+
+def test_fluent_files_have_the_same_suffix(tmp_path):
+    meshio = pytest.importorskip("meshio")
+    mesh = meshio.Mesh(np.eye(3), [("triangle", np.array([[0, 1, 2]]))])
+    meshio.write(tmp_path / "a.msh", mesh, file_format="ansys", binary=False)
+    assert read(tmp_path / "a.msh").cell_nodes.tolist() == [0, 1, 2]
+
+
 def test_tags_follow_the_regions(tmp_path):
     """A region that was changed wins over the tags that the file had."""
     PLANE.save(tmp_path / "a.msh")

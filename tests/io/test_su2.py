@@ -282,6 +282,7 @@ def su2_loses(mesh):
         (lambda m: m.regions.update(edge=Region("facet", [[0, 1]])), "lost: edge"),
         (lambda m: m.regions.update(twice=Region("cell", [3])), "repeated"),
         (lambda m: m.regions.pop("airfoil"), "no marker"),
+        (lambda m: m.regions.update(all=Region("cell", range(7))), "lost: all"),
         (lambda m: m.regions.update({"a%b": m.regions.pop("far field")}), "names of markers"),
         (lambda m: setattr(m, "points", m.points + np.array([0, 0, 2])), "2.0 becomes 0"),
     ],
