@@ -13,6 +13,7 @@ from ._msh_sections import Sections, View
 from ._msh_source import CUT, chain, whole
 from ._rows import spread
 
+_MOST_GROUPS = 10_000
 GROUP = ("point", "curve", "surface", "volume")  # Gmsh's words for dimensions
 
 
@@ -70,8 +71,16 @@ class MshFile(Sections):
         )
 
     def _groups(self) -> dict[tuple[int, int], np.ndarray]:
-        """Dimension and tag of each physical group that has cells, and which."""
+        """Dimension and tag of each physical group that has cells, and which.
+
+        Of very many only those with a name: some programs give each cell a tag of its own.
+        """
         keys, starts, counts = self.members
+        if len(np.unique(keys)) > _MOST_GROUPS:
+            named = [(d, t) for dim, t, _ in self.names for d in (range(4) if dim < 0 else [dim])]
+            table = np.array(named, np.int64).reshape(-1, 2)
+            mine = np.isin(keys, _key(table[:, 0], table[:, 1]))
+            keys, starts, counts = keys[mine], starts[mine], counts[mine]
         order = np.argsort(keys, kind="stable")
         found, first = np.unique(keys[order], return_index=True)
         return {

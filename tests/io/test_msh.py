@@ -461,6 +461,18 @@ def test_a_file_of_msh_2_becomes_4_where_2_would_lose_groups(tmp_path):
     assert found.storage["msh"] == "4.1 ascii" and ids(found) == ids(mesh)
 
 
+def test_a_tag_for_each_cell_makes_no_region_of_each(tmp_path):
+    n = 20_000
+    mesh = Mesh.from_blocks(np.eye(3), [("line", np.tile([0, 1], (n, 1)))])
+    mesh.cell_data["gmsh:physical"] = np.arange(1, n + 1, dtype=np.int32)
+    mesh.regions["named"] = Region("cell", [6])
+    mesh.field_data["named"] = np.array([7, 1])
+    mesh.save(tmp_path / "a.msh")
+    found = read(tmp_path / "a.msh")
+    assert ids(found) == {"named": [6]}
+    assert np.array_equal(found.cell_data["gmsh:physical"], mesh.cell_data["gmsh:physical"])
+
+
 def test_fluent_files_have_the_same_suffix(tmp_path):
     meshio = pytest.importorskip("meshio")
     mesh = meshio.Mesh(np.eye(3), [("triangle", np.array([[0, 1, 2]]))])
