@@ -244,7 +244,7 @@ def _spans(starts: np.ndarray, end: int) -> list[tuple[int, int]]:
 
 _SUFFIXES = {
     "abaqus": (".inp",), "avsucd": (".avs",), "cgns": (".cgns",), "dolfin-xml": (".xml",),
-    "exodus": (".e", ".ex2", ".exo"), "flac3d": (".f3grid",), "gmsh": (".msh",), "h5m": (".h5m",),
+    "exodus": (".e", ".ex2", ".exo"), "flac3d": (".f3grid",), "ansys": (".msh",), "h5m": (".h5m",),
     "hmf": (".hmf",), "mdpa": (".mdpa",), "med": (".med",), "medit": (".mesh", ".meshb"),
     "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"), "obj": (".obj",),
     "off": (".off",), "permas": (".post", ".post.gz", ".dato", ".dato.gz"), "ply": (".ply",),
@@ -254,17 +254,18 @@ _SUFFIXES = {
 
 
 def _format(name: str, suffixes: tuple[str, ...]) -> Format:
-    names = [name, "ansys"] if name == "gmsh" else [name]  # both are called .msh
-
     def write(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
         write_meshio(mesh, path, name, **options)
 
     return Format(
         name,
         suffixes,
-        lambda path: read_meshio(path, names),
+        lambda path: read_meshio(path, [name]),
         None if name in _NOT_WRITTEN else write,
-        lambda _, start: name == "gmsh" and start.startswith(b"$MeshFormat"),
+        # Fluent's files are called .msh like Gmsh's.
+        lambda path, start: (
+            name == "ansys" and path.suffix.lower() == ".msh" and start.lstrip()[:1] == b"("
+        ),
     )
 
 

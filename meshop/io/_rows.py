@@ -26,7 +26,7 @@ _TAIL = {
 def take_rows(
     data: bytes, start: int, count: int | None, dtype: type, where: str
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """The next `count` lines of numbers: all numbers, where each line's begin (count + 1,), the end.
+    """The next `count` lines of numbers: the numbers, where each line's begin, and the end.
 
     Blank lines, % comments, and text behind the numbers of a line are passed over. A line with "="
     ends the rows; count None takes all up to there. Raises Fault that names `where`.
@@ -34,11 +34,13 @@ def take_rows(
     left = max(len(data) - start, 0)
     if count is not None and 2 * count - 1 > left:
         raise Fault(where, f"{count} lines declared, {left} characters are left", _CUT)
-    values, sizes = [np.empty(0, dtype)], [np.empty(0, np.int64)]
+    values: list[np.ndarray] = [np.empty(0, dtype)]
+    sizes: list[np.ndarray] = [np.empty(0, np.int64)]
     done = 0
     closed = False
+    size = _CHUNK if count is None else min(_CHUNK, 64 * count + 256)
     while not closed and start < len(data) and (count is None or done < count):
-        stop = data.find(b"\n", min(start + _CHUNK, len(data))) + 1 or len(data)
+        stop = data.find(b"\n", min(start + size, len(data))) + 1 or len(data)
         chunk = data[start:stop]
         if b"=" in chunk and (found := _key(chunk)) >= 0:
             chunk, stop, closed = chunk[:found], start + found, True
@@ -128,7 +130,7 @@ def to_lines(values: np.ndarray, sizes: np.ndarray) -> Iterator[bytes]:
 
 def table_lines(*columns: np.ndarray) -> Iterator[bytes]:
     """Lines of a table, in pieces: columns (n,) or (n, k), integers plain, floats exactly."""
-    tables = [column.reshape(len(column), -1) for column in columns]
+    tables = [column if column.ndim == 2 else column[:, None] for column in columns]
     form = " ".join("%d" if t.dtype.kind in "iu" else "%r" for t in tables for _ in t.T) + "\n"
     for first in range(0, len(tables[0]), _CHUNK):
         lists = [column.tolist() for t in tables for column in t[first : first + _CHUNK].T]

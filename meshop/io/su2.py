@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ class _Zone:
         self.markers: list[tuple[str, np.ndarray, np.ndarray]] = []
         self.n_markers = 0
         self.field_data: dict[str, np.ndarray] = {}
+        self.kept: dict[str, list[str]] = {}  # lines that are kept as they are
         self.storage: dict[str, str] = {}
 
     def mesh(self) -> Mesh:
@@ -64,7 +66,8 @@ class _Zone:
             types,
             np.concatenate([[0], np.cumsum(SIZE[types])]),
             np.concatenate([np.empty(0, np.int64), *(nodes for _, nodes in parts)]),
-            field_data=self.field_data,
+            field_data=self.field_data
+            | {name: np.array(["\n".join(lines)]) for name, lines in self.kept.items()},
             regions={name: Region("cell", np.concatenate(found)) for name, found in ids.items()},
             storage={"dimension": str(self.dim), **self.storage},
         )
@@ -122,7 +125,7 @@ class _Reader:
             if equals:
                 kept = next((name for name, keys in _VERBATIM if key.startswith(keys)), "")
             if kept and line:
-                self._keep(kept, line)
+                self.zones[-1].kept.setdefault(kept, []).append(line)
             elif equals:  # SU2 itself passes over lines that are no KEY= VALUE
                 yield key, value
 
@@ -132,20 +135,6 @@ class _Reader:
         line = self.data[self.at : end].partition(b"%")[0].strip()
         self.at = end + 1
         return line.decode("utf-8", "replace")
-
-    def _keep(self, name: str, line: str) -> None:
-        """This line and all below it up to the next one with "=", in one piece."""
-        lines = [line]
-        while self.at < len(self.data):
-            start = self.at
-            more = self._take_line()
-            if "=" in more:
-                self.at = start
-                break
-            lines += [more] if more else []
-        found = self.zones[-1].field_data
-        before = [str(found[name][0])] if name in found else []
-        found[name] = np.array(["\n".join([*before, *lines])])
 
     def _line(self) -> str:
         return f"line {self.data.count(10, 0, self.at)}"
@@ -221,7 +210,7 @@ def write_su2(mesh: Mesh, path: str | os.PathLike) -> None:
             raise Fault(f"cell {bad[0]}", f"SU2 has no {kind}", "write .vtu instead")
         zones = _zones(mesh)
         for what in _lost(mesh, zones):
-            warn_lost(path, "SU2", what)
+            warn_lost(Path(path), "SU2", what)
         with atomic_write(path) as file:
             if len(zones) > 1:
                 file.write(f"NZONE= {len(zones)}\n".encode())
@@ -241,10 +230,10 @@ class _Part:
         self.inner = cells[~low[cells]]
         self.markers: dict[str, np.ndarray] = {}
         for region_name, region in mesh.regions.items():
-            if region.kind != "cell" or (name and _ZONE.fullmatch(region_name)):
-                continue
+            if region.kind != "cell" or not low[region.ids].all():
+                continue  # a zone, a material
             mine = np.unique(region.ids)
-            mine = mine[low[mine] & (mine >= cells[0]) & (mine <= cells[-1])]
+            mine = mine[(mine >= cells[0]) & (mine <= cells[-1])]
             if len(mine) or (not first and not len(region.ids)):
                 self.markers[region_name] = mine
 
@@ -252,7 +241,7 @@ class _Part:
 def _zones(mesh: Mesh) -> list[_Part]:
     """The zones that regions zone_1, zone_2, ... describe, one after the other; else one part."""
     names = [f"zone_{n}" for n in range(1, 1 + sum(map(bool, map(_ZONE.fullmatch, mesh.regions))))]
-    regions = [mesh.regions.get(name, Region("point", [])) for name in names]
+    regions = [mesh.regions.get(name, Region("point", np.empty(0, np.int64))) for name in names]
     ids = [np.unique(region.ids) for region in regions if region.kind == "cell"]
     whole = [_Part(mesh, "", np.arange(mesh.n_cells), 0, mesh.n_points)]
     if len(ids) < 2 or len(ids) != len(names) or not all(map(len, ids)):
@@ -261,7 +250,7 @@ def _zones(mesh: Mesh) -> list[_Part]:
         return whole
     ends = mesh.cell_offsets
     nodes = [mesh.cell_nodes[ends[mine[0]] : ends[mine[-1] + 1]] for mine in ids]
-    if any(a.max() >= b.min() for a, b in zip(nodes, nodes[1:], strict=False)):
+    if any(a.max() >= b.min() for a, b in itertools.pairwise(nodes)):
         return whole
     starts = [0, *(int(mine.min()) for mine in nodes[1:]), mesh.n_points]
     return [
@@ -277,14 +266,10 @@ def _lost(mesh: Mesh, parts: list[_Part]) -> Iterator[str]:
     if other := [name for name in mesh.field_data if name not in kept]:
         yield f"it has no place for field data: {', '.join(other)[:200]}"
     markers = {name for part in parts for name in part.markers}
-    whole = {
-        name
-        for name, region in mesh.regions.items()
-        if region.kind == "cell" and np.all(DIM[mesh.cell_types[region.ids]] < mesh.dim)
-    }
     zones = {part.prefix[:-1] for part in parts}
-    if other := [name for name in mesh.regions if name not in (whole & markers) | zones]:
-        yield f"markers are sets of boundary cells; other regions are lost: {', '.join(other)[:200]}"
+    if other := [name for name in mesh.regions if name not in markers | zones]:
+        names = ", ".join(other)[:200]
+        yield f"markers are sets of boundary cells; other regions are lost: {names}"
     order = np.concatenate([ids for part in parts for ids in (part.inner, *part.markers.values())])
     count = np.bincount(order, minlength=mesh.n_cells)
     if np.any(count == 0):

@@ -85,12 +85,16 @@ def _ascii(data: bytes) -> tuple[list[str], np.ndarray, dict[str, np.ndarray]]:
     names = [name for name in names if name]
     values, starts, end = take_rows(data, len(head) + 1, None, np.float64, "rows")
     sizes = np.diff(starts)
+    if not len(sizes):
+        raise Fault("rows", "there is none below the names", _CUT)
     if np.any(sizes != len(names)):
         row = int(np.argmax(sizes != len(names)))
         raise Fault(f"row {row}", f"{sizes[row]} numbers for {len(names)} names", _CUT)
     found = {}
     for line in data[end:].decode("utf-8", "replace").splitlines():
         key, equals, value = line.partition("=")
+        if not equals and line[:1].isdigit():
+            raise Fault("rows", "there are more of them behind KEY= VALUE lines", _CUT)
         try:
             number = float(value.replace("_", "?"))
         except ValueError:
