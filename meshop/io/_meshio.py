@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import warnings
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..mesh import CELL_TYPES, POLYGON, POLYHEDRON, Mesh, Region
-from ._files import Fault, guarded, new_name
+from ._child import run
+from ._files import Fault, guarded, new_name, require_file
 from ._format import Format
 
 _PLAIN = (
@@ -27,30 +29,46 @@ _CODE = {row.name: code for code, row in CELL_TYPES.items() if row.name in _PLAI
 } | {f"VTK_{row.name.upper()}": code for code, row in CELL_TYPES.items() if code >= 68}  # fmt: skip
 _NAME = {code: name for name, code in _CODE.items()}
 _WEDGE_ORDER = [0, 2, 1, 3, 5, 4]  # meshio has Gmsh's linear wedge, VTK its mirror image
-_NOT_WRITTEN = ("tetgen",)  # it takes two files
+_NOT_WRITTEN = ("cgns", "exodus", "tetgen")  # not sound, or two files
+_WITH_COMPANIONS = ("tetgen", "xdmf")
 
 
 def read_meshio(path: Path, names: list[str]) -> Mesh:
-    """Read through meshio as the first of the formats that fits. Raises MeshFileError."""
+    """Read through meshio, in a child process, as the first of `names` that fits."""
+    with guarded(path, names[0]):
+        require_file(path)
+        beside = names[0] in _WITH_COMPANIONS
+        files = [file for file in path.parent.iterdir() if file.is_file()] if beside else [path]
+        size = sum(file.stat().st_size for file in files)
+        return run("meshop.io._meshio:load", path, size=size, names=names)
+
+
+def prepare(names: list[str]) -> None:
+    """In the child: import what `load` will need."""
+    importlib.import_module("meshio._helpers")
+    with contextlib.suppress(ImportError):
+        importlib.import_module("h5py")
+
+
+def load(path: Path, names: list[str]) -> Mesh:
+    """In the child: the mesh that meshio reads. Raises Fault."""
     from meshio._helpers import reader_map
 
-    label = names[0]
-    with guarded(path, label):
-        reasons = []
-        for name in names:
-            if name not in reader_map:
-                continue
-            with _quiet() as said:
-                try:
-                    return _from_meshio(reader_map[name](str(path)), name)
-                except Fault:
-                    raise
-                except MemoryError as error:
-                    reasons.append(f"{name}: it declares more than memory holds ({error})")
-                except (Exception, SystemExit) as error:
-                    reasons.append(f"{name}: {_reason(error, said)}")
-        hint = "check the file with the program that wrote it, or save it as VTU"
-        raise Fault("content", "; ".join(reasons) or "this format can only be written", hint)
+    reasons = []
+    for name in names:
+        if name not in reader_map:
+            continue
+        with _quiet() as said:
+            try:
+                return _from_meshio(reader_map[name](str(path)), name)
+            except Fault:
+                raise
+            except MemoryError as error:
+                reasons.append(f"{name}: it declares more than memory holds ({error})")
+            except (Exception, SystemExit) as error:
+                reasons.append(f"{name}: {_reason(error, said)}")
+    hint = "check the file with the program that wrote it, or save it as VTU"
+    raise Fault("content", "; ".join(reasons) or "this format can only be written", hint)
 
 
 def write_meshio(mesh: Mesh, path: str | os.PathLike, name: str, **options: Any) -> None:
