@@ -14,6 +14,7 @@ from ..mesh import Mesh
 from ._files import guarded, read_bytes, require_file
 from ._format import Arrays, Format, Series
 from ._formats import FORMATS
+from ._not_meshes import NOT_MESHES_HINT, not_a_mesh
 
 # Files that people hand over by mistake, by their first bytes.
 _MISTAKES = {
@@ -157,6 +158,8 @@ def format_of(path: Path) -> Format:
     for format in readable:
         if suffix in format.suffixes:
             return format
+    if what := not_a_mesh(suffix, start):
+        raise MeshFileError(path, "", "content", f"this is {what}, not a mesh", NOT_MESHES_HINT)
     raise _unknown(path, suffix)
 
 

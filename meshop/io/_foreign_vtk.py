@@ -13,6 +13,7 @@ import numpy as np
 
 from ..mesh import Mesh, Region, join
 from ._files import Fault
+from ._structured import structured_cells
 from ._vtk_data import (
     dims_of,
     joined,
@@ -24,7 +25,6 @@ from ._vtk_data import (
     no_cells,
     padded,
     stacked,
-    structured_cells,
 )
 
 # name: (module, class, how it is told the file)
@@ -265,7 +265,7 @@ def _on_grid(grid: Any, points: np.ndarray, patch: Any, name: str) -> np.ndarray
         at = (start // strides[0] % dims[0], start // strides[1] % dims[1], start // strides[2])
         inside = all(first + n <= end for first, n, end in zip(at, box, dims, strict=True))
         if inside and np.array_equal(points[ids + start], own):
-            _, offsets, nodes, _, _ = structured_cells(box, skewed=True)
+            _, offsets, nodes = structured_cells(box, skewed=True)
             return padded(offsets, ids[nodes] + start)
     raise Fault(f"boundary condition {name!r}", "its points are not on the grid of its zone")
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from . import _foreign, _meshio, msh, points, su2, vtu
+from . import _foreign, _meshio, abaqus, frd, mfem, msh, plot3d, points, su2, unv, vtu
 from ._format import Format
 
 FORMATS: tuple[Format, ...] = (
     vtu.FORMAT,
     su2.FORMAT,
     msh.FORMAT,
+    mfem.FORMAT,
+    unv.FORMAT,
+    frd.FORMAT,
+    abaqus.FORMAT,
+    plot3d.FORMAT,
     points.FORMAT,
     *_foreign.FORMATS,
     *_meshio.FORMATS,

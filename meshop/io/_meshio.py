@@ -261,7 +261,7 @@ def _spans(starts: np.ndarray, end: int) -> list[tuple[int, int]]:
 
 
 _SUFFIXES = {
-    "abaqus": (".inp",), "avsucd": (".avs",), "cgns": (".cgns",), "dolfin-xml": (".xml",),
+    "avsucd": (".avs",), "cgns": (".cgns",), "dolfin-xml": (".xml",),
     "exodus": (".e", ".ex2", ".exo"), "flac3d": (".f3grid",), "gmsh": (".msh",), "h5m": (".h5m",),
     "hmf": (".hmf",), "mdpa": (".mdpa",), "med": (".med",), "medit": (".mesh", ".meshb"),
     "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"), "obj": (".obj",),

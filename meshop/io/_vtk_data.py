@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import MeshError
 from ..mesh import Mesh, Region, join
 from ._files import Fault
+from ._structured import structured_cells
 
 
 def joined(data: Any) -> Mesh | None:
@@ -159,7 +160,7 @@ def leaf_cells(data: Any) -> Cells:
         return np.full(len(offsets) - 1, 12, np.uint8), offsets, nodes, None, None
     if hasattr(data, "GetDimensions"):
         dims = dims_of(data)
-        return structured_cells(dims, skewed=data.IsA("vtkStructuredGrid"))
+        return (*structured_cells(dims, data.IsA("vtkStructuredGrid")), None, None)
     raise Fault("content", f"VTK reads it as {data.GetClassName()[3:]}: this is no mesh")
 
 
@@ -200,26 +201,6 @@ def _faces(data: Any) -> tuple[np.ndarray, np.ndarray]:
                 stream += [len(ids), *ids]
         ends.append(len(stream) if last > first else -1)
     return np.array(stream, np.int64), np.array(ends, np.int64)
-
-
-def structured_cells(dims: list[int], skewed: bool) -> Cells:
-    """Lines, quads or hexahedra (pixels or voxels where not `skewed`) of a grid, i fastest."""
-    if min(dims) < 1:
-        return no_cells()
-    strides = np.cumprod([1, *dims[:-1]])
-    used = [axis for axis in range(3) if dims[axis] > 1]
-    first = np.zeros(1, np.int64)
-    for axis in reversed(used):
-        first = (first[:, None] + np.arange(dims[axis] - 1) * strides[axis]).ravel()
-    corners = np.zeros(1, np.int64)
-    for axis in used:
-        corners = np.concatenate([corners, corners + strides[axis]])
-    if skewed and len(used) > 1:
-        corners = corners[[0, 1, 3, 2] if len(used) == 2 else [0, 1, 3, 2, 4, 5, 7, 6]]
-    code = (1, 3, 9 if skewed else 8, 12 if skewed else 11)[len(used)]
-    nodes = (first[:, None] + corners).ravel()
-    offsets = np.arange(len(first) + 1) * len(corners)
-    return np.full(len(first), code, np.uint8), offsets, nodes, None, None
 
 
 # -- blocks that share their points -------------------------------------------------------------
