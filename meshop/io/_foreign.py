@@ -98,7 +98,7 @@ FORMATS = (
     _format("Fluent CFF", (".cas.h5",), beside=True, regions="zones"),
     _format("Fluent", (".cas",), _is_fluent, beside=True, regions="zones"),
     _format("Nek5000", (".nek5000",), beside=True, time="yes"),
-    _format("AVS UCD", (".ucd",), _is_ucd),
+    _format("AVS UCD", (".ucd", ".avs"), _is_ucd),
     _format("Tecplot", (".dat", ".tec", ".tp"), _is_tecplot, regions="zones"),
     _format("ProSTAR", (".cel", ".vrt"), beside=True),
     _format("GAMBIT", (".neu",), _starts(rb"\s*CONTROL INFO")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _foreign, _meshio, abaqus, frd, mfem, msh, plot3d, points, su2, unv, vtu
+from . import _foreign, _meshio, abaqus, frd, mfem, msh, plot3d, points, su2, unv, vtu, xdmf
 from ._format import Format
 
 FORMATS: tuple[Format, ...] = (
@@ -14,6 +14,7 @@ FORMATS: tuple[Format, ...] = (
     frd.FORMAT,
     abaqus.FORMAT,
     plot3d.FORMAT,
+    xdmf.FORMAT,
     points.FORMAT,
     *_foreign.FORMATS,
     *_meshio.FORMATS,

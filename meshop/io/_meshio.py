@@ -16,7 +16,7 @@ import numpy as np
 from ..mesh import CELL_TYPES, POLYGON, POLYHEDRON, Mesh, Region
 from ._child import run
 from ._files import Fault, guarded, new_name, require_file
-from ._format import Format
+from ._format import Format, warn_lost
 
 _PLAIN = (
     "empty", "vertex", "line", "triangle", "polygon", "pixel", "quad", "tetra", "hexahedron",
@@ -29,8 +29,10 @@ _CODE = {row.name: code for code, row in CELL_TYPES.items() if row.name in _PLAI
 } | {f"VTK_{row.name.upper()}": code for code, row in CELL_TYPES.items() if code >= 68}  # fmt: skip
 _NAME = {code: name for name, code in _CODE.items()}
 _WEDGE_ORDER = [0, 2, 1, 3, 5, 4]  # meshio has Gmsh's linear wedge, VTK its mirror image
-_NOT_WRITTEN = ("cgns", "exodus", "tetgen")  # not sound, or two files
-_WITH_COMPANIONS = ("tetgen", "xdmf")
+_NOT_WRITTEN = ("tetgen",)  # it takes two files
+_WITH_DATA = ("h5m", "hmf", "med", "ply", "vtk", "xdmf", "gmsh")
+_REGIONS = {"abaqus": frozenset({"cell", "point"}), "gmsh": frozenset({"cell"})}
+_WITH_COMPANIONS = ("tetgen",)
 
 
 def read_meshio(path: Path, names: list[str]) -> Mesh:
@@ -88,6 +90,18 @@ def write_meshio(mesh: Mesh, path: str | os.PathLike, name: str, **options: Any)
                 raise Fault("writing", _reason(error, said), "write .vtu instead") from None
             if not beside.exists():
                 raise Fault("writing", "meshio wrote nothing", "write .vtu instead")
+        _warn_of_losses(mesh, Path(path), name)
+
+
+def _warn_of_losses(mesh: Mesh, path: Path, name: str) -> None:
+    lost = []
+    if (mesh.point_data or mesh.cell_data) and name not in _WITH_DATA:
+        lost.append("point and cell data")
+    kinds = sorted({r.kind for r in mesh.regions.values()} - _REGIONS.get(name, frozenset()))
+    if kinds:
+        lost.append(f"regions of {'s, '.join(kinds)}s")
+    if lost:
+        warn_lost(path, name, f"{' and '.join(lost)} are not written", "write .vtu to keep them")
 
 
 @contextlib.contextmanager
@@ -261,13 +275,12 @@ def _spans(starts: np.ndarray, end: int) -> list[tuple[int, int]]:
 
 
 _SUFFIXES = {
-    "avsucd": (".avs",), "cgns": (".cgns",), "dolfin-xml": (".xml",),
-    "exodus": (".e", ".ex2", ".exo"), "flac3d": (".f3grid",), "gmsh": (".msh",), "h5m": (".h5m",),
+    "dolfin-xml": (".xml",), "flac3d": (".f3grid",), "gmsh": (".msh",), "h5m": (".h5m",),
     "hmf": (".hmf",), "mdpa": (".mdpa",), "med": (".med",), "medit": (".mesh", ".meshb"),
     "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"), "obj": (".obj",),
     "off": (".off",), "permas": (".post", ".post.gz", ".dato", ".dato.gz"), "ply": (".ply",),
-    "stl": (".stl",), "tecplot": (".dat", ".tec"), "tetgen": (".ele", ".node"),
-    "ugrid": (".ugrid",), "vtk": (".vtk",), "wkt": (".wkt",), "xdmf": (".xdmf", ".xmf"),
+    "stl": (".stl",), "tetgen": (".ele", ".node"),
+    "ugrid": (".ugrid",), "vtk": (".vtk",), "wkt": (".wkt",),
 }  # fmt: skip
 
 

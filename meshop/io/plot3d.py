@@ -138,10 +138,10 @@ def _binary_blocks(data: bytes) -> Blocks:
     return out
 
 
-def _binary_layout(data: bytes) -> _Layout:
-    for order, marks, several, width in itertools.product(
-        "<>", (False, True), (True, False), (3, 2)
-    ):
+def _binary_layout(data: bytes, length: int) -> _Layout:
+    """The layout of a file of `length` bytes that starts with `data`."""
+    known = itertools.product("<>", (False, True), (True, False), (3, 2))
+    for order, marks, several, width in known:
         found = _binary_dims(data, order, marks, several, width)
         if found is None:
             continue
