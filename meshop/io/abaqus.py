@@ -162,7 +162,7 @@ class _Deck:
                 mesh.points = _placed(mesh.points, body, f"*INSTANCE {name}")
                 meshes.append(mesh)
                 names.append(name or of)
-        if self.parts[0].nodes:
+        if self.parts[0].nodes or self.parts[0].elements:
             meshes.append(_mesh(self.parts[0]))
             names.append("assembly" if names else "")
         if not meshes:
@@ -238,8 +238,8 @@ def _placed(points: np.ndarray, body: bytes, where: str) -> np.ndarray:
 
 def _mesh(part: _Part) -> Mesh:
     none = np.empty(0, np.int64)
-    labels = np.concatenate([labels for labels, _ in part.nodes])
-    points = np.concatenate([points for _, points in part.nodes])
+    labels = np.concatenate([none, *(labels for labels, _ in part.nodes)])
+    points = np.concatenate([np.empty((0, 3)), *(points for _, points in part.nodes)])
     places = Labels(labels)
     if np.any(places.sorted[1:] == places.sorted[:-1]):  # a later line replaces an earlier one
         last = np.append(places.sorted[1:] != places.sorted[:-1], True)

@@ -23,9 +23,8 @@ _ORDER = {  # the file has the upright edges of curved cells before the upper on
     25: [*range(12), *range(16, 20), *range(12, 16)],
     26: [*range(9), *range(12, 15), *range(9, 12)],
 }
-_HEADER = re.compile(
-    rb"(?m)^ {1,4}(?:(?P<nodes>2)C(?=[ \d])|(?P<elements>3)C(?=[ \d])|(?P<result>100)C)"
-)
+_HERE = re.compile(rb" {1,4}(?:(?P<nodes>2)C(?=[ \d])|(?P<elements>3)C(?=[ \d])|(?P<result>100)C)")
+_HEADER = re.compile(rb"(?m)^" + _HERE.pattern)
 
 
 @dataclass
@@ -70,7 +69,8 @@ class _Reader:
     def read(self) -> tuple[Mesh, list[_Step]]:
         points = labels = cells = None
         steps: list[_Step] = []
-        while match := _HEADER.search(self.data, self.at):
+        # A header follows binary data without a new line.
+        while match := _HERE.match(self.data, self.at) or _HEADER.search(self.data, self.at):
             self.at = match.start()
             head = self._line()
             if match["nodes"] and labels is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,8 +103,23 @@ def _text_layout(numbers: np.ndarray) -> _Layout:
         total = sum(math.prod(row) for row in dims)
         for blank in (False, True):
             if start + total * (width + blank) == len(numbers):
-                return _Layout(dims, start, blank, width)
+                layout = _Layout(dims, start, blank, width)
+                if not blank or all(_are_flags(numbers[part]) for part in _flags(layout)):
+                    return layout
     raise Fault("content", "no layout of PLOT3D accounts for its numbers", _HINT)
+
+
+def _flags(layout: _Layout) -> Iterator[slice]:
+    """Where the blanking of each block is."""
+    at = layout.start
+    for size in layout.sizes():
+        yield slice(at + layout.width * size, at + (layout.width + 1) * size)
+        at += (layout.width + 1) * size
+
+
+def _are_flags(values: np.ndarray) -> bool:
+    """0, 1, 2, or a block's number with its sign."""
+    return bool(np.all(np.abs(values) < 1 << 20) and np.all(values == np.floor(values)))
 
 
 def _dims(numbers: np.ndarray, several: bool, width: int) -> tuple[list[list[int]], int] | None:

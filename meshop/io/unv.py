@@ -16,6 +16,7 @@ from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._labels import Labels, all_numbers, row_starts
 
+_CUT = "the file is cut off: copy or write it again"
 _BEAMS = (11, 21, 22, 23, 24, 25)  # their rows have three more numbers
 # VTK code: (descriptors, where VTK's nodes stand in the file: around each ring with mid-sides).
 _KINDS: dict[int, tuple[tuple[int, ...], list[int]]] = {
@@ -39,7 +40,7 @@ _NODES = ("15", "781", "2411")
 _ELEMENTS = ("780", "2412")
 _GROUPS = ("2417", "2429", "2430", "2432", "2435", "2452", "2467", "2477")
 _END = rb"^ {4}-1[ \r]*(?:\n|\Z)"
-_SET = re.compile(rb"(?ms)" + _END + rb"[ \t]*(\d+)[^\n]*\n(.*?)(?:" + _END + rb"|\Z)")
+_SET = re.compile(rb"(?ms)" + _END + rb"[ \t]*(\d+)[^\n]*\n(.*?)(" + _END + rb"|\Z)")
 _START = re.compile(rb"\s{0,80}-1 *\r?\n {0,6}(15|151|164|2411|2420|781|2412)\s")
 
 
@@ -50,6 +51,8 @@ def read_unv(path: Path) -> Mesh:
         nodes, elements, groups, others = [], [], [], []
         for match in _SET.finditer(data):
             kind, text = match[1].decode(), match[2]
+            if not match[3]:
+                raise Fault(f"data set {kind}", "its end (-1) is missing", _CUT)
             if kind in _NODES:
                 nodes.append(_nodes(text, f"data set {kind}"))
             elif kind in _ELEMENTS:
@@ -76,8 +79,9 @@ def _nodes(text: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     if len(numbers) % 7:
         raise Fault(where, f"{len(numbers)} numbers, expected 7 a node")
     rows = numbers.reshape(-1, 7)
-    if np.any(np.abs(rows[:, 0]) > 1 << 53):
-        raise Fault(where, "the label of a node is no such number")
+    whole = (rows[:, 0] == np.floor(rows[:, 0])) & (np.abs(rows[:, 0]) < 1 << 53)
+    if not whole.all():
+        raise Fault(where, "the label of a node is no whole number")
     return rows[:, 0].astype(np.int64), rows[:, 4:]
 
 
