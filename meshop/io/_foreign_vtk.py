@@ -17,14 +17,13 @@ from ._structured import structured_cells
 from ._vtk_data import (
     dims_of,
     joined,
-    leaf_arrays,
     leaf_cells,
     leaf_mesh,
     leaf_points,
     leaves_of,
-    no_cells,
     padded,
     stacked,
+    without_cells,
 )
 
 # name: (module, class, how it is told the file)
@@ -99,13 +98,29 @@ def _attempt(
         source.UpdateTimeStep(times[-1 if step is None else step])
     else:
         source.Update()
-    found = _CONVERT.get(reader, joined)(source.GetOutputDataObject(0))
-    left_out = _complain(said, path, empty=found is None or not found.n_points)
+    data = source.GetOutputDataObject(0)
+    dropped = _drop_faces_of_fluent(data) if reader in ("Fluent", "Fluent CFF") else ""
+    found = _CONVERT.get(reader, joined)(data)
+    left_out = _complain(said, path, empty=found is None or not found.n_points) or dropped
     if found is None or not found.n_points:
         raise Fault("content", f"no points found when read as {reader}")
     if times:
         found.field_data["TimeValue"] = np.array([times[-1 if step is None else step]])
     return {"times": times, "mesh": found, "left_out": left_out}
+
+
+def _drop_faces_of_fluent(data: Any) -> str:
+    """Zones of faces: VTK 9.7 has for each of their faces the whole cell beside it."""
+    faces = []
+    for index in range(data.GetNumberOfBlocks()):
+        name = data.GetMetaData(index).Get(data.NAME()) if data.HasMetaData(index) else ""
+        label, _, kind = (name or "").partition(":")
+        if kind in ("", "fluid", "solid"):
+            data.GetMetaData(index).Set(data.NAME(), label)
+        else:
+            faces.append(name)
+            data.SetBlock(index, None)
+    return f"the zones of faces {', '.join(faces)} are left out" if faces else ""
 
 
 def _listen() -> Any:
@@ -200,14 +215,8 @@ def _exodus(data: Any) -> Mesh | None:
         into.append((f"{word} {unnamed[1]}" if unnamed else names[1], leaf))
     if not blocks:
         return None
-    points, storage = leaf_points(blocks[0][1])
-    components: dict[tuple[str, str], tuple[str, ...]] = {}
-    field_data = leaf_arrays(blocks[0][1].GetFieldData(), "field", components)
-    field_data.pop("ElementBlockIds", None)
-    mesh = Mesh(
-        points, *no_cells()[:3], leaf_arrays(blocks[0][1].GetPointData(), "point", components),
-        {}, field_data, {}, storage, components=components,
-    )  # fmt: skip
+    mesh = without_cells(blocks[0][1])
+    mesh.field_data.pop("ElementBlockIds", None)
     mesh = stacked(blocks, mesh)
     for name, leaf in sides:
         mesh.regions[_free(name, mesh)] = Region("facet", padded(*leaf_cells(leaf)[1:3]))

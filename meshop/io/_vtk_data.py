@@ -18,15 +18,45 @@ def joined(data: Any) -> Mesh | None:
     leaves = [(names[-1] if names else "", leaf) for names, leaf in leaves_of(data)]
     if not leaves:
         return None
+    if len(leaves) > 1 and _share_points([leaf for _, leaf in leaves]):
+        return stacked(leaves, without_cells(leaves[0][1]))
     meshes = [leaf_mesh(leaf) for _, leaf in leaves]
     kept = [(name, mesh) for (name, _), mesh in zip(leaves, meshes, strict=True) if mesh.n_points]
-    if len(leaves) == 1 or not kept:
+    if not kept or (len(leaves) == 1 and not leaves[0][0]):
         return meshes[0]
     names = [name or f"part {index}" for index, (name, _) in enumerate(kept)]
     try:
         return join([mesh for _, mesh in kept], names)
     except MeshError as error:
         raise Fault(error.what, error.why) from None
+
+
+def _share_points(leaves: list[Any]) -> bool:
+    """Whether VTK keeps one array of points, and one set of arrays on them, for all the leaves."""
+    first = leaves[0]
+    if not all(leaf.IsA("vtkUnstructuredGrid") and leaf.GetPoints() for leaf in leaves):
+        return False
+    data = [[leaf.GetPoints().GetData(), *_held(leaf.GetPointData())] for leaf in leaves]
+    same = all(len(row) == len(data[0]) for row in data)
+    return (
+        same
+        and first.GetNumberOfPoints() > 0
+        and all(a is b for row in data[1:] for a, b in zip(row, data[0], strict=True))
+    )
+
+
+def _held(data: Any) -> list[Any]:
+    return [data.GetAbstractArray(index) for index in range(data.GetNumberOfArrays())]
+
+
+def without_cells(leaf: Any) -> Mesh:
+    """The points of a leaf and the data on them."""
+    points, storage = leaf_points(leaf)
+    components: dict[tuple[str, str], tuple[str, ...]] = {}
+    data = leaf_arrays(leaf.GetPointData(), "point", components)
+    fields = leaf_arrays(leaf.GetFieldData(), "field", components)
+    types, offsets, nodes, _, _ = no_cells()
+    return Mesh(points, types, offsets, nodes, data, {}, fields, {}, storage, components=components)
 
 
 def leaves_of(data: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -206,7 +236,7 @@ def _faces(data: Any) -> tuple[np.ndarray, np.ndarray]:
 # -- blocks that share their points -------------------------------------------------------------
 
 
-def stacked(leaves: list[tuple[str, Any]], mesh: Mesh, start: int = 0) -> Mesh:
+def stacked(leaves: list[tuple[str, Any]], mesh: Mesh) -> Mesh:
     """`mesh` with the cells of more leaves on the same points, each a region of its name."""
     parts = [
         (name, leaf_cells(leaf), leaf_arrays(leaf.GetCellData(), "cell", {}))
