@@ -38,7 +38,6 @@ _READERS = {
     "Fluent": ("vtkIOGeometry", "vtkFLUENTReader", "SetFileName"),
     "Fluent CFF": ("vtkIOFLUENTCFF", "vtkFLUENTCFFReader", "SetFileName"),
     "GAMBIT": ("vtkIOGeometry", "vtkGAMBITReader", "SetFileName"),
-    "LS-DYNA": ("vtkIOLSDyna", "vtkLSDynaReader", "SetFileName"),
     "MFIX": ("vtkIOGeometry", "vtkMFIXReader", "SetFileName"),
     "Nek5000": ("vtkIOParallel", "vtkNek5000Reader", "SetFileName"),
     "ProSTAR": ("vtkIOGeometry", "vtkProStarReader", "SetFileName"),

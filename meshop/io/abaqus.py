@@ -173,27 +173,32 @@ class _Deck:
 def _nodes(body: bytes, part: _Part) -> np.ndarray:
     """Rows ``label, x, y, z``; what is left out or blank is 0."""
     where = "*NODE"
-    lines = [line for line in body.splitlines() if line.strip()]
-    if not lines:
-        return np.empty(0, np.int64)
-    plain = re.search(rb",[ \t]*,", body) is None
-    numbers = np.empty(0)
-    if plain:
+    if (width := _fields(body)) in (3, 4):
         numbers = all_numbers(body.replace(b",", b" "), np.float64, where)
-    width = len(numbers) // len(lines)
-    same = plain and width in (3, 4) and width * len(lines) == len(numbers)
-    if same and all(line.count(b",") - line.rstrip().endswith(b",") == width - 1 for line in lines):
-        rows = np.zeros((len(lines), 4))
-        rows[:, :width] = numbers.reshape(len(lines), width)
+        if len(numbers) % width:
+            raise Fault(where, f"{len(numbers)} numbers, expected {width} a node")
+        rows = np.zeros((len(numbers) // width, 4))
+        rows[:, :width] = numbers.reshape(-1, width)
     else:
-        words = [[word.strip() or b"0" for word in line.split(b",")][:4] for line in lines]
-        padded = [word for row in words for word in (*row, *[b"0"] * (4 - len(row)))]
-        rows = to_numbers(padded, np.float64, where).reshape(-1, 4)
+        lines = [line.split(b",")[:4] for line in body.splitlines() if line.strip()]
+        words = [word.strip() or b"0" for row in lines for word in (*row, b"", b"", b"")[:4]]
+        rows = to_numbers(words, np.float64, where).reshape(-1, 4)
     labels = rows[:, 0]
     if not np.all((labels == np.floor(labels)) & (np.abs(labels) < 1 << 53)):
         raise Fault(where, "the label of a node is no whole number")
-    part.nodes.append((labels.astype(np.int64), rows[:, 1:]))
-    return part.nodes[-1][0]
+    if len(labels):
+        part.nodes.append((labels.astype(np.int64), rows[:, 1:]))
+    return labels.astype(np.int64)
+
+
+def _fields(body: bytes) -> int:
+    """How many fields each line has, if all have as many and none is blank; else 0."""
+    if re.search(rb",[ \t]*[,\n]|\n[ \t]*\n", body) or not body.endswith(b"\n"):
+        return 0
+    text = np.frombuffer(body, "u1")
+    commas = np.searchsorted(np.flatnonzero(text == ord(",")), np.flatnonzero(text == ord("\n")))
+    counts = np.diff(commas, prepend=0)
+    return int(counts[0]) + 1 if np.all(counts == counts[:1]) else 0
 
 
 def _members(body: bytes, where: str, options: dict[str, str]) -> list:
