@@ -14,16 +14,21 @@ from ..mesh import SIZE, Mesh, Region
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._labels import MIRRORED_WEDGE, Labels, all_numbers, row_starts
+from ._mfem_curved import quadratic
 from ._text import to_numbers
 
 # Geometry of MFEM: VTK code. Corners are in VTK's order but for the wedge.
 _CODES = np.array([1, 3, 5, 9, 10, 12, 13, 14], np.uint8)
 _SECTION = re.compile(rb"(?m)^[ \t]*([a-zA-Z_]+)[ \t\r]*$")
+_QUADRATIC = r"^(Quadratic|H1(@\w)?_\dD_P2)$"
 _SAVE = "save it in MFEM with Mesh::PrintVTU"
 
 
 def read_mfem(path: Path) -> Mesh:
-    """Read an MFEM mesh; curved elements by their corners, with a warning. Raises MeshFileError."""
+    """Read an MFEM mesh; one of an order above two by its corners, with a warning.
+
+    Raises MeshFileError.
+    """
     with guarded(path, "MFEM"):
         data = read_bytes(path)
         first, _, rest = data.partition(b"\n")
@@ -74,6 +79,16 @@ def _mesh(sections: dict[str, bytes], refined: bool) -> tuple[Mesh, str]:
     if refined and "vertex_parents" in sections:
         points, labels = _with_midpoints(points, sections["vertex_parents"])
         nodes = labels.places(nodes, "elements")
+    if curved:
+        given = sections.get("vertices", b"")
+        count = _count(all_numbers(given, np.int64, "vertices"), "vertices")
+        both = None
+        if len(nodes) == 0 or 0 <= nodes.min() <= nodes.max() < count:
+            both = quadratic(types, nodes, len(blocks[0][0]), count, len(points))
+        if both is None or not re.search(_QUADRATIC, curved):
+            points = points[:count]
+        else:
+            (types, nodes), curved = both, ""
     offsets = np.concatenate([[0], np.cumsum(SIZE[types])])
     at = offsets[:-1][types == 13][:, None] + np.arange(6)
     nodes[at] = nodes[at[:, MIRRORED_WEDGE]]
@@ -176,7 +191,8 @@ def _of_space(text: bytes, vertices: bytes) -> tuple[np.ndarray, str]:
         raise Fault("nodes", f"{len(numbers)} numbers for {count} vertices of {width}")
     shape = (-1, width) if head[3] == b"1" else (width, -1)
     points = numbers.reshape(shape) if head[3] == b"1" else numbers.reshape(shape).T
-    return points[:count], "" if name in ("Linear",) or name.endswith("_P1") else name
+    straight = name == "Linear" or name.endswith("_P1")
+    return (points[:count], "") if straight else (points, name)
 
 
 def _with_midpoints(points: np.ndarray, text: bytes) -> tuple[np.ndarray, Labels]:

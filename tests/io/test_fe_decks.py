@@ -70,10 +70,65 @@ def test_mfem_refined_mesh_gives_its_leaves(tmp_path):
     assert mesh.cell_measures()[:2] == pytest.approx([0.5, 0.5])
 
 
-def test_mfem_curved_elements_warn(tmp_path):
-    data = CASES["mfem"].seeds()["nodes"].replace(b"H1_2D_P1", b"H1_2D_P2") + b"3 3\n4 4\n"
+MFEM_EDGES = {
+    2: "01 12 20", 3: "01 12 23 30", 4: "01 02 03 12 13 23",
+    5: "01 12 32 03 45 56 76 47 04 15 26 37", 6: "01 12 20 34 45 53 03 14 25",
+}  # fmt: skip
+MFEM_FACES = {5: "3210 0154 1265 2376 3047 4567", 6: "0143 1254 2035"}
+
+
+@pytest.mark.parametrize("name", ["plain", "solid"])
+def test_mfem_quadratic_elements(tmp_path, name):
+    """Nodes numbered as MFEM does, each at the middle of what it belongs to."""
+    data = CASES["mfem"].seeds()[name]
+    if name == "solid":  # without the pyramid
+        data = data.replace(b"elements\n3", b"elements\n2").replace(b"1 7 11 7 1 5 8\n", b"")
     (tmp_path / "a.mesh").write_bytes(data)
-    with pytest.warns(MeshFileWarning, match="H1_2D_P2"):
+    straight = read(tmp_path / "a.mesh")
+    rows = [list(map(int, line.split())) for line in data.decode().splitlines()
+            if line[:1].isdigit() and len(line.split()) > 3]  # fmt: skip
+    rows = rows[: 3 if name == "plain" else 2]
+    points = straight.points[:, : 2 if name == "plain" else 3]
+    middles, seen = [], []
+    for table in (MFEM_EDGES, MFEM_FACES):
+        for _, kind, *ids in rows:
+            for local in table.get(kind, "").split():
+                key = {ids[int(n)] for n in local}
+                if key not in seen:
+                    seen.append(key)
+                    middles.append(points[sorted(key)].mean(0))
+    middles += [points[ids].mean(0) for _, kind, *ids in rows
+                if kind == (3 if name == "plain" else 5)]  # fmt: skip
+    values = np.concatenate([points, middles])
+    text = data[: data.index(b"vertices\n")] + f"vertices\n{len(points)}\n\nnodes\n".encode()
+    text += b"FiniteElementSpace\nFiniteElementCollection: H1_3D_P2\nVDim: "
+    text += f"{points.shape[1]}\nOrdering: 1\n\n".encode()
+    text += "\n".join(" ".join(map(repr, row)) for row in values.tolist()).encode()
+    (tmp_path / "a.mesh").write_bytes(text)
+    mesh = read(tmp_path / "a.mesh")
+    assert mesh.n_points == len(values)
+    expected = {5: 22, 9: 28, 3: 21, 12: 29, 13: 32}
+    assert mesh.cell_types.tolist() == [expected[c] for c in straight.cell_types.tolist()]
+    for cell, code in zip(cells(mesh), mesh.cell_types.tolist(), strict=True):
+        corners = mesh.points[cell[: CELL_TYPES[code].corners]]
+        linear = {22: 5, 28: 9, 21: 3, 29: 12, 32: 13}[code]
+        at = len(corners)
+        for a, b in CELL_TYPES[linear].edges:
+            assert mesh.points[cell[at]] == pytest.approx((corners[a] + corners[b]) / 2)
+            at += 1
+        for face in [f for f in CELL_TYPES[linear].facets if len(f) == 4]:
+            assert mesh.points[cell[at]] == pytest.approx(corners[list(face)].mean(0))
+            at += 1
+        if at < len(cell):
+            assert mesh.points[cell[at]] == pytest.approx(corners.mean(0))
+            at += 1
+        assert at == len(cell)
+
+
+def test_mfem_curved_elements_warn(tmp_path):
+    data = CASES["mfem"].seeds()["nodes"].replace(b"H1_2D_P1", b"H1_2D_P3") + b"3 3\n4 4\n"
+    (tmp_path / "a.mesh").write_bytes(data)
+    with pytest.warns(MeshFileWarning, match="H1_2D_P3"):
         mesh = read(tmp_path / "a.mesh")
     assert mesh.n_points == 6 and mesh.points[5].tolist() == [2, 1, 0]
 

@@ -72,6 +72,27 @@ Ordering: 1
 2 1
 """
 )
+CURVED = b"""MFEM mesh v1.0
+dimension
+2
+elements
+2
+1 3 0 1 4 3
+1 2 1 2 4
+boundary
+1
+1 1 0 1
+vertices
+5
+
+nodes
+FiniteElementSpace
+FiniteElementCollection: H1_2D_P2
+VDim: 2
+Ordering: 1
+
+0 0 1 0 2 0 0 1 1 1 .5 0 1 .5 .5 1 0 .5 1.5 0 1.5 .5 .5 .5
+"""
 REFINED = b"""MFEM NC mesh v1.0
 dimension
 2
@@ -109,6 +130,7 @@ def seeds():
         "nodes": NODES,
         "by nodes": NODES.replace(b"Ordering: 1", b"Ordering: 0"),
         "refined": REFINED,
+        "curved": CURVED,
         "crlf": PLAIN.replace(b"\n", b"\r\n"),
     }
 
@@ -160,6 +182,14 @@ def corpus():
             ("too few values", b"2 1\n", b""),
             ("value text", b"2 1\n", b"2 y\n"),
             ("more vertices than values", b"vertices\n6", b"vertices\n60"),
+        ],
+        "curved": [
+            ("node out of range", b"1 2 1 2 4", b"1 2 1 2 5"),
+            ("node negative", b"1 2 1 2 4", b"1 2 1 2 -4"),
+            ("node 2^62", b"1 2 1 2 4", b"1 2 1 2 4611686018427387904"),
+            ("boundary out of range", b"1 1 0 1", b"1 1 0 9"),
+            ("nan", b" .5 .5 .5\n", b" .5 nan .5\n"),
+            ("vertices many", b"vertices\n5", b"vertices\n500000000000"),
         ],
         "refined": [
             ("rows", b"elements\n3", b"elements\n2"),
