@@ -98,18 +98,20 @@ def _attempt(
     else:
         source.Update()
     data = source.GetOutputDataObject(0)
-    dropped = _drop_faces_of_fluent(data) if reader in ("Fluent", "Fluent CFF") else ""
+    faces = _drop_faces_of_fluent(data) if reader in ("Fluent", "Fluent CFF") else []
     found = _CONVERT.get(reader, joined)(data)
-    left_out = _complain(said, path, empty=found is None or not found.n_points) or dropped
+    left_out = _complain(said, path, empty=found is None or not found.n_points)
     if found is None or not found.n_points:
         raise Fault("content", f"no points found when read as {reader}")
+    if faces and (lost := _faces_of_fluent(path, found, faces)):
+        left_out = f"the zones of faces {', '.join(lost)} were left out"
     if times:
         found.field_data["TimeValue"] = np.array([times[-1 if step is None else step]])
     return {"times": times, "mesh": found, "left_out": left_out}
 
 
-def _drop_faces_of_fluent(data: Any) -> str:
-    """Zones of faces: VTK 9.7 has for each of their faces the whole cell beside it."""
+def _drop_faces_of_fluent(data: Any) -> list[str]:
+    """Take out the zones of faces: VTK 9.7 has for each of their faces the whole cell beside it."""
     faces = []
     for index in range(data.GetNumberOfBlocks()):
         name = data.GetMetaData(index).Get(data.NAME()) if data.HasMetaData(index) else ""
@@ -117,9 +119,34 @@ def _drop_faces_of_fluent(data: Any) -> str:
         if kind in ("", "fluid", "solid"):
             data.GetMetaData(index).Set(data.NAME(), label)
         else:
-            faces.append(name)
+            faces += [label] if kind != "interior" else []
             data.SetBlock(index, None)
-    return f"the zones of faces {', '.join(faces)} are left out" if faces else ""
+    return faces
+
+
+_HEX = rb"\s*([0-9a-fA-F]{1,15})"
+_FACES = re.compile(rb"\(\s*13\s*\(" + 5 * _HEX + rb"\s*\)\s*\(([^()]*)\)")
+_ZONE = re.compile(rb"\(\s*(?:39|45)\s*\(\s*(\d{1,15})\s+[\w-]+\s+([^\s()]+)")
+
+
+def _faces_of_fluent(path: Path, mesh: Mesh, wanted: list[str]) -> list[str]:
+    """Add those zones of faces that are text as regions; return the names of the others."""
+    data = path.read_bytes()
+    names = {int(zone): name.decode("utf-8", "replace") for zone, name in _ZONE.findall(data)}
+    for match in _FACES.finditer(data):
+        zone, kind = int(match[1], 16), int(match[5], 16)
+        if (name := names.get(zone, "")) not in wanted:
+            continue
+        try:
+            rows = [[int(w, 16) - 1 for w in line.split()] for line in match[6].splitlines()]
+        except ValueError:
+            continue
+        faces = [r[1 : r[0] + 2] if kind in (0, 5) else r[:kind] for r in rows if r]
+        flat = [node for face in faces for node in face]
+        if flat and min(flat) >= 0 and max(flat) < mesh.n_points:
+            offsets = np.cumsum([0, *map(len, faces)])
+            mesh.regions[name] = Region("facet", padded(offsets, np.array(flat)))
+    return [name for name in wanted if name not in mesh.regions]
 
 
 def _listen() -> Any:

@@ -200,11 +200,45 @@ FLUENT = """(0 "a tetrahedron")
 @pytest.mark.parametrize("suffix", [".cas", ".msh"])
 def test_fluent_by_hand(tmp_path, suffix):
     (tmp_path / f"a{suffix}").write_text(FLUENT)
-    with pytest.warns(MeshFileWarning, match="side:wall"):  # VTK has the cells beside it for it
-        mesh = read(tmp_path / f"a{suffix}")
+    mesh = read(tmp_path / f"a{suffix}")
     assert mesh.n_points == 4 and mesh.cell_types.tolist() == [10]
     assert mesh.cell_measures() == pytest.approx([1 / 6])
     assert mesh.regions["air"].ids.tolist() == [0]
+    assert mesh.regions["side"].ids.tolist() == [[0, 1, 2], [0, 1, 3], [1, 2, 3], [0, 2, 3]]
+
+
+def test_fluent_plane_with_faces_of_several_kinds(tmp_path):
+    text = """(2 2)
+(10 (0 1 4 0 2))
+(12 (0 1 2 0))
+(13 (0 1 5 0))
+(10 (1 1 4 1 2)
+(
+ 0 0
+ 1 0
+ 1 1
+ 0 1
+))
+(12 (2 1 2 1 1))
+(13 (3 1 1 2 2)
+(
+1 3 1 2
+))
+(13 (a 2 5 3 0)
+(
+2 1 2 1 0
+2 2 3 1 0
+2 3 4 2 0
+2 4 1 2 0
+))
+(45 (2 fluid air)())
+(45 (3 interior inner)())
+(45 (10 wall side)())
+"""
+    (tmp_path / "a.cas").write_text(text)
+    mesh = read(tmp_path / "a.cas")
+    assert mesh.cell_types.tolist() == [5, 5] and mesh.cell_measures() == pytest.approx([0.5, 0.5])
+    assert mesh.regions["side"].ids.tolist() == [[0, 1], [1, 2], [2, 3], [3, 0]]
 
 
 TECPLOT = """TITLE = "two triangles"
