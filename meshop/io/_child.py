@@ -76,6 +76,8 @@ def run(
 
 def _wait(folder: str, job: str, seconds: float) -> int:
     """Start the child and return its exit status once it has ended."""
+    if not sys.executable:
+        raise Fault("opening the file", "there is no Python interpreter to read it apart from this")
     root = str(Path(__file__).parents[2])  # also a zip archive's name
     # One thread each: idle pools of threads would count against the limit on memory.
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
