@@ -13,8 +13,8 @@ import numpy as np
 
 from ..mesh import Mesh, Region, join
 from ._files import Fault
-from ._structured import structured_cells
-from ._vtk_data import (
+from ._structured_tail import structured_cells
+from ._vtk_datasets import (
     dims_of,
     joined,
     leaf_cells,

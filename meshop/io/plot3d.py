@@ -20,7 +20,7 @@ from ..mesh import Mesh, join
 from ._files import Fault, guarded, read_bytes
 from ._format import Format
 from ._labels import all_numbers
-from ._structured import structured_cells
+from ._structured_tail import structured_cells
 
 _SUFFIXES = (".xyz", ".p3d", ".p3dfmt", ".p2dfmt", ".p2d", ".x", ".g", ".grd", ".fmt", ".bin")
 _HINT = "check that it is a whole grid file, or save it as CGNS or VTS"

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import MeshError
 from ..mesh import Mesh, Region, join
 from ._files import Fault
-from ._structured import structured_cells
+from ._structured_tail import structured_cells
 
 
 def joined(data: Any) -> Mesh | None:
