@@ -14,6 +14,7 @@ from ..mesh import Mesh
 from ._files import guarded, require_file
 from ._format import Arrays, Format, Series
 from ._formats import FORMATS
+from ._not_meshes import not_a_mesh
 
 # Files that people hand over by mistake, by their first bytes.
 _MISTAKES = {
@@ -156,6 +157,8 @@ def format_of(path: Path) -> Format:
     for format in readable:
         if suffix in format.suffixes:
             return format
+    if told := not_a_mesh(suffix, start):
+        raise MeshFileError(path, "", "content", *told)
     raise _unknown(path, suffix)
 
 
@@ -192,9 +195,10 @@ class _contained:
 
 
 def _unknown(path: Path, suffix: str) -> MeshFileError:
-    known = ", ".join(sorted({s for f in FORMATS if f.read or f.series for s in f.suffixes}))
+    count = len({s for f in FORMATS if f.read or f.series for s in f.suffixes})
     reason = f"the suffix {suffix!r} stands for no format known here" if suffix else "no suffix"
-    return MeshFileError(path, "", "format", reason, f"one of {known}")
+    hint = f"one of {count} known suffixes, such as .vtu, .msh, .cgns, .su2, .stl, .e or .inp"
+    return MeshFileError(path, "", "format", reason, hint)
 
 
 def _not_written(path: Path, suffix: str) -> MeshFileError:

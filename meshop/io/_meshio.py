@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import warnings
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..mesh import CELL_TYPES, POLYGON, POLYHEDRON, Mesh, Region
-from ._files import Fault, guarded, new_name
-from ._format import Format
+from ._child import run
+from ._files import Fault, guarded, new_name, require_file
+from ._format import Format, warn_lost
 
 _PLAIN = (
     "empty", "vertex", "line", "triangle", "polygon", "pixel", "quad", "tetra", "hexahedron",
@@ -28,29 +30,47 @@ _CODE = {row.name: code for code, row in CELL_TYPES.items() if row.name in _PLAI
 _NAME = {code: name for name, code in _CODE.items()}
 _WEDGE_ORDER = [0, 2, 1, 3, 5, 4]  # meshio has Gmsh's linear wedge, VTK its mirror image
 _NOT_WRITTEN = ("tetgen",)  # it takes two files
+_WITH_DATA = ("h5m", "hmf", "med", "ply", "vtk", "xdmf", "gmsh")
+_REGIONS = {"abaqus": frozenset({"cell", "point"}), "gmsh": frozenset({"cell"})}
+_WITH_COMPANIONS = ("tetgen",)
 
 
 def read_meshio(path: Path, names: list[str]) -> Mesh:
-    """Read through meshio as the first of the formats that fits. Raises MeshFileError."""
+    """Read through meshio, in a child process, as the first of `names` that fits."""
+    with guarded(path, names[0]):
+        require_file(path)
+        beside = names[0] in _WITH_COMPANIONS
+        files = [file for file in path.parent.iterdir() if file.is_file()] if beside else [path]
+        size = sum(file.stat().st_size for file in files)
+        return run("meshop.io._meshio:load", path, size=size, names=names)
+
+
+def prepare(names: list[str]) -> None:
+    """In the child: import what `load` will need."""
+    importlib.import_module("meshio._helpers")
+    with contextlib.suppress(ImportError):
+        importlib.import_module("h5py")
+
+
+def load(path: Path, names: list[str]) -> Mesh:
+    """In the child: the mesh that meshio reads. Raises Fault."""
     from meshio._helpers import reader_map
 
-    label = names[0]
-    with guarded(path, label):
-        reasons = []
-        for name in names:
-            if name not in reader_map:
-                continue
-            with _quiet() as said:
-                try:
-                    return _from_meshio(reader_map[name](str(path)), name)
-                except Fault:
-                    raise
-                except MemoryError as error:
-                    reasons.append(f"{name}: it declares more than memory holds ({error})")
-                except (Exception, SystemExit) as error:
-                    reasons.append(f"{name}: {_reason(error, said)}")
-        hint = "check the file with the program that wrote it, or save it as VTU"
-        raise Fault("content", "; ".join(reasons) or "this format can only be written", hint)
+    reasons = []
+    for name in names:
+        if name not in reader_map:
+            continue
+        with _quiet() as said:
+            try:
+                return _from_meshio(reader_map[name](str(path)), name)
+            except Fault:
+                raise
+            except MemoryError as error:
+                reasons.append(f"{name}: it declares more than memory holds ({error})")
+            except (Exception, SystemExit) as error:
+                reasons.append(f"{name}: {_reason(error, said)}")
+    hint = "check the file with the program that wrote it, or save it as VTU"
+    raise Fault("content", "; ".join(reasons) or "this format can only be written", hint)
 
 
 def write_meshio(mesh: Mesh, path: str | os.PathLike, name: str, **options: Any) -> None:
@@ -70,6 +90,18 @@ def write_meshio(mesh: Mesh, path: str | os.PathLike, name: str, **options: Any)
                 raise Fault("writing", _reason(error, said), "write .vtu instead") from None
             if not beside.exists():
                 raise Fault("writing", "meshio wrote nothing", "write .vtu instead")
+        _warn_of_losses(mesh, Path(path), name)
+
+
+def _warn_of_losses(mesh: Mesh, path: Path, name: str) -> None:
+    lost = []
+    if (mesh.point_data or mesh.cell_data) and name not in _WITH_DATA:
+        lost.append("point and cell data")
+    kinds = sorted({r.kind for r in mesh.regions.values()} - _REGIONS.get(name, frozenset()))
+    if kinds:
+        lost.append(f"regions of {'s, '.join(kinds)}s")
+    if lost:
+        warn_lost(path, name, f"{' and '.join(lost)} are not written", "write .vtu to keep them")
 
 
 @contextlib.contextmanager
@@ -243,13 +275,11 @@ def _spans(starts: np.ndarray, end: int) -> list[tuple[int, int]]:
 
 
 _SUFFIXES = {
-    "abaqus": (".inp",), "avsucd": (".avs",), "cgns": (".cgns",), "dolfin-xml": (".xml",),
-    "exodus": (".e", ".ex2", ".exo"), "flac3d": (".f3grid",), "ansys": (".msh",), "h5m": (".h5m",),
-    "hmf": (".hmf",), "mdpa": (".mdpa",), "med": (".med",), "medit": (".mesh", ".meshb"),
+    "dolfin-xml": (".xml",), "flac3d": (".f3grid",), "h5m": (".h5m",), "hmf": (".hmf",),
+    "mdpa": (".mdpa",), "med": (".med",), "medit": (".mesh", ".meshb"),
     "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"), "obj": (".obj",),
     "off": (".off",), "permas": (".post", ".post.gz", ".dato", ".dato.gz"), "ply": (".ply",),
-    "stl": (".stl",), "tecplot": (".dat", ".tec"), "tetgen": (".ele", ".node"),
-    "ugrid": (".ugrid",), "wkt": (".wkt",), "xdmf": (".xdmf", ".xmf"),
+    "stl": (".stl",), "tetgen": (".ele", ".node"), "ugrid": (".ugrid",), "wkt": (".wkt",),
 }  # fmt: skip
 
 
@@ -262,10 +292,6 @@ def _format(name: str, suffixes: tuple[str, ...]) -> Format:
         suffixes,
         lambda path: read_meshio(path, [name]),
         None if name in _NOT_WRITTEN else write,
-        # Fluent's files are called .msh like Gmsh's.
-        lambda path, start: (
-            name == "ansys" and path.suffix.lower() == ".msh" and start.lstrip()[:1] == b"("
-        ),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ._files import Fault
@@ -20,14 +22,14 @@ _FREE = 1_000_000  # points of a grid that a file may have without data that bel
 
 
 def structured_cells(
-    dimensions: tuple[int, int, int], boxes: bool
+    dimensions: Sequence[int], boxes: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(types, offsets, nodes) of the cells between `dimensions` points along each axis.
 
     boxes: voxels and pixels (image data, rectilinear grids), else hexahedra and quads. Source: VTK
     User's Guide, "VTK file formats", structured datasets.
     """
-    if 0 in dimensions:
+    if min(dimensions) < 1:
         return np.empty(0, np.uint8), np.zeros(1, np.int64), np.empty(0, np.int64)
     axes = [axis for axis in range(3) if dimensions[axis] > 1]
     code = _CODES[len(axes)][0 if boxes else 1]

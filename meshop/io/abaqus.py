@@ -1,0 +1,359 @@
+"""Abaqus and CalculiX input decks: nodes, elements, sets and surfaces, parts and instances.
+
+Source: Abaqus Keywords Guide and CalculiX CrunchiX user's manual: *NODE, *ELEMENT, *NSET, *ELSET,
+*SURFACE, *INCLUDE, *PART, *INSTANCE.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..mesh import SIZE, Mesh, Region, join
+from ._abaqus_types import cell_of, facet_nodes
+from ._files import Fault, guarded, read_bytes
+from ._format import Format, warn_lost
+from ._labels import Labels, all_numbers
+from ._meshio import write_meshio
+from ._text import to_numbers
+
+_KEYWORD = re.compile(rb"(?m)^[ \t]*\*(?!\*)[ \t]*([^\n]*)\n?")
+_INCLUDES = 100
+_FACETS = ("S1", "S2", "S3", "S4", "S5", "S6", "SPOS", "SNEG")
+
+
+def read_abaqus(path: Path) -> Mesh:
+    """Read the mesh of a deck; what is no mesh (loads, materials, steps) is passed over.
+
+    Element and node sets become regions, surfaces regions of facets; each instance of a part, and
+    each part that has none, is one region too where there are several. Raises MeshFileError.
+    """
+    with guarded(path, "Abaqus"):
+        deck = _Deck(path)
+        deck.read(read_bytes(path), 0)
+        mesh = deck.mesh()
+    for kind, count in deck.unknown.items():
+        warn_lost(path, "Abaqus", f"{count} elements of type {kind} are left out")
+    return mesh
+
+
+@dataclass
+class _Part:
+    """One space of node and element labels."""
+
+    name: str = ""
+    nodes: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    elements: list[tuple[np.ndarray, int, np.ndarray]] = field(default_factory=list)
+    point_sets: dict[str, list] = field(default_factory=dict)
+    cell_sets: dict[str, list] = field(default_factory=dict)
+    surfaces: dict[str, list] = field(default_factory=dict)
+
+
+class _Deck:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.parts = [_Part()]  # the first is what stands outside of parts
+        self.part = self.parts[0]
+        self.instances: list[tuple[str, str, bytes]] = []
+        self.unknown: dict[str, int] = {}
+        self.files = 0
+
+    def read(self, data: bytes, depth: int) -> None:
+        """Go through the keywords, each with the lines up to the next."""
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        data = re.sub(rb"(?m)^[ \t]*\*\*[^\n]*(\n|\Z)", b"", data)
+        data = re.sub(rb",[ \t]*\n[ \t]*(?=[A-Za-z]+[ \t]*=)", b", ", data)  # a keyword's next line
+        found = list(_KEYWORD.finditer(data))
+        if not found and depth == 0:
+            raise Fault("content", "no line starts with *KEYWORD: this is no Abaqus deck")
+        for index, match in enumerate(found):
+            end = found[index + 1].start() if index + 1 < len(found) else len(data)
+            text = match[1].decode("utf-8", "replace")
+            keyword, *options = (word.strip() for word in text.split(","))
+            pairs = (option.partition("=") for option in options)
+            named = {k.strip().upper(): v.strip().strip('"') for k, _, v in pairs}
+            self._keyword(" ".join(keyword.upper().split()), named, data[match.end() : end], depth)
+
+    def _keyword(self, keyword: str, options: dict[str, str], body: bytes, depth: int) -> None:
+        if keyword == "NODE":
+            labels = _nodes(body, self.part)
+            if "NSET" in options:
+                self.part.point_sets.setdefault(options["NSET"], []).append(labels)
+        elif keyword == "ELEMENT":
+            labels = self._elements(options, body)
+            if "ELSET" in options:
+                self.part.cell_sets.setdefault(options["ELSET"], []).append(labels)
+        elif keyword in ("NSET", "ELSET"):
+            name = options.get(keyword) or options.get("NAME", "")
+            part = self._of_instance(options.get("INSTANCE", ""))
+            sets = part.point_sets if keyword == "NSET" else part.cell_sets
+            sets.setdefault(name, []).extend(_members(body, f"*{keyword} {name}", options))
+        elif keyword == "SURFACE":
+            rows = [[word.strip() for word in line.split(b",")] for line in body.splitlines()]
+            kind = options.get("TYPE", "ELEMENT").upper()
+            self.part.surfaces.setdefault(options.get("NAME", ""), []).append((kind, rows))
+        elif keyword == "PART":
+            self.part = _Part(options.get("NAME", ""))
+            self.parts.append(self.part)
+        elif keyword in ("END PART", "ASSEMBLY"):
+            self.part = self.parts[0]
+        elif keyword == "INSTANCE":
+            self.instances.append((options.get("NAME", ""), options.get("PART", ""), body))
+        elif keyword == "INCLUDE":
+            self._include(options.get("INPUT", ""), depth)
+
+    def _of_instance(self, name: str) -> _Part:
+        """The part whose labels a set of an instance means."""
+        for instance, of, _ in self.instances:
+            if instance.upper() == name.upper():
+                return next((p for p in self.parts if p.name.upper() == of.upper()), self.part)
+        return self.part
+
+    def _include(self, name: str, depth: int) -> None:
+        where = f"*INCLUDE {name[:80]}"
+        plain = name.replace("\\", "/").removeprefix("./")
+        if not plain or "/" in plain or plain in (".", "..") or os.path.isabs(plain):
+            raise Fault(where, "only files in the same folder are read", "copy it beside the deck")
+        self.files += 1
+        if depth >= 5 or self.files > _INCLUDES:
+            raise Fault(where, "includes within includes without end")
+        target = self.path.with_name(plain)
+        if not target.is_file():
+            raise Fault(where, "there is no such file beside the deck", "copy it there")
+        self.read(read_bytes(target), depth + 1)
+
+    def _elements(self, options: dict[str, str], body: bytes) -> np.ndarray:
+        kind = options.get("TYPE", "").upper()
+        where = f"*ELEMENT, TYPE={kind}"
+        found = cell_of(kind)
+        none = np.empty(0, np.int64)
+        if found is None:
+            count = sum(1 for line in body.splitlines() if line.strip())
+            if count:
+                self.unknown[kind] = self.unknown.get(kind, 0) + count
+            return none
+        code, order = found
+        numbers = all_numbers(body.replace(b",", b" "), np.int64, where)
+        size = int(SIZE[code])
+        if len(numbers) % (size + 1):
+            raise Fault(where, f"{len(numbers)} numbers, expected {size + 1} an element")
+        rows = numbers.reshape(-1, size + 1)
+        labels, nodes = rows[:, 0], rows[:, 1:]
+        self.part.elements.append((labels, code, nodes[:, order] if order else nodes))
+        return labels
+
+    # -- to a mesh ------------------------------------------------------------------------------
+
+    def mesh(self) -> Mesh:
+        meshes, names = [], []
+        used = {of.upper() for _, of, _ in self.instances}
+        for part in self.parts:
+            if part.nodes and part.name.upper() not in used | {""}:
+                meshes.append(_mesh(part))
+                names.append(part.name)
+        for name, of, body in self.instances:
+            for part in [p for p in self.parts[1:] if p.name.upper() == of.upper() and p.nodes][:1]:
+                mesh = _mesh(part)
+                mesh.points = _placed(mesh.points, body, f"*INSTANCE {name}")
+                meshes.append(mesh)
+                names.append(name or of)
+        if self.parts[0].nodes or self.parts[0].elements:
+            meshes.append(_mesh(self.parts[0]))
+            names.append("assembly" if names else "")
+        if not meshes:
+            raise Fault("content", "no *NODE with a node in it")
+        return meshes[0] if len(meshes) == 1 else join(meshes, names)
+
+
+def _nodes(body: bytes, part: _Part) -> np.ndarray:
+    """Rows ``label, x, y, z``; what is left out or blank is 0."""
+    where = "*NODE"
+    if (width := _fields(body)) in (3, 4):
+        numbers = all_numbers(body.replace(b",", b" "), np.float64, where)
+        if len(numbers) % width:
+            raise Fault(where, f"{len(numbers)} numbers, expected {width} a node")
+        rows = np.zeros((len(numbers) // width, 4))
+        rows[:, :width] = numbers.reshape(-1, width)
+    else:
+        lines = [line.split(b",")[:4] for line in body.splitlines() if line.strip()]
+        words = [word.strip() or b"0" for row in lines for word in (*row, b"", b"", b"")[:4]]
+        rows = to_numbers(words, np.float64, where).reshape(-1, 4)
+    labels = rows[:, 0]
+    if not np.all((labels == np.floor(labels)) & (np.abs(labels) < 1 << 53)):
+        raise Fault(where, "the label of a node is no whole number")
+    if len(labels):
+        part.nodes.append((labels.astype(np.int64), rows[:, 1:]))
+    return labels.astype(np.int64)
+
+
+def _fields(body: bytes) -> int:
+    """How many fields each line has, if all have as many and none is blank; else 0."""
+    if re.search(rb",[ \t]*[,\n]|\n[ \t]*\n", body) or not body.endswith(b"\n"):
+        return 0
+    text = np.frombuffer(body, "u1")
+    commas = np.searchsorted(np.flatnonzero(text == ord(",")), np.flatnonzero(text == ord("\n")))
+    counts = np.diff(commas, prepend=0)
+    return int(counts[0]) + 1 if np.all(counts == counts[:1]) else 0
+
+
+def _members(body: bytes, where: str, options: dict[str, str]) -> list:
+    """Arrays of labels, ranges (first, last, step), and names of other sets."""
+    words = [word for word in re.split(rb"[,\s]+", body) if word]
+    if "GENERATE" in options:
+        out: list = []
+        for line in body.splitlines():
+            row = to_numbers(line.replace(b",", b" ").split(), np.int64, where).tolist()
+            if not row:
+                continue
+            if len(row) not in (1, 2, 3) or (len(row) == 3 and row[2] < 1):
+                raise Fault(where, f"{row[:4]}: expected first, last and step")
+            out.append((row[0], row[1] if len(row) > 1 else row[0], row[2] if len(row) > 2 else 1))
+        return out
+    if all(word.lstrip(b"-").isdigit() for word in words):
+        return [to_numbers(words, np.int64, where)]
+    fields = [word.strip() for line in body.splitlines() for word in line.split(b",")]
+    numbers = [word for word in fields if word.lstrip(b"-").isdigit()]
+    names = [w.decode("utf-8", "replace").strip('"') for w in fields if w and w not in numbers]
+    return [to_numbers(numbers, np.int64, where), *names]
+
+
+def _placed(points: np.ndarray, body: bytes, where: str) -> np.ndarray:
+    """Moved by the first line of an instance, then turned as its second says."""
+    lines = [line for line in body.splitlines() if line.strip()][:2]
+    rows = [to_numbers(line.replace(b",", b" ").split(), np.float64, where) for line in lines]
+    if rows and len(rows[0]):
+        points = points + np.pad(rows[0], (0, 3))[:3]
+    if len(rows) > 1:
+        if len(rows[1]) != 7:
+            raise Fault(where, "its rotation needs two points and an angle")
+        start, axis, angle = rows[1][:3], rows[1][3:6] - rows[1][:3], np.deg2rad(rows[1][6])
+        length = np.linalg.norm(axis)
+        if not 0 < length < np.inf:
+            raise Fault(where, "the axis of its rotation has no length")
+        axis, arms = axis / length, points - start
+        turned = arms * np.cos(angle) + np.cross(axis, arms) * np.sin(angle)
+        points = start + turned + np.outer(arms @ axis, axis) * (1 - np.cos(angle))
+    return points
+
+
+def _mesh(part: _Part) -> Mesh:
+    none = np.empty(0, np.int64)
+    labels = np.concatenate([none, *(labels for labels, _ in part.nodes)])
+    points = np.concatenate([np.empty((0, 3)), *(points for _, points in part.nodes)])
+    places = Labels(labels)
+    if np.any(places.sorted[1:] == places.sorted[:-1]):  # a later line replaces an earlier one
+        last = np.append(places.sorted[1:] != places.sorted[:-1], True)
+        keep = np.sort(places.order[last])
+        labels, points = labels[keep], points[keep]
+        places = Labels(labels)
+    counts = [len(ids) for ids, _, _ in part.elements]
+    types = np.repeat(np.array([code for _, code, _ in part.elements], np.uint8), counts)
+    cells = Labels(np.concatenate([none, *(ids for ids, _, _ in part.elements)]))
+    nodes = [places.places(nodes, "*ELEMENT").ravel() for _, _, nodes in part.elements]
+    mesh = Mesh(
+        points, types, np.concatenate([[0], np.cumsum(SIZE[types])]), np.concatenate([none, *nodes])
+    )
+    for name in part.cell_sets:
+        ids = _resolved(part.cell_sets, name, cells, f"*ELSET {name}")
+        mesh.regions[name] = Region("cell", ids)
+    for name in part.point_sets:
+        ids = _resolved(part.point_sets, name, places, f"*NSET {name}")
+        mesh.regions[f"{name} points" if name in mesh.regions else name] = Region("point", ids)
+    for name, rows in part.surfaces.items():
+        region = _surface(part, mesh, rows, cells, places, f"*SURFACE {name}")
+        if region is not None:
+            mesh.regions[f"{name} surface" if name in mesh.regions else name] = region
+    mesh.check()
+    return mesh
+
+
+def _resolved(sets: dict[str, list], name: str, labels: Labels, where: str) -> np.ndarray:
+    """The places of a set's members, those of the sets that it names included."""
+    by_name = {key.upper(): value for key, value in sets.items()}
+    out, waiting, seen = [np.empty(0, np.int64)], [name.upper()], set()
+    while waiting:
+        key = waiting.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        for member in by_name.get(key, []):
+            if isinstance(member, str):
+                waiting.append(member.upper())
+            elif isinstance(member, tuple):
+                first, last, step = member
+                low, high = np.searchsorted(labels.sorted, [first, last + 1])
+                inside = labels.sorted[low:high]
+                out.append(labels.known(inside[(inside - first) % step == 0]))
+            else:
+                out.append(labels.known(member))
+    found = np.concatenate(out)
+    return found[np.sort(np.unique(found, return_index=True)[1])]
+
+
+def _surface(
+    part: _Part, mesh: Mesh, surfaces: list, cells: Labels, places: Labels, where: str
+) -> Region | None:
+    """Facets of elements, or points; None for surfaces of other kinds."""
+    facets: list[np.ndarray] = []
+    points: list[np.ndarray] = []
+    for kind, rows in surfaces:
+        for row in rows:
+            who = row[0].decode("utf-8", "replace").strip('"') if row and row[0] else ""
+            side = row[1].decode("ascii", "replace").upper() if len(row) > 1 else ""
+            sets, labels = (part.point_sets, places) if kind == "NODE" else (part.cell_sets, cells)
+            if not who or kind not in ("NODE", "ELEMENT"):
+                continue
+            if who.isascii() and who.isdigit() and len(who) < 18:
+                ids = labels.known(np.array([int(who)]))
+            else:
+                ids = _resolved(sets, who, labels, where)
+            if kind == "NODE":
+                points.append(ids)
+            elif side in _FACETS:
+                facets += _facets(mesh, ids, side)
+    if points:
+        return Region("point", np.concatenate(points))
+    if not facets:
+        return None
+    width = max(ids.shape[1] for ids in facets)
+    pads = [np.pad(ids, ((0, 0), (0, width - ids.shape[1])), constant_values=-1) for ids in facets]
+    return Region("facet", np.concatenate(pads))
+
+
+def _facets(mesh: Mesh, ids: np.ndarray, side: str) -> list[np.ndarray]:
+    """The corner nodes of one side of each cell."""
+    out = []
+    for code in np.unique(mesh.cell_types[ids]).tolist():
+        local = facet_nodes(code, side)
+        if local:
+            mine = ids[mesh.cell_types[ids] == code]
+            out.append(mesh.cell_nodes[mesh.cell_offsets[mine][:, None] + np.array(local)])
+    return out
+
+
+def _claims(path: Path, start: bytes) -> bool:
+    """A keyword of a deck as the first line that is no comment, and a suffix of Abaqus."""
+    text = re.sub(rb"(?m)^[ \t]*\*\*[^\n]*\n?", b"", start)
+    known = rb"\s*\*(heading|node|part|include|preprint|element|parameter|assembly)\b"
+    return re.match(known, text, re.I) is not None
+
+
+def write_abaqus(mesh: Mesh, path: str | os.PathLike) -> None:
+    """Write nodes, elements and sets, through meshio. Raises MeshFileError."""
+    write_meshio(mesh, path, "abaqus")
+
+
+FORMAT = Format(
+    "Abaqus",
+    (".inp",),
+    read_abaqus,
+    write_abaqus,
+    _claims,
+    regions="sets, surfaces, instances",
+    lost="data arrays",
+)
