@@ -18,7 +18,7 @@ from ..mesh import Mesh, join
 from ._files import Fault, guarded
 from ._format import Arrays, Format, Series
 from ._vtk_data import Selection
-from ._vtk_files import Opener, at_time, claims
+from ._vtk_files import Opener, at_time, claims, naming
 from ._vtk_folder import list_of_files
 from ._vtk_kinds import KINDS
 from ._vtk_xml import Node, opened
@@ -102,7 +102,8 @@ def write_pvd(path: str | os.PathLike, steps: Iterable[tuple[float, Mesh]], **op
             seen.add(time)
             name = f"{path.stem}_{number:06d}.vtu"
             step = at_time(time, mesh.copy())
-            write_vtu(step, new(name, timestep=repr(time), group="", part=0), **options)
+            with naming(name):
+                write_vtu(step, new(name, timestep=repr(time), group="", part=0), **options)
 
 
 FORMAT = Format(

@@ -16,7 +16,7 @@ from ..mesh import Mesh, is_node, parse_faces
 from ._files import guarded
 from ._format import Format, warn_lost
 from ._vtk_data import take_rows
-from ._vtk_files import claims, read_with
+from ._vtk_files import claims, naming, read_with
 from ._vtk_folder import list_of_files
 from ._vtk_kinds import BLOCKS, KINDS
 from ._vtu_write import write_vtu
@@ -32,13 +32,13 @@ def write_vtm(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
     path = Path(os.path.realpath(path))
     with guarded(path, "VTM"):
         mesh.check()
-        regions = {n: r.ids for n, r in mesh.regions.items() if r.kind == "cell" and n != _REST}
+        regions = {n: np.unique(r.ids) for n, r in mesh.regions.items() if r.kind == "cell"}
         block = np.full(mesh.n_cells, len(regions))
         for index, ids in reversed(list(enumerate(regions.values()))):
             block[ids] = index  # the first region wins
         order = np.argsort(block, kind="stable")
         ends = np.searchsorted(block[order], np.arange(len(regions) + 2))
-        names = [*regions, _REST]
+        names = [*regions, _REST if _REST not in regions else f"{_REST} of all"]
         unused = np.setdiff1d(np.arange(mesh.n_points), _used(mesh))
         n_points = 0
         with list_of_files(path, "vtkMultiBlockDataSet") as new:
@@ -52,7 +52,8 @@ def write_vtm(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
                 if index == 0:
                     part.field_data = dict(mesh.field_data)
                 file = f"{index}_{re.sub('[^A-Za-z0-9._-]', '_', name)[:80]}.vtu"
-                write_vtu(part, new(file, index=index, name=name), **options)
+                with naming(file):
+                    write_vtu(part, new(file, index=index, name=name), **options)
     if n_points > mesh.n_points:
         what = f"{n_points - mesh.n_points} points are repeated, one a block that uses them"
         warn_lost(path, "VTM", what, "write .vtu, which keeps points")

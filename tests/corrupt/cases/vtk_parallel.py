@@ -81,18 +81,23 @@ def seeds() -> dict[str, bytes]:
 
 def place(folder: Path, name: str, data: bytes) -> Path:
     suffix = name[:4] if name[:4] in GOOD else "pvtu"
-    (folder / "sub").mkdir(exist_ok=True)
-    for place in (folder / "a", folder / "sub" / "b"):
-        place.with_suffix(".vtu").write_text(vtu.ASCII)
-        place.with_suffix(".vtp").write_text(vtp.ASCII)
-    for kind, good in vtk_grids.GOOD.items():
-        (folder / f"a.{kind}").write_text(good)
-    (folder / "bad.vtu").write_text(vtu.ASCII.replace("0 2 3<", "0 2 9<"))
-    (folder / "empty.vtu").write_bytes(b"")
-    (folder / "text.vtu").write_text("no mesh at all")
+    if not (folder / "sub").exists():
+        _pieces(folder)
     (folder / "circle.pvtu").write_text(
         _list("PUnstructuredGrid", "", f'Source="list.{suffix}"', 'Source="circle.pvtu"')
     )
     path = folder / f"list.{suffix}"
     path.write_bytes(data)
     return path
+
+
+def _pieces(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    for piece in (folder / "a", folder / "sub" / "b"):
+        piece.with_suffix(".vtu").write_text(vtu.ASCII)
+        piece.with_suffix(".vtp").write_text(vtp.ASCII)
+    for kind, good in vtk_grids.GOOD.items():
+        (folder / f"a.{kind}").write_text(good)
+    (folder / "bad.vtu").write_text(vtu.ASCII.replace("0 2 3<", "0 2 9<"))
+    (folder / "empty.vtu").write_bytes(b"")
+    (folder / "text.vtu").write_text("no mesh at all")

@@ -76,21 +76,26 @@ def seeds() -> dict[str, bytes]:
 
 
 def place(folder: Path, name: str, data: bytes) -> Path:
+    if not (folder / "inner.vtm").exists():
+        _blocks(folder)
+    path = folder / "list.vtm"
+    path.write_bytes(data)
+    return path
+
+
+def _blocks(folder: Path) -> None:
     vtk_parallel.place(folder, "pvti", vtk_parallel.GOOD["pvti"].replace("a.v", "c.v").encode())
     (folder / "c.vti").write_text(vtk_grids.GOOD["vti"])
     (folder / "inner.vtm").write_text(GOOD.replace("a.vtu", "a.vtp").replace("sub/b.vtp", "a.vts"))
     (folder / "circle.vtm").write_text(GOOD.replace("a.vtu", "list.vtm"))
-    for number in range(40):
+    for number in range(20):
         (folder / f"chain{number}.vtm").write_text(
             PARTITIONS.replace("a.vtu", f"chain{number + 1}.vtm")
         )
-    (folder / "chain40.vtm").write_text(PARTITIONS)
+    (folder / "chain20.vtm").write_text(PARTITIONS)
     (folder / "other.vtu").write_text(vtu.ASCII.replace("UnstructuredGrid", "HyperTreeGrid"))
     (folder / "vectors.vtu").write_text(
         vtu.ASCII.replace('Name="p"', 'Name="p" NumberOfComponents="2"').replace(
             ">1 2 3 4<", ">1 2 3 4 5 6 7 8<"
         )
     )
-    path = folder / "list.vtm"
-    path.write_bytes(data)
-    return path
