@@ -17,6 +17,7 @@ from ._curved import current_order
 from ._files import Fault, guarded, read_bytes
 from ._region_arrays import from_field_data
 from ._structured import box_points, check_dimensions, structured_cells
+from ._surface import surface_types
 from ._text import take_numbers
 
 _DTYPES = {
@@ -458,7 +459,7 @@ class _Reader:
         points = np.empty((0, 3)) if self.points is None else self.points
         faces = face_offsets = None
         if kind == "unstructured_grid":
-            types, offsets, nodes, faces, face_offsets = self._unstructured(len(points))
+            types, offsets, nodes, faces, face_offsets = self._unstructured()
         elif kind == "polydata":
             types, offsets, nodes = self._polydata()
         elif kind == "field":
@@ -502,18 +503,12 @@ class _Reader:
 
     def _polydata(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         types, sizes, nodes = [], [], []
-        for key in _SURFACE:  # the order of cell data, whatever that of the sections is
+        for kind, key in enumerate(_SURFACE):  # as in cell data, whatever order the sections have
             if key not in self.surface:
                 continue
             offsets, ids = _split(*self.surface[key], None, key.upper())
             size = np.diff(offsets)
-            kind = {
-                "vertices": np.where(size == 1, 1, 2),
-                "lines": np.where(size == 2, 3, 4),
-                "polygons": np.choose(np.minimum(size, 5), [0, 1, 3, 5, 9, 7]),
-                "triangle_strips": np.full(len(size), 6),
-            }[key]
-            types.append(np.where(size == 0, 0, kind))
+            types.append(surface_types(kind, size))
             sizes.append(size)
             nodes.append(ids)
         none = np.empty(0, np.int64)
@@ -524,7 +519,7 @@ class _Reader:
             np.concatenate([none, *nodes]),
         )
 
-    def _unstructured(self, n_points: int) -> tuple:
+    def _unstructured(self) -> tuple:
         if self.cells is None:
             if self.types is not None and len(self.types):
                 raise Fault("CELL_TYPES", "there is no CELLS section")
@@ -540,7 +535,7 @@ class _Reader:
         offsets, nodes = _split(*self.cells, types, "CELLS")
         faces = face_offsets = None
         if np.any(polyhedra := types == POLYHEDRON):
-            offsets, nodes, faces, face_offsets = _with_faces(offsets, nodes, polyhedra, n_points)
+            offsets, nodes, faces, face_offsets = _with_faces(offsets, nodes, polyhedra)
         if self.version < (5, 1):
             nodes = current_order(types, offsets, nodes)
         return types, offsets, nodes, faces, face_offsets
@@ -603,15 +598,13 @@ def _starts(count: int, nodes: np.ndarray, where: str) -> np.ndarray:
 
 
 def _with_faces(
-    offsets: np.ndarray, nodes: np.ndarray, polyhedra: np.ndarray, n_points: int
+    offsets: np.ndarray, nodes: np.ndarray, polyhedra: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Polyhedra stand as face streams among the nodes: move those out, put their points there."""
     size = np.diff(offsets)
     in_stream = np.repeat(polyhedra, size)
     faces = nodes[in_stream]
     face_offsets = np.where(polyhedra, np.cumsum(np.where(polyhedra, size, 0)), -1)
-    if len(faces) and (faces.min() < 0 or faces.max() >= max(n_points, 1 << 31)):
-        raise Fault("CELLS", "a face of a polyhedron is out of range")
     listed = parse_faces(faces, face_offsets)
     owner = np.repeat(listed.cell, listed.size)
     ids = faces[is_node(len(faces), listed)]
