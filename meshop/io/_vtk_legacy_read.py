@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from ..mesh import POLYHEDRON, SIZE, Mesh, is_node, parse_faces
+from ..mesh import POLYHEDRON, SIZE, Mesh, is_node, join, parse_faces
 from ._curved import current_order
 from ._files import Fault, guarded, read_bytes
 from ._region_arrays import from_field_data
@@ -30,6 +30,8 @@ _MAGIC = b"# vtk DataFile"
 _CUT = "the file is cut off or damaged: copy or write it again"
 _CUBES = ("unstructured_grid", "polydata", "structured_grid", "rectilinear_grid")
 _IMAGES = ("structured_points", "image_data", "image")
+_BLOCKS = ("multiblock", "partitioned", "partitioned_collection", "multipiece")
+_MAX_DEPTH = 16
 _WORD = re.compile(rb"\S+")
 _METADATA = re.compile(rb"\s*METADATA[ \t]*\r?\n", re.IGNORECASE)
 _LOOKUP = re.compile(rb"\s*LOOKUP_TABLE\s+\S+", re.IGNORECASE)
@@ -63,9 +65,10 @@ def read_vtk(path: Path) -> Mesh:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, at: int = 0, depth: int = 0) -> None:
         self.data = data
-        self.at = 0
+        self.at = at
+        self.depth = depth  # of blocks in blocks
         self.storage: dict[str, str] = {}
         self.components: dict[tuple[str, str], tuple[str, ...]] = {}
         self.field_data: dict[str, np.ndarray] = {}
@@ -87,6 +90,8 @@ class _Reader:
         if self._peek() == "dataset":
             self._word()
             kind = self._word().lower()
+            if kind in _BLOCKS:
+                return self._blocks()
             if kind not in (*_CUBES, *_IMAGES, "field"):
                 raise Fault(
                     "DATASET",
@@ -95,7 +100,7 @@ class _Reader:
                 )
         where, length = "field", 0
         handlers = self._handlers(kind)
-        while key := self._word().lower():
+        while (key := self._word().lower()) and not (self.depth and key == "endchild"):
             if key in ("point_data", "cell_data"):
                 where = key[:-5]
                 length, found = self._count(key.upper()), self._lengths(kind, key)
@@ -114,6 +119,37 @@ class _Reader:
             else:
                 self._unknown(key)
         return self._assembled(kind)
+
+    def _blocks(self) -> Mesh:
+        """Blocks, each a file of its own between CHILD and ENDCHILD; joined, with their names."""
+        if self.depth > _MAX_DEPTH:
+            raise Fault("CHILDREN", "blocks nest too deeply")
+        if self._word().lower() != "children":
+            raise Fault("DATASET", "CHILDREN is missing", _CUT)
+        parts: dict[str, Mesh] = {}
+        for index in range(self._count("CHILDREN")):
+            where = f"CHILD {index}"
+            if self._word().lower() != "child":
+                raise Fault(where, "it is missing", _CUT)
+            self._word()  # the type of what follows, which says so itself
+            name = _text(self._line().strip().removeprefix(b"[").removesuffix(b"]"))
+            if self._peek() == "endchild":  # nothing in it
+                self._word()
+                continue
+            inner = _Reader(self.data, self.at, self.depth + 1)
+            # The place behind the white space: a file begins with its first line.
+            inner.at += len(self.data[self.at : self.at + 64]) - len(
+                self.data[self.at : self.at + 64].lstrip()
+            )
+            mesh = inner.mesh()
+            self.at = inner.at
+            name = name or f"block_{index}"
+            parts[name if name not in parts else f"{name}_{index}"] = mesh
+        if self.depth and self._word().lower() != "endchild":
+            raise Fault("CHILDREN", "ENDCHILD is missing", _CUT)
+        if not parts:
+            raise Fault("CHILDREN", "there is no block with anything in it")
+        return join(list(parts.values()), list(parts))
 
     # -- header and words -------------------------------------------------------------------------
 
