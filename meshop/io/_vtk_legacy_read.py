@@ -12,11 +12,12 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from ..mesh import POLYHEDRON, SIZE, Mesh, is_node, parse_faces
+from ..mesh import POLYHEDRON, SIZE, Mesh, is_node, join, parse_faces
 from ._curved import current_order
 from ._files import Fault, guarded, read_bytes
 from ._region_arrays import from_field_data
 from ._structured import box_points, check_dimensions, structured_cells
+from ._surface import surface_types
 from ._text import take_numbers
 
 _DTYPES = {
@@ -29,6 +30,8 @@ _MAGIC = b"# vtk DataFile"
 _CUT = "the file is cut off or damaged: copy or write it again"
 _CUBES = ("unstructured_grid", "polydata", "structured_grid", "rectilinear_grid")
 _IMAGES = ("structured_points", "image_data", "image")
+_BLOCKS = ("multiblock", "partitioned", "partitioned_collection", "multipiece")
+_MAX_DEPTH = 16
 _WORD = re.compile(rb"\S+")
 _METADATA = re.compile(rb"\s*METADATA[ \t]*\r?\n", re.IGNORECASE)
 _LOOKUP = re.compile(rb"\s*LOOKUP_TABLE\s+\S+", re.IGNORECASE)
@@ -62,9 +65,10 @@ def read_vtk(path: Path) -> Mesh:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, at: int = 0, depth: int = 0) -> None:
         self.data = data
-        self.at = 0
+        self.at = at
+        self.depth = depth  # of blocks in blocks
         self.storage: dict[str, str] = {}
         self.components: dict[tuple[str, str], tuple[str, ...]] = {}
         self.field_data: dict[str, np.ndarray] = {}
@@ -86,6 +90,8 @@ class _Reader:
         if self._peek() == "dataset":
             self._word()
             kind = self._word().lower()
+            if kind in _BLOCKS:
+                return self._blocks()
             if kind not in (*_CUBES, *_IMAGES, "field"):
                 raise Fault(
                     "DATASET",
@@ -94,7 +100,7 @@ class _Reader:
                 )
         where, length = "field", 0
         handlers = self._handlers(kind)
-        while key := self._word().lower():
+        while (key := self._word().lower()) and not (self.depth and key == "endchild"):
             if key in ("point_data", "cell_data"):
                 where = key[:-5]
                 length, found = self._count(key.upper()), self._lengths(kind, key)
@@ -113,6 +119,37 @@ class _Reader:
             else:
                 self._unknown(key)
         return self._assembled(kind)
+
+    def _blocks(self) -> Mesh:
+        """Blocks, each a file of its own between CHILD and ENDCHILD; joined, with their names."""
+        if self.depth > _MAX_DEPTH:
+            raise Fault("CHILDREN", "blocks nest too deeply")
+        if self._word().lower() != "children":
+            raise Fault("DATASET", "CHILDREN is missing", _CUT)
+        parts: dict[str, Mesh] = {}
+        for index in range(self._count("CHILDREN")):
+            where = f"CHILD {index}"
+            if self._word().lower() != "child":
+                raise Fault(where, "it is missing", _CUT)
+            self._word()  # the type of what follows, which says so itself
+            name = _text(self._line().strip().removeprefix(b"[").removesuffix(b"]"))
+            if self._peek() == "endchild":  # nothing in it
+                self._word()
+                continue
+            inner = _Reader(self.data, self.at, self.depth + 1)
+            # The place behind the white space: a file begins with its first line.
+            inner.at += len(self.data[self.at : self.at + 64]) - len(
+                self.data[self.at : self.at + 64].lstrip()
+            )
+            mesh = inner.mesh()
+            self.at = inner.at
+            name = name or f"block_{index}"
+            parts[name if name not in parts else f"{name}_{index}"] = mesh
+        if self.depth and self._word().lower() != "endchild":
+            raise Fault("CHILDREN", "ENDCHILD is missing", _CUT)
+        if not parts:
+            raise Fault("CHILDREN", "there is no block with anything in it")
+        return join(list(parts.values()), list(parts))
 
     # -- header and words -------------------------------------------------------------------------
 
@@ -458,7 +495,7 @@ class _Reader:
         points = np.empty((0, 3)) if self.points is None else self.points
         faces = face_offsets = None
         if kind == "unstructured_grid":
-            types, offsets, nodes, faces, face_offsets = self._unstructured(len(points))
+            types, offsets, nodes, faces, face_offsets = self._unstructured()
         elif kind == "polydata":
             types, offsets, nodes = self._polydata()
         elif kind == "field":
@@ -502,18 +539,12 @@ class _Reader:
 
     def _polydata(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         types, sizes, nodes = [], [], []
-        for key in _SURFACE:  # the order of cell data, whatever that of the sections is
+        for kind, key in enumerate(_SURFACE):  # as in cell data, whatever order the sections have
             if key not in self.surface:
                 continue
             offsets, ids = _split(*self.surface[key], None, key.upper())
             size = np.diff(offsets)
-            kind = {
-                "vertices": np.where(size == 1, 1, 2),
-                "lines": np.where(size == 2, 3, 4),
-                "polygons": np.choose(np.minimum(size, 5), [0, 1, 3, 5, 9, 7]),
-                "triangle_strips": np.full(len(size), 6),
-            }[key]
-            types.append(np.where(size == 0, 0, kind))
+            types.append(surface_types(kind, size))
             sizes.append(size)
             nodes.append(ids)
         none = np.empty(0, np.int64)
@@ -524,7 +555,7 @@ class _Reader:
             np.concatenate([none, *nodes]),
         )
 
-    def _unstructured(self, n_points: int) -> tuple:
+    def _unstructured(self) -> tuple:
         if self.cells is None:
             if self.types is not None and len(self.types):
                 raise Fault("CELL_TYPES", "there is no CELLS section")
@@ -540,7 +571,7 @@ class _Reader:
         offsets, nodes = _split(*self.cells, types, "CELLS")
         faces = face_offsets = None
         if np.any(polyhedra := types == POLYHEDRON):
-            offsets, nodes, faces, face_offsets = _with_faces(offsets, nodes, polyhedra, n_points)
+            offsets, nodes, faces, face_offsets = _with_faces(offsets, nodes, polyhedra)
         if self.version < (5, 1):
             nodes = current_order(types, offsets, nodes)
         return types, offsets, nodes, faces, face_offsets
@@ -603,15 +634,13 @@ def _starts(count: int, nodes: np.ndarray, where: str) -> np.ndarray:
 
 
 def _with_faces(
-    offsets: np.ndarray, nodes: np.ndarray, polyhedra: np.ndarray, n_points: int
+    offsets: np.ndarray, nodes: np.ndarray, polyhedra: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Polyhedra stand as face streams among the nodes: move those out, put their points there."""
     size = np.diff(offsets)
     in_stream = np.repeat(polyhedra, size)
     faces = nodes[in_stream]
     face_offsets = np.where(polyhedra, np.cumsum(np.where(polyhedra, size, 0)), -1)
-    if len(faces) and (faces.min() < 0 or faces.max() >= max(n_points, 1 << 31)):
-        raise Fault("CELLS", "a face of a polyhedron is out of range")
     listed = parse_faces(faces, face_offsets)
     owner = np.repeat(listed.cell, listed.size)
     ids = faces[is_node(len(faces), listed)]

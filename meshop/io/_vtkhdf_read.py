@@ -20,6 +20,7 @@ from ._hdf5 import Array, Group, Hdf5File, Link, arrays_of
 from ._polyhedra import face_stream
 from ._region_arrays import from_field_data
 from ._structured import box_points, check_dimensions, structured_cells
+from ._surface import surface_types
 
 NAME = "VTKHDF"
 ROOT = "/VTKHDF"
@@ -341,7 +342,11 @@ class _Parts:
         if low < 0 or high >= max(self.n_points, 1):
             raise Fault(f"{group.path}/Connectivity", f"a node is {low if low < 0 else high}, "
                         f"there are {self.n_points} points")  # fmt: skip
-        return _Cells(cells, size, nodes + np.repeat(self.before, ids)), cell_start
+        return _Cells(cells, size, self._moved(nodes, ids)), cell_start
+
+    def _moved(self, nodes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Nodes of parts, `counts` each, as nodes of the whole."""
+        return nodes if self.parts < 2 else nodes + np.repeat(self.before, counts)
 
     def _sizes(
         self, group: Group, name: str, start: int, counts: np.ndarray, lengths: np.ndarray
@@ -391,7 +396,7 @@ class _Parts:
             raise Fault("PolyhedronToFaces", "a face is out of range")
         if nodes.min(initial=0) < 0 or nodes.max(initial=-1) >= max(self.n_points, 1):
             raise Fault("FaceConnectivity", "a node is out of range")
-        nodes = nodes + np.repeat(self.before, n_nodes)
+        nodes = self._moved(nodes, n_nodes)
         used = used + np.repeat(np.cumsum(n_faces) - n_faces, n_uses)
         return face_stream(count, used, size, nodes)
 
@@ -407,7 +412,7 @@ class _Parts:
                 none = np.empty(0, np.int64)
                 cells = _Cells(np.zeros(self.parts, np.int64), none, none)
             found.append(cells)
-        types = [_types(name, cells.size) for name, cells in zip(_SURFACE, found, strict=True)]
+        types = [surface_types(kind, cells.size) for kind, cells in enumerate(found)]
         # Cell data run over the parts, in each over the four kinds: so do the cells.
         part = np.concatenate([np.repeat(np.arange(self.parts), c.per_part) for c in found])
         order = np.argsort(part, kind="stable")
@@ -460,16 +465,6 @@ class _Parts:
 
     def _field_data(self) -> tuple[dict[str, np.ndarray], dict[str, Region]]:
         return from_field_data(self.reader.field_data(self.group, self.step))
-
-
-def _types(name: str, size: np.ndarray) -> np.ndarray:
-    kind = {
-        "Vertices": np.where(size == 1, 1, 2),
-        "Lines": np.where(size == 2, 3, 4),
-        "Polygons": np.choose(np.minimum(size, 5), [0, 1, 3, 5, 9, 7]),
-        "Strips": np.full(len(size), 6),
-    }[name]
-    return np.where(size == 0, 0, kind)
 
 
 def _type(group: Group) -> str:

@@ -22,8 +22,7 @@ from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Arrays, Format, Series
 
 NAME = "file series"
-_INNER = (".vtk", ".vtu", ".vtp", ".vts", ".vtr", ".vti", ".pvtu", ".vtm", ".vtkhdf", ".stl",
-          ".ply", ".obj")  # fmt: skip
+_INNER = (".vtk", ".vtu", ".vtp")  # to be written; others are recognised by their content
 _MOST = 8 << 20  # bytes of JSON: over 100 000 files
 _inside: ContextVar[bool] = ContextVar("inside", default=False)  # a file of a series is being read
 _COMMAS = re.compile(r",(\s*[\]}])")

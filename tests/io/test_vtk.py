@@ -443,3 +443,28 @@ def test_empty_meshes(tmp_path, points, binary):
     write(mesh, tmp_path / "a.vtk", binary=binary)
     assert_same(read(tmp_path / "a.vtk"), mesh)
     assert pv.read(tmp_path / "a.vtk").n_points == points
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_blocks_are_joined(tmp_path, binary):
+    inner = pv.MultiBlock({"cells": unstructured(), "image": pv.ImageData(dimensions=(2, 3, 2))})
+    blocks = pv.MultiBlock({"the ball": surface(), "inner": inner})
+    blocks.append(None, "nothing")
+    for grid in (blocks[0], inner[0], inner[1]):
+        grid.cell_data["id"] = np.arange(grid.n_cells)
+    writer = vtk.vtkCompositeDataWriter()
+    writer.SetInputData(blocks)
+    writer.SetFileName(str(tmp_path / "a.vtk"))
+    (writer.SetFileTypeToBinary if binary else writer.SetFileTypeToASCII)()
+    assert writer.Write() == 1
+    mesh = read(tmp_path / "a.vtk")
+    parts = {"the ball": blocks[0], "cells": inner[0], "image": inner[1]}
+    start = point = 0
+    for name, grid in parts.items():
+        count = grid.n_cells
+        assert mesh.regions[name].ids.tolist() == list(range(start, start + count))
+        assert mesh.cell_data["id"][start : start + count].tolist() == list(range(count))
+        found = mesh.points[point : point + grid.n_points]
+        assert found == pytest.approx(np.asarray(grid.points, float), abs=1e-6)
+        start, point = start + count, point + grid.n_points
+    assert mesh.n_cells == start and len(mesh.regions["inner"].ids) == start - blocks[0].n_cells

@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -401,3 +403,32 @@ def test_a_crash_of_the_library_is_one_clear_error(tmp_path, monkeypatch):
     helper.kill()  # nor is the helper itself needed for ever
     helper.wait()
     assert read(tmp_path / "a.vtkhdf").n_points == 25
+
+
+def test_bombs_do_not_go_off(tmp_path):
+    """A chunk that inflates to 512 MB where 96 bytes are declared, and text without end."""
+    sample().save(tmp_path / "a.vtkhdf", compression=None)
+    bomb = zlib.compress(bytes(512 << 20), 9)
+    with h5py.File(tmp_path / "a.vtkhdf", "a") as file:
+        data = file["VTKHDF"].create_dataset(
+            "PointData/bomb", (25,), "f8", chunks=(25,), compression="gzip"
+        )
+        data.id.write_direct_chunk((0,), bomb)
+    started = monotonic()
+    with pytest.raises(MeshFileError, match=r"HDF5|memory"):
+        read(tmp_path / "a.vtkhdf")
+    assert monotonic() - started < 20
+    assert read(tmp_path / "a.vtkhdf", arrays=["zero"]).n_points == 25
+
+    sample().save(tmp_path / "b.vtkhdf", compression=None)
+    with h5py.File(tmp_path / "b.vtkhdf", "a") as file:
+        text = file["VTKHDF/FieldData"].create_dataset("many", (40_000,), h5py.string_dtype())
+        text[0] = "x" * 100_000  # one text, 40 000 times
+        text.id.flush()
+    raw = bytearray((tmp_path / "b.vtkhdf").read_bytes())
+    with h5py.File(tmp_path / "b.vtkhdf") as file:
+        at = file["VTKHDF/FieldData/many"].id.get_offset()
+    raw[at : at + 16 * 40_000] = bytes(raw[at : at + 16]) * 40_000
+    (tmp_path / "b.vtkhdf").write_bytes(raw)
+    with pytest.raises(MeshFileError, match=r"memory|text|HDF5"):
+        read(tmp_path / "b.vtkhdf")

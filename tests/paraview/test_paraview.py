@@ -24,7 +24,7 @@ OPENS = {
     **dict.fromkeys((".vtu", ".vtk", ".vtp", ".pvtu", ".vtkhdf", ".hdf", ".pvd", ".vtm"), "all"),
     **dict.fromkeys((".vti", ".vtr", ".vts", ".pvtp"), "all"),
     **dict.fromkeys((".vtu.series", ".vtk.series", ".vtp.series"), "all"),
-    **dict.fromkeys((".stl", ".ply", ".obj", ".stl.series", ".ply.series"), "cells"),
+    **dict.fromkeys((".stl", ".ply", ".obj"), "cells"),
     **dict.fromkeys((".xdmf", ".xmf", ".case", ".e", ".ex2", ".exo", ".exii", ".cgns"), "cells"),
 }
 NO_SERIES = (".vtkhdf", ".hdf")  # steps need ParaView 5.12

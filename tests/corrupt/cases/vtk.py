@@ -48,6 +48,11 @@ POLYHEDRON = (
     HEAD + "DATASET UNSTRUCTURED_GRID\nPOINTS 4 float\n0 0 0 1 0 0 0 1 0 0 0 1\n"
     "CELLS 1 18\n17 4 3 0 2 1 3 0 1 3 3 0 3 2 3 1 2 3\nCELL_TYPES 1\n42\n"
 )
+BLOCKS = (
+    HEAD + "DATASET MULTIBLOCK\nCHILDREN 3\nCHILD 6 [an image]\n" + IMAGE
+    + "ENDCHILD\nCHILD -1\nENDCHILD\nCHILD 13 [inner]\n" + HEAD
+    + "DATASET MULTIBLOCK\nCHILDREN 1\nCHILD 4 [triangles]\n" + OLD + "ENDCHILD\nENDCHILD\n"
+)  # fmt: skip
 BIG = 10**11
 
 # name -> (file, replacements in it)
@@ -136,6 +141,19 @@ TEXT: dict[str, tuple[str, list[tuple[str, str]]]] = {
         IMAGE[: IMAGE.index("POINT_DATA")],
         [("DIMENSIONS 3 2 1", "EXTENT 5 0 9 0 0 0")],
     ),
+    "blocks_many": (BLOCKS, [("CHILDREN 3", f"CHILDREN {BIG}")]),
+    "blocks_none": (BLOCKS, [("CHILDREN 3", "CHILDREN 0")]),
+    "blocks_negative": (BLOCKS, [("CHILDREN 3", "CHILDREN -3")]),
+    "blocks_without_head": (
+        BLOCKS,
+        [("[triangles]\n# vtk DataFile", "[triangles]\n# no DataFile")],
+    ),
+    "blocks_not_ended": (BLOCKS, [("ENDCHILD\nENDCHILD\n", "")]),
+    "blocks_bad_inside": (BLOCKS, [("3 0 2 3", "3 0 2 4")]),
+    "blocks_too_deep": (
+        (HEAD + "DATASET MULTIBLOCK\nCHILDREN 1\nCHILD 13 [a]\n") * 20 + IMAGE + "ENDCHILD\n" * 20,
+        [],
+    ),
     "faces_size_enormous": (POLYHEDRON, [("4 3 0 2 1", "4 999999999999 0 2 1")]),
     "faces_count_enormous": (POLYHEDRON, [("17 4 3", "17 4000000000 3")]),
     "faces_count_negative": (POLYHEDRON, [("17 4 3", "17 -4 3")]),
@@ -223,6 +241,7 @@ def seeds() -> dict[str, bytes]:
     texts = {
         "old": OLD, "new": NEW, "surface": SURFACE, "structured": STRUCTURED, "boxes": BOXES,
         "image": IMAGE, "polyhedron": POLYHEDRON,
+        "blocks": BLOCKS,
     }  # fmt: skip
     files = {name: text.encode() for name, text in texts.items()}
     return {**files, "binary": binary(), "old binary": old_binary()}
