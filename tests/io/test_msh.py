@@ -590,6 +590,20 @@ def test_what_gmsh_has_no_cells_for(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_tags_at_the_end_of_their_range(tmp_path):
+    mesh = PLANE.copy()
+    mesh.cell_data["gmsh:geometrical"] = np.full(7, 2**31 - 1, np.int32)
+    mesh.regions = {}
+    mesh.save(tmp_path / "a.msh")
+    assert np.all(read(tmp_path / "a.msh").cell_data["gmsh:geometrical"] == 2**31 - 1)
+    mesh.regions = {"a": Region("cell", [0])}
+    with pytest.raises(MeshFileError, match="no tag is left"):
+        mesh.save(tmp_path / "a.msh")
+    mesh.cell_data["gmsh:physical"] = mesh.cell_data.pop("gmsh:geometrical")
+    with pytest.raises(MeshFileError, match="no tag is left"):
+        mesh.save(tmp_path / "a.msh")
+
+
 def test_meshes_without_cells_or_points(tmp_path):
     none = np.empty(0, np.int64)
     for points in (np.eye(3), np.empty((0, 3))):
