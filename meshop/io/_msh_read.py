@@ -255,7 +255,9 @@ class Lookup:
                 raise Fault(what, f"{int(np.sum(same))} tags occur twice, the first is {tag}")
 
     def is_order(self, tags: np.ndarray) -> bool:
-        return np.array_equal(tags, self.tags)
+        """True where these are all, in order (meshio's MSH 4.0 counts elements from 0)."""
+        order = np.arange(1, self.count + 1) if self.first == 0 else self.tags
+        return np.array_equal(tags, order)
 
     def find(self, tags: np.ndarray, where: str) -> np.ndarray:
         """Where each tag is. Raises Fault for one that is nowhere."""

@@ -267,6 +267,8 @@ class Sections(Source):
             step += N_NODES.astype(np.int32)[kinds]
         step[(more < 0) | (VTK_CODE[kinds] == 0)] = 0
         starts, end = walk(step, count, head, where)
+        if len(starts) and starts[-1] + head > n:  # the last one is cut off
+            self._walked(0, count, end, n, where)
         self.tags, self.kinds = (flat[starts + k].astype(np.int64) for k in (0, 1))
         sizes = self._known(self.kinds, where)
         self._walked(len(starts), count, end, n, where)
@@ -292,7 +294,7 @@ class Sections(Source):
 
     def _walked(self, found: int, count: int, end: int, n: int, where: str) -> None:
         if found < count or end > n:
-            raise Fault(f"{where}, entry {found - 1}", "it does not fit into the section", CUT)
+            raise Fault(where, f"{count} entries do not fit into the section", CUT)
         if end < n and not self.binary:
             raise Fault(where, f"more numbers than its {count} entries need", CUT)
 

@@ -11,7 +11,7 @@ from ._text import to_numbers
 
 CUT = "the file is cut off or damaged: copy or write it again"
 _CHUNK = 1 << 18  # bytes of text that are split at once
-_SHORTEST = 2**53  # integers up to here are exact among floats
+_EXACT = 2**53  # integers up to here are exact among floats
 
 
 class Text:
@@ -21,6 +21,7 @@ class Text:
         self.values, self.where, self.at = values, where, 0
 
     def array(self, code: str, count: int) -> np.ndarray:
+        """The next `count` numbers, integers unless code is "d"."""
         if not 0 <= count <= len(self.values) - self.at:
             left = len(self.values) - self.at
             raise Fault(self.where, f"{count} numbers declared, {left} are left", CUT)
@@ -29,10 +30,11 @@ class Text:
         return found if code == "d" else whole(found, self.where)
 
     def take(self, codes: str) -> list:
+        """The next few numbers, one for each code."""
         found = self.array("d", len(codes)).tolist()
         for place, code in enumerate(codes):
             if code != "d":
-                if found[place] != found[place] // 1 or abs(found[place]) >= _SHORTEST:
+                if found[place] != found[place] // 1 or abs(found[place]) >= _EXACT:
                     raise Fault(self.where, f"{found[place]} where an integer belongs")
                 found[place] = int(found[place])
         return found
@@ -143,10 +145,11 @@ class Source:
 
 
 def whole(values: np.ndarray, where: str) -> np.ndarray:
+    """Numbers as int64. Raises Fault where one is no integer, or too large to be sure of it."""
     if values.dtype.kind != "f":
         return values.astype(np.int64, copy=False)
     with np.errstate(invalid="ignore"):
-        bad = ~((np.abs(values) < _SHORTEST) & (values == np.trunc(values)))
+        bad = ~((np.abs(values) < _EXACT) & (values == np.trunc(values)))
     if np.any(bad):
         raise Fault(where, f"{values[np.argmax(bad)]} where an integer belongs")
     return values.astype(np.int64)

@@ -103,6 +103,8 @@ class MshWriter:
         known = {name: _pairs(mesh.field_data.get(name)) for name in regions}
         taken = {pair for pairs in known.values() for pair in pairs}
         new = 1 + max([int(np.abs(physical).max(initial=0)), *(tag for _, tag in taken)])
+        if new + len(regions) >= 2**31:
+            raise Fault("groups", f"no tag is left behind {new - 1}", "drop gmsh:physical")
         groups: dict[tuple[int, int], np.ndarray] = {}
         for name, ids in regions.items():
             match = _UNNAMED.fullmatch(name)
@@ -160,6 +162,8 @@ class MshWriter:
                 changed += 1
             taken.add((dim, tag))
             self.entities.append((dim, tag, groups))
+        if max(free) > 2**31:
+            raise Fault("entities", "no tag is left", "drop gmsh:geometrical")
         if changed and self.given:
             self.lost.append(f"{changed} entities in gmsh:geometrical get new tags")
 
@@ -182,7 +186,7 @@ class MshWriter:
         ]:
             self.lost.append(f"the shape of rows is lost: {', '.join(other)[:200]}")
         if mesh.components:
-            self.lost.append("names of components")
+            self.lost.append("components of arrays have no names: they are lost")
         names = [*(name for _, _, name in self.names), *(name for name, _ in data)]
         if any(name != _plain(name) for name in names):
             self.lost.append("names are changed: no line breaks, no quotes")

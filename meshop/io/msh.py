@@ -58,8 +58,7 @@ def write_msh(
 
     version "4.1" (cells may be in several groups) or "2.2" (more programs read it); binary or
     ascii. By default what the mesh was read from, else 4.1 in binary. Cells of mixed types keep
-    their order: each run of one type is a block.
-    Raises MeshFileError where Gmsh has no such cell.
+    their order: each run of one type is a block. Raises MeshFileError where Gmsh has no such cell.
     """
     write_msh_series(path, [(None, mesh)], version=version, binary=binary)
 

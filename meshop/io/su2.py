@@ -287,7 +287,8 @@ def _lost(mesh: Mesh, parts: list[_Part]) -> Iterator[str]:
 def _zone_lines(mesh: Mesh, part: _Part) -> Iterator[bytes]:
     yield f"NDIME= {mesh.dim}\n".encode()
     for key in _VALUES:
-        if (value := mesh.field_data.get(part.prefix + key)) is not None and value.size == 1:
+        value = mesh.field_data.get(part.prefix + key, np.empty(0))
+        if value.size == 1 and value.dtype.kind in "iuf":
             yield f"{key}= {value.ravel()[0]}\n".encode()
     yield f"NELEM= {len(part.inner)}\n".encode()
     yield from _element_lines(mesh, part.inner, part.first)
@@ -300,13 +301,14 @@ def _zone_lines(mesh: Mesh, part: _Part) -> Iterator[bytes]:
     for name, cells in part.markers.items():
         exchange = _EXCHANGE.fullmatch(name)
         tag = exchange[1] if exchange else _plain(name)
-        yield f"MARKER_TAG= {tag}\nMARKER_ELEMS= {len(cells)}\n".encode()
+        yield f"MARKER_TAG= {tag}\nMARKER_ELEMS= {len(cells)}\n".encode("utf-8", "replace")
         if exchange:
             yield f"SEND_RECV= {exchange[2]}\n".encode()
         yield from _element_lines(mesh, cells, part.first)
     for key in (_PERIODIC, _BOXES):
         if (text := mesh.field_data.get(part.prefix + key)) is not None:
-            yield from (f"{line}\n".encode() for line in text.ravel().astype(str).tolist())
+            lines = text.ravel().astype(str).tolist()
+            yield from (f"{line}\n".encode("utf-8", "replace") for line in lines)
 
 
 def _element_lines(mesh: Mesh, cells: np.ndarray, first: int) -> Iterator[bytes]:

@@ -242,6 +242,32 @@ def test_meshio_reads_what_is_written(tmp_path, binary):
     assert np.array_equal(found.point_data["U"], mesh.point_data["U"])
 
 
+@pytest.mark.parametrize("version", ["2.2", "4.0", "4.1"])
+def test_what_meshio_writes(tmp_path, version):
+    """Its MSH 4.0 counts elements from 0 and the rows of their data from 1."""
+    meshio = pytest.importorskip("meshio")
+    cells = [("wedge", np.array([[0, 1, 2, 3, 4, 5]])), ("quad", np.array([[0, 1, 2, 3]]))]
+    where = np.column_stack([np.full(8, 3), np.ones(8, int)])
+    tags = {"gmsh:physical": [np.array([1]), np.array([2])]}
+    mesh = meshio.Mesh(
+        np.random.default_rng(0).random((8, 3)),
+        cells,
+        {"p": np.arange(8.0), **({"gmsh:dim_tags": where} if version == "4.1" else {})},
+        {"c": [[1.0], [2.0]], **tags, "gmsh:geometrical": tags["gmsh:physical"]},
+        {"vol": np.array([1, 3]), "s": np.array([2, 2])},
+    )
+    meshio.gmsh.write(tmp_path / "a.msh", mesh, fmt_version=version, binary=True)
+    found = read(tmp_path / "a.msh")
+    assert np.array_equal(found.points, mesh.points)
+    assert found.cell_nodes.tolist() == [0, 2, 1, 3, 5, 4, 0, 1, 2, 3]
+    assert found.cell_data["c"].tolist() == [1, 2]
+    assert np.array_equal(found.point_data["p"], np.arange(8))
+    # It writes no entities to MSH 4.0, and to 4.1 those that have nodes.
+    assert ids(found) == {
+        "2.2": {"vol": [0], "s": [1]}, "4.0": {"vol": [], "s": []}, "4.1": {"vol": [0], "s": []}
+    }[version]  # fmt: skip
+
+
 # -- what gmsh writes ---------------------------------------------------------------------------
 
 MODEL = """
@@ -588,6 +614,20 @@ def test_what_gmsh_has_no_cells_for(tmp_path):
     with pytest.raises(MeshFileError, match="options"):
         PLANE.save(tmp_path / "a.msh", ascii=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_tags_at_the_end_of_their_range(tmp_path):
+    mesh = PLANE.copy()
+    mesh.cell_data["gmsh:geometrical"] = np.full(7, 2**31 - 1, np.int32)
+    mesh.regions = {}
+    mesh.save(tmp_path / "a.msh")
+    assert np.all(read(tmp_path / "a.msh").cell_data["gmsh:geometrical"] == 2**31 - 1)
+    mesh.regions = {"a": Region("cell", [0])}
+    with pytest.raises(MeshFileError, match="no tag is left"):
+        mesh.save(tmp_path / "a.msh")
+    mesh.cell_data["gmsh:physical"] = mesh.cell_data.pop("gmsh:geometrical")
+    with pytest.raises(MeshFileError, match="no tag is left"):
+        mesh.save(tmp_path / "a.msh")
 
 
 def test_meshes_without_cells_or_points(tmp_path):

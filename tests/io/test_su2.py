@@ -1,6 +1,8 @@
 """SU2 meshes and solution files: as others write them, round trips, and what is said to be lost."""
 
 import struct
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -316,6 +318,28 @@ def test_meshio_reads_the_same(tmp_path, capfd):
     assert found.cells_dict["wedge"].tolist() == [[0, 1, 2, 3, 4, 5]]
     assert found.cells_dict["hexahedron"].tolist() == [list(range(8))]
     assert found.cells_dict["triangle"].tolist() == [[0, 1, 2]]
+
+
+def test_what_gmsh_writes(tmp_path):
+    pytest.importorskip("gmsh")
+    code = (
+        "import gmsh, sys\n"
+        "gmsh.initialize(['', '-nopopup'], readConfigFiles=False, interruptible=False)\n"
+        "gmsh.option.setNumber('General.Terminal', 0)\n"
+        "gmsh.model.occ.addBox(0, 0, 0, 1, 1, 1); gmsh.model.occ.synchronize()\n"
+        "gmsh.model.addPhysicalGroup(2, [1, 2], 2, name='sides')\n"
+        "gmsh.model.addPhysicalGroup(3, [1], 1, name='volume')\n"
+        "gmsh.option.setNumber('Mesh.MeshSizeMin', 0.5); gmsh.model.mesh.generate(3)\n"
+        "gmsh.write(sys.argv[1] + '/1.su2'); gmsh.model.mesh.setOrder(2)\n"
+        "gmsh.write(sys.argv[1] + '/2.su2')\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    for order, (tetra, triangle) in ((1, (10, 5)), (2, (24, 22))):
+        mesh = read(tmp_path / f"{order}.su2")
+        assert mesh.cell_measures()[mesh.cell_types == tetra].sum() == pytest.approx(1)
+        sides = mesh.regions["sides"].ids
+        assert np.all(mesh.cell_types[sides] == triangle)
+        assert mesh.cell_measures()[sides].sum() == pytest.approx(2)
 
 
 # -- solution files -----------------------------------------------------------------------------
