@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import DIM, Mesh
-from ._files import Fault, atomic_write, guarded
+from ._files import Fault, guarded, new_name
 from ._foam_case import DIMENSIONS, RANKS, Case, field_dimensions, read_fields
 from ._foam_faces import word
 from ._foam_mesh import PATCH, Patch
@@ -93,8 +93,10 @@ def write_fields(
             with contextlib.ExitStack() as stack:
                 for target, item, path in jobs:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    file = stack.enter_context(atomic_write(path))
-                    file.writelines(item.lines(target, name, binary))
+                    with open(stack.enter_context(new_name(path)), "xb") as file:
+                        file.writelines(item.lines(target, name, binary))
+                        file.flush()
+                        os.fsync(file.fileno())
         finally:
             for parent in made:
                 with contextlib.suppress(OSError):

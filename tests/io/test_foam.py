@@ -406,6 +406,22 @@ def test_what_cannot_be_written_is_said(tmp_path):
     assert list(read(tmp_path).cell_data) == ["a_b", "n"]
 
 
+def test_a_case_without_a_mesh_keeps_what_it_has(tmp_path):
+    cube = block((1, 1, 1))
+    cube.cell_data["p"] = np.ones(1)
+    for name in ("0/p", "0/U", "system/controlDict", "constant/polyMesh/boundary"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(MeshFileError, match="there already"):
+        write(cube, tmp_path)
+    assert len(contents(tmp_path)) == 4
+    write(cube, tmp_path, overwrite=True)
+    (tmp_path / "0" / "U").unlink()
+    assert read(tmp_path).cell_data["p"].tolist() == [1]
+    assert (tmp_path / "system" / "controlDict").read_text() == "mine"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 def test_symmetric_tensors_in_the_order_of_vtk_are_reordered(tmp_path):
     mesh = block((1, 1, 1))
     mesh.cell_data["R"] = np.arange(6.0)[None]
@@ -490,14 +506,14 @@ def test_fields_appear_all_or_none(tmp_path, monkeypatch):
 def test_series_written(tmp_path):
     mesh = block((2, 1, 1))
     steps = []
-    for i in range(3):
+    for i in range(4):
         step = mesh.copy()
         step.cell_data["p"] = np.array([i, -i], float)
         step.points = mesh.points + (0.5 if i == 2 else 0)
         steps.append((i / 2, step))
     write_series(tmp_path / "a" / "x.foam", iter(steps))
     series = read_series(tmp_path / "a")
-    assert series.times == (0, 0.5, 1)
+    assert series.times == (0, 0.5, 1, 1.5)
     for (_, given_), found in zip(steps, series, strict=True):
         assert np.array_equal(found.points, given_.points)
         assert np.array_equal(found.cell_data["p"], given_.cell_data["p"])
