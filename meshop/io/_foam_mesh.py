@@ -180,7 +180,7 @@ def _zones(text: FoamText, key: str, kind: str, n: int) -> list[tuple[str, str, 
         for found in text.entries(b"}"):
             if found.decode("utf-8", "replace") == key:
                 text.skip_type()
-                ids = text.labels(n)
+                ids = text.labels(1)
                 _in_range(text, ids, n, kind.replace("facet", "face"))
         out.append((kind, name, ids))
     return out

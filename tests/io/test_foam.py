@@ -720,6 +720,25 @@ def test_packed_files_beside_or_instead(tmp_path):
     assert read(case).cell_data["p"].tolist() == [3, 4] and not (case / "3" / "p.gz").exists()
 
 
+@pytest.mark.parametrize("kind", ["hexahedron", "wedge"])
+def test_long_lists_and_odd_white_space(tmp_path, kind):
+    """Ascii is read in pieces of some 10^5 bytes: none may be lost at their seams."""
+    mesh = block((14, 14, 14), kind)
+    mesh.cell_data = {"U": mesh.cell_centers(), "p": np.sin(np.arange(mesh.n_cells))}
+    write(mesh, tmp_path / "a" / "a.foam", binary=False)
+    write(mesh, tmp_path / "b" / "b.foam")
+    assert (tmp_path / "a" / "constant" / "polyMesh" / "points").stat().st_size > 150_000
+    expected = read(tmp_path / "b")
+    assert np.array_equal(expected.points, mesh.points)
+    assert_same(read(tmp_path / "a"), expected)
+    for name in ("constant/polyMesh/points", "constant/polyMesh/faces", "0/U", "0/p"):
+        path = tmp_path / "a" / name
+        text = path.read_bytes().replace(b"\n", b"\r\n").replace(b" ", b"\t ")
+        half = text.index(b"\r\n", len(text) // 2)
+        path.write_bytes(text[:half] + b" // (one) {more\r\n/* and ) more */" + text[half:])
+    assert_same(read(tmp_path / "a"), expected)
+
+
 def test_no_warning_without_a_loss(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
