@@ -31,6 +31,7 @@ _CONSTRAINTS = (
 _RANK = {len(labels): rank for rank, labels in RANKS.items() if rank != "SphericalTensor"}
 _VTK_SYMMETRIC = ("XX", "YY", "ZZ", "XY", "YZ", "XZ")
 _SET = re.compile(r"\[[^][;{}#$\\\"\n]*\]")
+_PAIRED = re.compile(r"[^()]*(\([^()]*\)[^()]*)*")
 _NO_DIMENSIONS = "[0 0 0 0 0 0 0]"
 _CHUNK = 1 << 16
 _RULE = "// " + "* " * 37 + "//\n"
@@ -192,7 +193,8 @@ def fields_of(
                 flat = flat[:, [_VTK_SYMMETRIC.index(label) for label in RANKS["SymmTensor"]]]
             if values.dtype.kind != "f":
                 integers.append(name)
-            if (new := word(name, taken)) != name:
+            paired = _PAIRED.fullmatch(name) is not None  # mag(U), as OpenFOAM's own programs say
+            if (new := word(name, taken, "()" if paired else "")) != name:
                 renamed.append(f"{name!r} as {new}")
             out.append(
                 _Field(new, place, rank, flat.astype(np.float64), _unit(mesh, name, dimensions))

@@ -447,11 +447,12 @@ def test_predictions_go_into_the_time_folder(tmp_path):
     mesh = read(case)
     mesh.cell_data["U_pred"] = np.array([[1, 2, 3], [4, 5, 0.1]], np.float32)
     mesh.cell_data["p_pred_error"] = np.array([0.25, 1e-17])
+    mesh.cell_data["mag(U)"] = np.array([1.0, 2.0])
     write(mesh, case)
     after = contents(case)
     assert {path: after[path] for path in before} == before
     assert {p.relative_to(case).as_posix() for p in set(after) - set(before)} == {
-        "3/U_pred", "3/p_pred_error",
+        "3/U_pred", "3/p_pred_error", "3/mag(U)",
     }  # fmt: skip
     found = read(case)
     assert np.array_equal(found.cell_data["U_pred"], mesh.cell_data["U_pred"])
