@@ -291,9 +291,8 @@ def field_dimensions(root: Root, time: str, region: str) -> dict[str, str]:
     """The dimensions of the fields of a time."""
     found = {}
     for name, (path, _) in _names(root, time, region).items():
-        with contextlib.suppress(Fault):
-            if (text := root.text(path, SLACK)) is not None:
-                found[name] = next(
-                    (text.raw() for key in text.entries() if key == b"dimensions"), ""
-                )
+        with contextlib.suppress(Fault):  # behind the dimensions it may well be cut off
+            if (text := root.head(path)) is not None:
+                units = (text.raw() for key in text.entries() if key == b"dimensions")
+                found[name] = next(units, "")
     return found

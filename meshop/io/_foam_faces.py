@@ -285,11 +285,10 @@ def _padded(mesh: Mesh, cells: np.ndarray) -> np.ndarray:
     return np.where(inside, mesh.cell_nodes[at], -1)
 
 
-def word(name: str, taken: set[str]) -> str:
+def word(name: str, taken: set[str], also: str = "") -> str:
     """`name` as OpenFOAM can have it, different from all in `taken`, where it is added."""
-    clean = "".join(
-        c if c.isascii() and (c.isalnum() or c in "_-.:+,<>@~%^*=") else "_" for c in name
-    )
+    allowed = "_-.:+,<>@~%^*=" + also
+    clean = "".join(c if c.isascii() and (c.isalnum() or c in allowed) else "_" for c in name)
     clean = clean[:200] or "_"
     if not (clean[0].isalpha() or clean[0] == "_"):
         clean = "_" + clean

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import DIM, Mesh
-from ._files import Fault, atomic_write, guarded
+from ._files import Fault, guarded, new_name
 from ._foam_case import DIMENSIONS, RANKS, Case, field_dimensions, read_fields
 from ._foam_faces import word
 from ._foam_mesh import PATCH, Patch
@@ -31,6 +31,7 @@ _CONSTRAINTS = (
 _RANK = {len(labels): rank for rank, labels in RANKS.items() if rank != "SphericalTensor"}
 _VTK_SYMMETRIC = ("XX", "YY", "ZZ", "XY", "YZ", "XZ")
 _SET = re.compile(r"\[[^][;{}#$\\\"\n]*\]")
+_PAIRED = re.compile(r"[^()]*(\([^()]*\)[^()]*)*")
 _NO_DIMENSIONS = "[0 0 0 0 0 0 0]"
 _CHUNK = 1 << 16
 _RULE = "// " + "* " * 37 + "//\n"
@@ -93,8 +94,10 @@ def write_fields(
             with contextlib.ExitStack() as stack:
                 for target, item, path in jobs:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    file = stack.enter_context(atomic_write(path))
-                    file.writelines(item.lines(target, name, binary))
+                    with open(stack.enter_context(new_name(path)), "xb") as file:
+                        file.writelines(item.lines(target, name, binary))
+                        file.flush()
+                        os.fsync(file.fileno())
         finally:
             for parent in made:
                 with contextlib.suppress(OSError):
@@ -190,7 +193,8 @@ def fields_of(
                 flat = flat[:, [_VTK_SYMMETRIC.index(label) for label in RANKS["SymmTensor"]]]
             if values.dtype.kind != "f":
                 integers.append(name)
-            if (new := word(name, taken)) != name:
+            paired = _PAIRED.fullmatch(name) is not None  # mag(U), as OpenFOAM's own programs say
+            if (new := word(name, taken, "()" if paired else "")) != name:
                 renamed.append(f"{name!r} as {new}")
             out.append(
                 _Field(new, place, rank, flat.astype(np.float64), _unit(mesh, name, dimensions))

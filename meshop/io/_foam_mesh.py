@@ -163,14 +163,19 @@ def _number(word: str) -> int:
 
 def _members(text: FoamText) -> Iterator[str]:
     """The names in `n ( name { ... } ... )`, each at its dictionary; n ( ) may be left out."""
-    text.count()
+    count, found = text.count(), 0
     end = b")" if text.peek() == b"(" else b""
     text.at += len(end)
     while text.peek() != end:
         name = text.word()
         text.expect(b"{")
         yield name
+        found += 1
     text.at += len(end)
+    if count is None and not end and not found:
+        raise text.fault("the file ends before its list", _CUT)
+    if count is not None and found != count:
+        raise text.fault(f"{found} entries found, {count} declared", _CUT)
 
 
 def _zones(text: FoamText, key: str, kind: str, n: int) -> list[tuple[str, str, np.ndarray]]:
@@ -180,7 +185,7 @@ def _zones(text: FoamText, key: str, kind: str, n: int) -> list[tuple[str, str, 
         for found in text.entries(b"}"):
             if found.decode("utf-8", "replace") == key:
                 text.skip_type()
-                ids = text.labels(n)
+                ids = text.labels(1)
                 _in_range(text, ids, n, kind.replace("facet", "face"))
         out.append((kind, name, ids))
     return out

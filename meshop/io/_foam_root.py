@@ -63,10 +63,15 @@ class Root:
         return FoamText(_content(path, shown, slack), shown)
 
     def kind(self, name: str) -> str:
-        """The class of a file, as its first bytes tell; "" for what is none of OpenFOAM's."""
+        """The class of a file; "" for what is none of OpenFOAM's."""
+        text = self.head(name)
+        return "" if text is None else text.kind
+
+    def head(self, name: str) -> FoamText | None:
+        """The first bytes of a file, None where they are none of OpenFOAM's."""
         path = self.find(name)
         if path is None:
-            return ""
+            return None
         try:
             data = read_bytes(path, _HEADER)
             if path.suffix == ".gz":
@@ -74,9 +79,9 @@ class Root:
             text = FoamText(data, name)
             if self.shared is not None and text.kind == _COLLATED:
                 text = FoamText(data[data.find(b"(", text.at) + 1 :], name)
-            return text.kind
+            return text
         except (Fault, MeshFileError, OSError, zlib.error):
-            return ""
+            return None
 
     def times(self) -> dict[str, float]:
         """Folders named by a time -> its value."""

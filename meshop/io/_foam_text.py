@@ -138,7 +138,7 @@ class FoamText:
                 yield key
                 if self.at == start and not key.startswith(b"$"):
                     self._pass_value()
-                    if not end and self.at - start < 1000:
+                    if not end and self.at - start < 1000 and len(self._seen) < 1000:
                         self._seen[key] = self.data[start : self.at]
 
     def raw(self) -> str:
@@ -272,7 +272,13 @@ class FoamText:
             words = [self._word()]
         if len(words) != width:
             raise self.fault(f"{len(words)} numbers in a value of {width}", at=start)
-        return to_numbers(words, np.int64 if integers else np.float64, self.fault("").where)
+        return self._numbers(words, np.dtype(np.int64 if integers else np.float64))
+
+    def _numbers(self, words: list[bytes], dtype: np.dtype) -> np.ndarray:
+        try:
+            return to_numbers(words, dtype, "")
+        except Fault as fault:  # the line is counted only where it is needed
+            raise self.fault(fault.reason) from None
 
     def _sizes(self, integers: bool) -> tuple[np.dtype, ...]:
         """The types to try: files of programs that declare none are told by where the list ends."""
@@ -281,7 +287,7 @@ class FoamText:
         return (self.scalar,) if self.declared else (self.scalar, np.dtype("<f4"))
 
     def _raw_list(self, count: int, dtypes: tuple[np.dtype, ...]) -> np.ndarray:
-        """`count` binary numbers between parentheses, in native order; integers as int64."""
+        """`count` binary numbers between parentheses, in native order."""
         self.expect(b"(")
         for dtype in dtypes:
             end = self.at + count * dtype.itemsize
@@ -308,13 +314,13 @@ class FoamText:
             else:
                 stop = self.data.find(b")", start)
                 behind = stop + 1
-            if self.data.find(b"/", start, stop if stop >= 0 else len(self.data)) < 0:
+            slash = self.data.find(b"/", start, stop if stop >= 0 else len(self.data))
+            if slash < 0 or self.binary:
                 break
             # Comments inside a list are rare enough to pay for a copy.
             self.data = self.data[:start] + _COMMENT.sub(b" ", self.data[start:])
         if stop < 0:
             raise self.fault("a list is never closed", _CUT)
-        where = self.fault("").where
         values, sizes = [np.empty(0, dtype)], [np.empty(0, np.int64)]
         while start < stop:
             end = min(start + _CHUNK, stop)
@@ -325,7 +331,7 @@ class FoamText:
             chunk = self.data[start:end]
             start = end
             words = chunk.translate(_NO_PARENTHESES) if tuples else chunk
-            numbers = to_numbers(words.split(), dtype, where)
+            numbers = self._numbers(words.split(), dtype)
             if tuples:
                 numbers, inside = self._tuples(chunk, numbers)
                 sizes.append(inside)
@@ -383,7 +389,7 @@ class FoamText:
         if 3 * count > len(self.data) - self.at:
             raise self.fault(f"{count} faces declared in {len(self.data) - self.at} bytes", _CUT)
         self.expect(b"(")
-        faces = [self.labels(len(self.data)) for _ in range(count)]
+        faces = [self.labels(0) for _ in range(count)]
         self.expect(b")")
         sizes = np.fromiter(map(len, faces), np.int64, count)
         return np.concatenate(faces), sizes

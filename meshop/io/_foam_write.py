@@ -93,7 +93,12 @@ def write_foam(
         time = time_name(float(time_of(mesh) or 0.0))
         form = "binary" if binary else "ascii"
         target = Target(Root(folder), "", cells, np.arange(mesh.n_points), poly.patches)
-        beside = folder.parent / f".{folder.name[:80]}.{secrets.token_hex(4)}"
+        there = [i.name for i in fields if Root(folder / time).find(i.name)]
+        if there and not overwrite:
+            raise Fault(f"{time}/{there[0]}", "this field is there already",
+                        "overwrite=True, or rename the array")  # fmt: skip
+        base = folder if folder.is_dir() else folder.parent
+        beside = base / f".{folder.name[:80]}.{secrets.token_hex(4)}"
         try:
             _write_poly(poly, beside / "constant/polyMesh", binary)
             for item in fields:
@@ -120,18 +125,20 @@ def write_foam_series(
     """Write (time, mesh) pairs into one case: the mesh once, its points again where they move."""
     with guarded(path, NAME):
         first: Mesh | None = None
+        points = np.empty((0, 3))  # as the case has them at the time before
         folder, _ = case_folder(path)
         for time, step in steps:
             mesh = step.copy()
             mesh.field_data["TimeValue"] = np.array([float(time)])
             if first is None:
-                first = mesh
+                first, points = mesh, mesh.points
                 write_foam(mesh, path, binary=binary)
                 continue
             if not np.array_equal(mesh.cell_nodes, first.cell_nodes):
                 raise Fault(f"time {time:g}", "its cells are not those of the first time",
                             "write a case for each")  # fmt: skip
-            if not np.array_equal(mesh.points, first.points):
+            if not np.array_equal(mesh.points, points):
+                points = mesh.points
                 moved = folder / time_name(float(time)) / "polyMesh"
                 moved.mkdir(parents=True, exist_ok=True)
                 with atomic_write(moved / "points") as file:
@@ -155,7 +162,7 @@ def _new_file(path: Path) -> Iterator:
 
 
 def _move(source: Path, folder: Path) -> None:
-    """A folder that is there gets what it does not have; what is there stays."""
+    """Everything in `source` to its place in `folder`, one rename each."""
     if not folder.exists():
         os.rename(source, folder)
         return
@@ -163,8 +170,8 @@ def _move(source: Path, folder: Path) -> None:
         target = folder / path.name
         if path.is_dir() and target.is_dir():
             _move(path, target)
-        elif not target.exists():
-            os.rename(path, target)
+        else:
+            os.replace(path, target)
 
 
 def _write_poly(poly: PolyMesh, folder: Path, binary: bool) -> None:

@@ -406,6 +406,22 @@ def test_what_cannot_be_written_is_said(tmp_path):
     assert list(read(tmp_path).cell_data) == ["a_b", "n"]
 
 
+def test_a_case_without_a_mesh_keeps_what_it_has(tmp_path):
+    cube = block((1, 1, 1))
+    cube.cell_data["p"] = np.ones(1)
+    for name in ("0/p", "0/U", "system/controlDict", "constant/polyMesh/boundary"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(MeshFileError, match="there already"):
+        write(cube, tmp_path)
+    assert len(contents(tmp_path)) == 4
+    write(cube, tmp_path, overwrite=True)
+    (tmp_path / "0" / "U").unlink()
+    assert read(tmp_path).cell_data["p"].tolist() == [1]
+    assert (tmp_path / "system" / "controlDict").read_text() == "mine"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 def test_symmetric_tensors_in_the_order_of_vtk_are_reordered(tmp_path):
     mesh = block((1, 1, 1))
     mesh.cell_data["R"] = np.arange(6.0)[None]
@@ -431,11 +447,12 @@ def test_predictions_go_into_the_time_folder(tmp_path):
     mesh = read(case)
     mesh.cell_data["U_pred"] = np.array([[1, 2, 3], [4, 5, 0.1]], np.float32)
     mesh.cell_data["p_pred_error"] = np.array([0.25, 1e-17])
+    mesh.cell_data["mag(U)"] = np.array([1.0, 2.0])
     write(mesh, case)
     after = contents(case)
     assert {path: after[path] for path in before} == before
     assert {p.relative_to(case).as_posix() for p in set(after) - set(before)} == {
-        "3/U_pred", "3/p_pred_error",
+        "3/U_pred", "3/p_pred_error", "3/mag(U)",
     }  # fmt: skip
     found = read(case)
     assert np.array_equal(found.cell_data["U_pred"], mesh.cell_data["U_pred"])
@@ -490,14 +507,14 @@ def test_fields_appear_all_or_none(tmp_path, monkeypatch):
 def test_series_written(tmp_path):
     mesh = block((2, 1, 1))
     steps = []
-    for i in range(3):
+    for i in range(4):
         step = mesh.copy()
         step.cell_data["p"] = np.array([i, -i], float)
         step.points = mesh.points + (0.5 if i == 2 else 0)
         steps.append((i / 2, step))
     write_series(tmp_path / "a" / "x.foam", iter(steps))
     series = read_series(tmp_path / "a")
-    assert series.times == (0, 0.5, 1)
+    assert series.times == (0, 0.5, 1, 1.5)
     for (_, given_), found in zip(steps, series, strict=True):
         assert np.array_equal(found.points, given_.points)
         assert np.array_equal(found.cell_data["p"], given_.cell_data["p"])
@@ -702,6 +719,25 @@ def test_packed_files_beside_or_instead(tmp_path):
     mesh.cell_data["p"] = np.array([3.0, 4.0])
     write_fields(mesh, case, overwrite=True)
     assert read(case).cell_data["p"].tolist() == [3, 4] and not (case / "3" / "p.gz").exists()
+
+
+@pytest.mark.parametrize("kind", ["hexahedron", "wedge"])
+def test_long_lists_and_odd_white_space(tmp_path, kind):
+    """Ascii is read in pieces of some 10^5 bytes: none may be lost at their seams."""
+    mesh = block((14, 14, 14), kind)
+    mesh.cell_data = {"U": mesh.cell_centers(), "p": np.sin(np.arange(mesh.n_cells))}
+    write(mesh, tmp_path / "a" / "a.foam", binary=False)
+    write(mesh, tmp_path / "b" / "b.foam")
+    assert (tmp_path / "a" / "constant" / "polyMesh" / "points").stat().st_size > 150_000
+    expected = read(tmp_path / "b")
+    assert np.array_equal(expected.points, mesh.points)
+    assert_same(read(tmp_path / "a"), expected)
+    for name in ("constant/polyMesh/points", "constant/polyMesh/faces", "0/U", "0/p"):
+        path = tmp_path / "a" / name
+        text = path.read_bytes().replace(b"\n", b"\r\n").replace(b" ", b"\t ")
+        half = text.index(b"\r\n", len(text) // 2)
+        path.write_bytes(text[:half] + b" // (one) {more\r\n/* and ) more */" + text[half:])
+    assert_same(read(tmp_path / "a"), expected)
 
 
 def test_no_warning_without_a_loss(tmp_path):

@@ -256,6 +256,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "boundary_overlaps": ("startFace       2;", "startFace       1;"),
     "boundary_no_number": ("startFace       1;", "startFace       one;"),
     "boundary_without_start": ("startFace       1;", ""),
+    "boundary_count_too_large": ("\n3\n(", "\n4\n("),
+    "boundary_count_too_small": ("\n3\n(", "\n2\n("),
     "boundary_unclosed": ("    }\n)", ""),
     "boundary_bracket_unmatched": ("type            patch;", "type            (patch};"),
     "boundary_deep": ("type            patch;", f"type {'(' * 1000};"),
@@ -312,6 +314,8 @@ def corpus() -> dict[str, bytes]:
         assert old in text, name
         files[name] = text.replace(old, new, 1).encode()
     plain, packed = good(True)["points"], gzip.compress(good(False)["points"], mtime=0)
+    files["boundary_cut_before_its_list"] = good(False)["boundary"].partition(b"\n3\n(")[0]
+    files["boundary_cut_behind_its_count"] = good(False)["boundary"].partition(b"\n(")[0]
     files["points_empty"] = b""
     files["points_random"] = np.random.default_rng(0).bytes(300)
     files["points_binary_cut"] = plain[:-60]
