@@ -19,8 +19,8 @@ from ._files import Fault, guarded, new_name
 from ._format import warn_lost
 from ._polyhedra import single_faces
 from ._region_arrays import to_field_data
-from ._vtu_read import ACTIVE
-from ._vtu_write import _storable
+from ._vtk_data import ACTIVE
+from ._vtk_write import storable
 
 _CHUNK = 1 << 20  # bytes of a chunk of a large array
 _SMALL = 1 << 12  # bytes that are not worth a chunk
@@ -286,7 +286,7 @@ def _points(mesh: Mesh) -> np.ndarray:
 
 
 def _rows(name: str, values: np.ndarray) -> np.ndarray:
-    stored = np.ascontiguousarray(_storable(name, values))
+    stored = np.ascontiguousarray(storable(name, values))
     if stored.ndim > 1:
         width = int(np.prod(stored.shape[1:]))
         if not width:
