@@ -11,7 +11,7 @@ from ._files import Fault
 from ._msh_cells import N_NODES, VTK_CODE, order_of
 from ._msh_sections import Sections, View
 from ._msh_source import CUT, chain, whole
-from ._rows import spread
+from ._lines import spread
 
 _MOST_GROUPS = 10_000
 GROUP = ("point", "curve", "surface", "volume")  # Gmsh's words for dimensions

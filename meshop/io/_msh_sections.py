@@ -14,7 +14,7 @@ import numpy as np
 from ._files import Fault
 from ._msh_cells import N_KINDS, N_NODES, VTK_CODE, name_of
 from ._msh_source import CUT, Binary, Source, Text, chain, walk, whole
-from ._rows import spread
+from ._lines import spread
 
 _NAME = re.compile(rb'\s*(\d+)\s+(?:(-?\d+)\s+)?"(.*)"')
 _N_NODES = N_NODES.tolist()

@@ -16,6 +16,7 @@ import numpy as np
 from ..mesh import Mesh
 from ._files import Fault
 from ._region_arrays import from_field_data
+from ._structured import structured_cells
 from ._vtk_data import GHOSTS, Reader
 from ._vtk_files import Opener
 from ._vtk_xml import Document, Node
@@ -25,7 +26,6 @@ Extent = tuple[tuple[int, int], ...]  # first and last point along x, y, z
 
 _FREE = 1_000_000  # points that a grid may have without any byte behind them
 _HIDDEN_POINT, _HIDDEN_CELL = 2, 32
-_STRAIGHT, _CURVED = {0: 1, 1: 3, 2: 8, 3: 11}, {0: 1, 1: 3, 2: 9, 3: 12}
 
 
 @dataclass
@@ -73,7 +73,7 @@ def grid_mesh(document: Document, whole: Node, holders: Sequence[Document], open
     if points is None:
         points = _straight_points(whole, extent, parts)
     curved = parts[0].points is not None if parts else False
-    types, offsets, nodes = _cells(extent, _CURVED if curved else _STRAIGHT)
+    types, offsets, nodes = structured_cells(_lengths(extent), boxes=not curved)
     types, offsets, nodes = _without_hidden(types, offsets, nodes, point_data, cell_data)
     return Mesh(
         points,
@@ -270,27 +270,6 @@ def _numbers(node: Node, name: str, default: str) -> np.ndarray:
             f"<{node.tag}>", f"{name}={text[:60]!r}, expected {len(default.split())} numbers"
         )
     return values
-
-
-def _cells(extent: Extent, codes: dict[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Types, offsets and nodes of every cell, x fastest."""
-    lengths = _lengths(extent)
-    steps = [1, lengths[0], lengths[0] * lengths[1]]
-    wide = [axis for axis in range(3) if lengths[axis] > 1]
-    counts = _cell_lengths(extent, extent)
-    first = np.zeros(counts[::-1], np.int64)
-    for axis in range(3):
-        shape = [1, 1, 1]
-        shape[2 - axis] = counts[axis]
-        first += (steps[axis] * np.arange(counts[axis])).reshape(shape)
-    corner = np.zeros(1, np.int64)
-    for rank, axis in enumerate(wide):
-        other = corner + steps[axis]
-        around = codes[2] == 9 and rank == 1  # quads go around, pixels row by row
-        corner = np.concatenate([corner, other[::-1] if around else other])
-    nodes = (first.reshape(-1, 1) + corner).reshape(-1)
-    types = np.full(first.size, codes[len(wide)], np.uint8)
-    return types, len(corner) * np.arange(first.size + 1), nodes
 
 
 def _without_hidden(

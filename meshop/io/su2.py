@@ -13,7 +13,7 @@ import numpy as np
 from ..mesh import CELL_TYPES, DIM, SIZE, Mesh, Region, join
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import spread, table_lines, take_rows, to_lines
+from ._lines import spread, table_lines, take_rows, to_lines
 
 _CUT = "the file is cut off or damaged: copy or write it again"
 _WRITTEN = (1, 3, 5, 9, 10, 12, 13, 14)  # SU2's own; other codes are VTK's, from other programs
