@@ -246,9 +246,9 @@ _SUFFIXES = {
     "abaqus": (".inp",), "avsucd": (".avs",), "cgns": (".cgns",), "dolfin-xml": (".xml",),
     "exodus": (".e", ".ex2", ".exo"), "flac3d": (".f3grid",), "gmsh": (".msh",), "h5m": (".h5m",),
     "hmf": (".hmf",), "mdpa": (".mdpa",), "med": (".med",), "medit": (".mesh", ".meshb"),
-    "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"), "obj": (".obj",),
-    "off": (".off",), "permas": (".post", ".post.gz", ".dato", ".dato.gz"), "ply": (".ply",),
-    "stl": (".stl",), "tecplot": (".dat", ".tec"), "tetgen": (".ele", ".node"),
+    "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"),
+    "permas": (".post", ".post.gz", ".dato", ".dato.gz"),
+    "tecplot": (".dat", ".tec"), "tetgen": (".ele", ".node"),
     "ugrid": (".ugrid",), "vtk": (".vtk",), "wkt": (".wkt",), "xdmf": (".xdmf", ".xmf"),
 }  # fmt: skip
 
