@@ -214,6 +214,8 @@ def _unpack(data: bytes, head: _Header) -> bytes:
     if record is None:
         raise Fault("records", "compressed points, but no record of LASzip")
     items = _items(record, head.length)
+    if not head.count:
+        return b""
     lazrs = _lazrs()
     source = io.BytesIO(data)
     out = []
@@ -254,8 +256,6 @@ def _items(record: bytes, length: int) -> list[tuple[int, int]]:
 
 def _chunks(data: bytes, head: _Header, record: bytes, lazrs: Any) -> list[tuple[int, int]]:
     """(points, bytes) of each chunk."""
-    if head.count == 0:
-        return []
     if head.start + 8 > len(data):
         raise Fault("chunk table", "the file ends before it", _CUT)
     at = struct.unpack_from("<q", data, head.start)[0]
@@ -386,7 +386,8 @@ def _scaled(
     if scale is None and len(stored[0]) == len(stored[1]) == 3:
         trials.append((np.array(stored[0], float), np.array(stored[1], float)))
     best = np.maximum(extent / (2**32 - 16), np.finfo(float).tiny) if scale is None else scale
-    trials.append((np.full(3, best), low + extent / 2))
+    middle = low + extent / 2
+    trials.append((np.full(3, best), middle if scale is None else np.rint(middle / best) * best))
     for scales, offsets in trials:
         with np.errstate(all="ignore"):
             numbers = np.rint((points - offsets) / scales)

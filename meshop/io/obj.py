@@ -178,7 +178,7 @@ class _Reader:
             if found is not None:
                 point_data[name] = found
                 continue
-            lost.append(_POINT[key])
+            lost.append("texture coordinates" if key == b"vt" else "normals")
         mesh = Mesh(
             points,
             np.concatenate([empty, *self.types]),

@@ -67,7 +67,9 @@ def read_ply(path: Path) -> Mesh:
         data = read_bytes(path)
         order, elements, at = _header(data)
         for element in elements:
-            if not order:
+            if not element.count:
+                _no_rows(element)
+            elif not order:
                 at = _ascii(data, at, element)
             elif any(size is not None for _, size, _ in element.properties):
                 at = _binary_lists(data, at, element, order)
@@ -114,6 +116,14 @@ def _property(words: list[bytes], text: str) -> tuple[str, np.dtype | None, np.d
     raise Fault("header", f"{text!r} is no property: type and name, or list and two types and name")
 
 
+def _no_rows(element: _Element) -> None:
+    for name, size, item in element.properties:
+        if size is None:
+            element.scalars[name] = np.empty(0, item)
+        else:
+            element.lists[name] = np.empty(0, item), np.empty(0, np.int64)
+
+
 # -- binary -----------------------------------------------------------------------------------
 
 
@@ -143,8 +153,6 @@ def _numbered(element: _Element) -> list[tuple[int, tuple[str, np.dtype | None, 
 
 def _binary_lists(data: bytes, at: int, element: _Element, order: str) -> int:
     _fits(data, at, element, element.least)
-    if not element.count:
-        return at
     row = _first_row(data, at, element, order)
     if row is not None and element.count * row.itemsize <= len(data) - at:
         table = np.frombuffer(data, row, element.count, at)
@@ -249,7 +257,7 @@ def _gather(raw: np.ndarray, places: np.ndarray, kind: np.dtype, order: str) -> 
 
 def _ascii(data: bytes, at: int, element: _Element) -> int:
     where, width = f"element {element.name}", len(element.properties)
-    if not element.count or not width:
+    if not width:
         return at
     if all(size is None for _, size, _ in element.properties):
         values, offsets, at = take_rows(data, at, element.count, where, width)

@@ -292,8 +292,6 @@ def write_points(mesh: Mesh, path: Path | str) -> None:
 def _texts(values: np.ndarray) -> list[str]:
     if values.dtype.kind == "b":
         values = values.astype(np.uint8)
-    if values.dtype in (np.float16, np.float32):
-        return [str(value) for value in values]  # the digits of the short type
     return [v if isinstance(v, str) else repr(v) for v in values.tolist()]
 
 

@@ -279,8 +279,9 @@ def _write_ascii(mesh: Mesh, path: Path | str, nodes: np.ndarray, cell: np.ndarr
     warn_regions(path, "STL", lost, "solids are named sets of cells that do not overlap")
     mine = label[cell]
     starts = np.flatnonzero(np.diff(mine, prepend=-2))
+    ends = np.append(starts[1:], len(mine))[: len(starts)]
     with atomic_write(path) as file:
-        for start, end in zip(starts, [*starts[1:], len(mine)], strict=True):
+        for start, end in zip(starts, ends, strict=True):
             solid = names[mine[start]].encode("utf-8", "replace") if mine[start] >= 0 else b""
             file.write(b"solid " + solid + b"\n")
             for part in range(start, end, 1 << 16):
