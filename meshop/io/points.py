@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -21,8 +22,6 @@ from ._text import to_numbers
 _SUFFIXES = (".csv", ".xyz", ".pts", ".txt", ".asc", ".tsv")
 _HINT = "one point a line: x y z, or x,y,z with a line of names above"
 _SEPARATORS = b",;"
-_REAL = np.zeros(256, bool)
-_REAL[list(b".eEnNiIfFdD")] = True  # what an integer has not
 _MOST = 1 << 16  # columns
 _MARKED = re.compile(rb"^p[ \t]+([^\r\n]+)", re.MULTILINE)  # points among other records
 
@@ -131,11 +130,7 @@ def _quick(data: bytes, start: int, names: list[str], width: int) -> dict[str, n
             table = to_numbers(words.text.translate(_BLANK).split(), np.float64, "rows")
         except Fault:
             return None
-        reals = np.append(0, np.cumsum(_REAL[words.bytes]))
-        whole = reals[words.ends] == reals[words.starts]
-        parts.append(
-            [_integral(words, c, width, table[c::width], whole[c::width]) for c in range(width)]
-        )
+        parts.append(_columns(words, table.reshape(-1, width)))
     if not parts:
         return None
     columns = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -153,19 +148,25 @@ def _plain(text: bytes) -> bytes:
     return text
 
 
-def _integral(
-    words: Words, column: int, width: int, values: np.ndarray, whole: np.ndarray
-) -> np.ndarray:
-    """The column as int64 where it holds integers that fit, else as it is."""
-    if not whole.all():
-        return values
-    if (np.abs(values) < 2.0**53).all():
-        return values.astype(np.int64)
-    chosen = np.arange(len(words.starts)) % width == column
-    try:
-        return words.numbers(chosen, np.int64, f"column {column}")
-    except Fault:
-        return values
+def _columns(words: Words, table: np.ndarray) -> list[np.ndarray]:
+    """The columns, those as int64 whose words are integers that fit (1.0 is none)."""
+    whole = (table == np.floor(table)).all(axis=0)
+    column = np.arange(table.size) % table.shape[1]
+    if whole.any() and _has_reals(words.only(whole[column])):  # one of them has, but which?
+        for index in np.flatnonzero(whole).tolist():
+            whole[index] = not _has_reals(words.only(column == index))
+    out = list(table.T)
+    for index in np.flatnonzero(whole).tolist():
+        if (np.abs(out[index]) < 2.0**53).all():
+            out[index] = out[index].astype(np.int64)
+        else:
+            with contextlib.suppress(Fault):
+                out[index] = words.numbers(column == index, np.int64, "")
+    return out
+
+
+def _has_reals(text: bytes) -> bool:
+    return bool(text.translate(None, b"0123456789+- \t\r\n\v\f" + _SEPARATORS))
 
 
 # -- any table --------------------------------------------------------------------------------
