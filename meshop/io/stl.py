@@ -5,7 +5,6 @@ Source: 3D Systems, "StereoLithography Interface Specification" (1989), ascii an
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from ._rows import blocks
 from ._surface import require_types, warn_data, warn_lost, warn_regions
 from ._text import to_numbers
 
-_SOLID = re.compile(rb"^[ \t]*(end)?[ \t]*solid\b([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
+_INDENT = 80  # characters before "solid" on its line
 # facet normal x y z, outer loop, vertex x y z (three times), endloop, endfacet: 21 words.
 _WORDS = 21
 _KEYS = {
@@ -82,20 +81,23 @@ def _binary(path: Path, data: bytes) -> Mesh:
 
 
 def _ascii(path: Path, data: bytes) -> Mesh:
-    marks = [(m.start(), m.end(), m[1] is None, m[2]) for m in _SOLID.finditer(data)]
-    marks.append((len(data), len(data), True, b""))
+    if b"\n" not in data[:4096]:
+        data = data.replace(b"\r", b"\n")
+    marks = [*_marks(data), (len(data), len(data), True, b"")]
     parts, solids, start, total, name, text = [], [], 0, 0, b"", b""
     for begin, end, opens, rest in marks:
         text = data[start:begin]
         if text and not text.isspace():
             found = _facets(text, total)
             parts.append(found)
-            solids.append((name.strip().decode("utf-8", "replace"), total, len(found) // 3))
+            solids.append((name.decode("utf-8", "replace"), total, len(found) // 3))
             total += len(found) // 3
         name = rest if opens else b""
         start = end
     if not marks[:-1] and not parts:
         raise Fault("content", "neither 'solid' nor a facet: this is no STL file")
+    if not parts and any(b"vertex" in rest for *_, rest in marks):
+        raise Fault("content", "facets on the line of 'solid', which is all name", "break the line")
     if not any(name for name, *_ in solids) and len(solids) > 1:
         solids = [(f"solid {i + 1}", a, n) for i, (_, a, n) in enumerate(solids)]
     regions: dict[str, list[np.ndarray]] = {}
@@ -108,6 +110,23 @@ def _ascii(path: Path, data: bytes) -> Mesh:
     if text.strip() or (marks[:-1] and marks[-2][2]):
         warn_lost(path, "STL", "there is no 'endsolid': the file may be cut off")
     return mesh
+
+
+def _marks(data: bytes) -> list[tuple[int, int, bool, bytes]]:
+    """Lines that begin with solid or endsolid: start, end, whether it opens one, and its name."""
+    found = []
+    for word in (b"solid", b"SOLID", b"Solid"):
+        at = data.find(word)
+        while at >= 0:
+            start = data.rfind(b"\n", max(at - _INDENT, 0), at) + 1 or max(at - _INDENT, 0)
+            before = data[start:at].strip().lower()
+            behind = data[at + 5 : at + 6]
+            if before in (b"", b"end") and (not behind or behind.isspace()):
+                end = data.find(b"\n", at)
+                end = len(data) if end < 0 else end
+                found.append((start, end, not before, data[at + 5 : end].strip()))
+            at = data.find(word, at + 5)
+    return sorted(found)
 
 
 def _facets(text: bytes, before: int) -> np.ndarray:

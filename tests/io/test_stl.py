@@ -81,6 +81,15 @@ def test_ascii_solids_are_regions(tmp_path):
     }
     (tmp_path / "c.stl").write_text(f"solid\n{one}endsolid\nsolid\n{one}endsolid\n")
     assert list(read(tmp_path / "c.stl").regions) == ["solid 1", "solid 2"]
+    for text in (
+        f"  solid\tof solid\r{one[:-1]}\rendsolid\r",
+        f"Solid of solid\n{one}  end solid\n",
+    ):
+        (tmp_path / "d.stl").write_bytes(text.encode())
+        assert list(read(tmp_path / "d.stl").regions) == ["of solid"]
+    (tmp_path / "d.stl").write_text(f"solid a {one} endsolid")
+    with pytest.raises(MeshFileError, match="all name"):
+        read(tmp_path / "d.stl")
     (tmp_path / "d.stl").write_text(f"solid a\n{one}")
     with pytest.warns(MeshFileWarning, match="endsolid"):
         assert read(tmp_path / "d.stl").n_cells == 1
