@@ -64,6 +64,12 @@ def blocks(data: bytes, start: int = 0) -> Iterator[tuple[bytes, int]]:
         start = stop
 
 
+def unix(data: bytes) -> bytes:
+    """`data` with line feeds where its lines end with carriage returns alone."""
+    start = data[:4096]
+    return data.replace(b"\r", b"\n") if b"\r" in start and b"\n" not in start else data
+
+
 def without_comments(text: bytes) -> bytes:
     """`text` with what follows a # blanked, so that places stay what they are."""
     if b"#" not in text:
@@ -106,13 +112,23 @@ def take_rows(
 
 def integers(values: np.ndarray, where: str) -> np.ndarray:
     """Floats that stand for integers as int64. Raises Fault."""
-    if len(values) and not (np.abs(values) < 2.0**53).all():
-        raise Fault(where, "a value is no index")
+    wrong = ~(np.abs(values) < 2.0**53)  # NaN too
+    if wrong.any():
+        raise Fault(where, f"{values[np.argmax(wrong)]} is no integer of up to 53 bits")
     out = values.astype(np.int64)
     if not np.array_equal(out, values):
         bad = int(np.argmax(out != values))
         raise Fault(where, f"{values[bad]} where an integer belongs")
     return out
+
+
+def as_integers(values: np.ndarray, kind: np.dtype, where: str) -> np.ndarray:
+    """Floats that stand for integers in the range of a type. Raises Fault."""
+    whole = integers(values, where)
+    info = np.iinfo(kind)
+    if len(whole) and (whole.min() < info.min or whole.max() > info.max):
+        raise Fault(where, f"a value does not fit {kind.name}")
+    return whole.astype(kind)
 
 
 def ragged(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:

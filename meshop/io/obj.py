@@ -15,13 +15,14 @@ import numpy as np
 from ..mesh import Mesh, Region
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import Words, blocks, without_comments
+from ._rows import Words, blocks, unix, without_comments
 from ._surface import face_types, require_types, warn_data, warn_regions
 from ._text import to_numbers
 
 _NAMED = {b"g", b"o", b"usemtl"}
 _POINT = {b"v": "points", b"vt": "texture", b"vn": "normals"}
 _FIXED = {b"f": 0, b"fo": 0, b"l": 1, b"p": 2}
+_WHY = ("cells around one point have different", "not every point has them")
 _HINT = "export it again with the program that made it"
 
 
@@ -37,6 +38,7 @@ def read_obj(path: Path) -> Mesh:
         data = read_bytes(path)
         if b"\0" in data[:4096]:
             raise Fault("content", "binary data, OBJ is text")
+        data = unix(data)
         if b"\\" in data:
             data = data.replace(b"\\\r\n", b"  ").replace(b"\\\n", b" ")
         reader = _Reader()
@@ -164,10 +166,11 @@ class _Reader:
         for key in _NAMED:
             self._close(key, self.cells)
         points, point_data = self._points()
+        widths = self._widths(b"v")
+        lost = ["colours"] if (widths > 5).any() and widths.min() < 6 else []
         empty = np.empty(0, np.int64)
         corner = np.concatenate([np.empty((0, 3), np.int64), *self.corners])
         names = {b"vn": ("Normals", 2), b"vt": ("TCoords", 1)}
-        lost = []
         for key, (name, column) in names.items():
             if not self.count[key]:
                 continue
@@ -188,7 +191,7 @@ class _Reader:
             regions=self._regions(),
         )
         for what in lost:
-            warn_lost(path, "OBJ", f"{what} are left out: cells around one point have different")
+            warn_lost(path, "OBJ", f"{what} are left out: {_WHY[what == 'colours']}")
         return mesh
 
     def _widths(self, key: bytes) -> np.ndarray:

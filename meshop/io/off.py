@@ -13,7 +13,7 @@ import numpy as np
 from ..mesh import Mesh
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import integers, ragged, take_rows, without_comments
+from ._rows import integers, ragged, take_rows, unix, without_comments
 from ._surface import face_types, require_types, warn_data, warn_regions
 
 _KEY = re.compile(rb"\s*(ST)?(C)?(N)?(4)?(n)?OFF\b[ \t]*(BINARY)?")
@@ -27,7 +27,7 @@ def read_off(path: Path) -> Mesh:
     coordinates "TCoords". The number of edges is not looked at. Raises MeshFileError.
     """
     with guarded(path, "OFF"):
-        data = read_bytes(path)
+        data = unix(read_bytes(path))
         head = without_comments(data[: 1 << 16])
         lost: list[str] = []
         key = _KEY.match(head)

@@ -15,6 +15,7 @@ from ..mesh import Mesh
 from ._columns import cloud, of_points, require_cloud
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
+from ._rows import as_integers, take_rows
 from ._surface import warn_data, warn_regions
 from ._text import to_numbers
 
@@ -109,16 +110,22 @@ def _ascii(data: bytes, at: int, row: np.dtype, count: int) -> np.ndarray:
     if 2 * count * width - 1 > len(data) - at:
         reason = f"{count} points of {width} numbers declared"
         raise Fault("data", f"{reason}, {len(data) - at} characters are left", _CUT)
-    words = data[at:].split()
-    if len(words) != count * width:
-        raise Fault("data", f"{len(words)} numbers found, {count * width} declared", _CUT)
+    values, _, behind = take_rows(data, at, count, "data", width)
+    if len(values) != count * width or data[behind:].strip():
+        raise Fault(
+            "data", f"{len(values)} numbers in {count} rows of {width}, or text behind", _CUT
+        )
     table = np.empty(count, row)
     column = 0
     for title, name in _titled(row):
+        kind = row[name].base
         for part in range(row[name].shape[0]):
-            mine = words[column : count * width : width]
-            kind = row[name].base.newbyteorder("=")
-            table[name][:, part] = to_numbers(mine, kind, f"field {title!r}")
+            found = values[column::width]
+            if kind.kind in "iu":
+                table[name][:, part] = as_integers(found, kind, f"field {title!r}")
+            else:
+                with np.errstate(over="ignore"):
+                    table[name][:, part] = found
             column += 1
     return table
 

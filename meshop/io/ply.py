@@ -18,7 +18,7 @@ from ._columns import cloud, grouped
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._ply_write import write_ply
-from ._rows import integers, ragged, take_rows
+from ._rows import as_integers, integers, ragged, take_rows, unix
 from ._surface import face_types
 
 _TYPES = {
@@ -66,6 +66,8 @@ def read_ply(path: Path) -> Mesh:
     with guarded(path, "PLY"):
         data = read_bytes(path)
         order, elements, at = _header(data)
+        if not order:
+            data = unix(data)
         for element in elements:
             if not element.count:
                 _no_rows(element)
@@ -296,11 +298,7 @@ def _cast(values: np.ndarray, kind: np.dtype, where: str) -> np.ndarray:
     if kind.kind == "f":
         with np.errstate(over="ignore"):
             return values.astype(kind)
-    whole = integers(values, where)
-    info = np.iinfo(kind)
-    if len(whole) and (whole.min() < info.min or whole.max() > info.max):
-        raise Fault(where, f"a value does not fit {kind.name}")
-    return whole.astype(kind)
+    return as_integers(values, kind, where)
 
 
 # -- mesh -------------------------------------------------------------------------------------

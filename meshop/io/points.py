@@ -15,7 +15,7 @@ from ..mesh import Mesh
 from ._columns import cloud, of_points, require_cloud
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import Words, blocks, without_comments
+from ._rows import Words, blocks, unix, without_comments
 from ._surface import warn_data, warn_regions
 from ._text import to_numbers
 
@@ -44,17 +44,20 @@ def read_points(path: Path) -> Mesh:
             raise Fault("content", "binary data, expected lines of text", hint)
         if path.suffix.lower() == ".pts" and _MARKED.search(data, 0, 4096):
             data = b"\n".join(_MARKED.findall(data))
-        if b"\r" in data and b"\n" not in data:
-            data = data.replace(b"\r", b"\n")
-        names, start, width = _head(data)
+        data = unix(data)
+        names, start, width, count = _head(data)
         columns = _quick(data, start, names, width)
-        return cloud(_slow(data, start, names) if columns is None else columns, {}, _HINT)
+        mesh = cloud(_slow(data, start, names) if columns is None else columns, {}, _HINT)
+        if count not in (-1, mesh.n_points):
+            found = f"{count} points declared in the first line, {mesh.n_points} found"
+            warn_lost(path, path.suffix[1:].upper(), found)
+        return mesh
 
 
-def _head(data: bytes) -> tuple[list[str], int, int]:
-    """Names of the columns (perhaps none), where the rows start, and how many cells they have."""
+def _head(data: bytes) -> tuple[list[str], int, int, int]:
+    """Names of the columns, where the rows start, cells of a row, rows declared (-1: none)."""
     headings: list[list[str]] = []
-    at = 0
+    at, count = 0, -1
     counted = False  # chemists and scanners put the count first, and a comment after it
     while at < len(data) and len(headings) < 9:
         stop = data.find(b"\n", at, at + (1 << 22)) + 1 or len(data)
@@ -69,10 +72,11 @@ def _head(data: bytes) -> tuple[list[str], int, int]:
             headings.append(cells)
         elif len(cells) > 1 and numbers:
             names = [row for row in headings if len(row) == len(cells)]
-            return names[0] if names else [], at, len(cells)
+            return names[0] if names else [], at, len(cells), count
         elif cells:
             headings.append(cells)
-        counted = not comment and len(cells) == 1 and cells[0].isdigit()
+        counted = not comment and len(cells) == 1 and cells[0].isdecimal() and len(cells[0]) < 19
+        count = int(cells[0]) if counted else count
         at = stop
     found = b" ".join(data[:80].split()).decode("utf-8", "replace")
     raise Fault("row 1", f"no row of two or more numbers at the start: {found!r}", _HINT)

@@ -12,7 +12,7 @@ import numpy as np
 from ..mesh import Mesh, Region
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format
-from ._rows import blocks
+from ._rows import blocks, unix
 from ._surface import require_types, warn_data, warn_lost, warn_regions
 from ._text import to_numbers
 
@@ -81,8 +81,7 @@ def _binary(path: Path, data: bytes) -> Mesh:
 
 
 def _ascii(path: Path, data: bytes) -> Mesh:
-    if b"\n" not in data[:4096]:
-        data = data.replace(b"\r", b"\n")
+    data = unix(data)
     marks = [*_marks(data), (len(data), len(data), True, b"")]
     parts, solids, start, total, name, text = [], [], 0, 0, b"", b""
     for begin, end, opens, rest in marks:

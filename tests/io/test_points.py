@@ -289,3 +289,25 @@ def test_real_files():
     assert read(ZOO / "vtk_data/cactus.3337.pts").n_points == 3337
     with pytest.raises(MeshFileError, match="PLOT3D"):
         read(ZOO / "vtk_data/multi-bin-2D.xyz")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"),
+     ("a.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"),
+     ("a.ply", "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\n"
+      "element face 1\nproperty list uchar int vertex_index\nend_header\n"
+      "0 0\n1 0\n0 1\n3 0 1 2\n")],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_ends_of_lines(tmp_path, name, text, end):
+    (tmp_path / name).write_bytes(text.replace("\n", end).encode())
+    mesh = read(tmp_path / name)
+    assert mesh.points.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+    assert mesh.cell_nodes.tolist() == [0, 1, 2]
+
+
+def test_a_count_that_is_wrong_is_said(tmp_path):
+    (tmp_path / "a.xyz").write_text("3\nwater\nO 0 0 1\nH 1 0 2\n")
+    with pytest.warns(MeshFileWarning, match="3 points declared in the first line, 2 found"):
+        assert read(tmp_path / "a.xyz").n_points == 2
