@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,9 +21,10 @@ GROUPS = {
 _AXES = (
     ("x", "y", "z"), ("points:0", "points:1", "points:2"), ("points_0", "points_1", "points_2"),
     ("coordsx", "coordsy", "coordsz"), ("x-coordinate", "y-coordinate", "z-coordinate"),
-    ("x coordinate", "y coordinate", "z coordinate"), ("x [m]", "y [m]", "z [m]"),
+    ("x coordinate", "y coordinate", "z coordinate"),
     ("easting", "northing", "elevation"),
 )  # fmt: skip
+_UNIT = re.compile(r"\s*[\[(][^\])]*[\])]$")  # "X [ m ]", "x (mm)"
 
 
 def grouped(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -59,7 +61,7 @@ def cloud(columns: dict[str, np.ndarray], storage: dict[str, str], hint: str = "
     """A mesh without cells: the axes by name where they have one, else the first columns."""
     lower: dict[str, str] = {}
     for name in columns:
-        lower.setdefault(name.strip().lower(), name)
+        lower.setdefault(_UNIT.sub("", name.strip().lower()), name)
     axes: list[str] = []
     for names in _AXES:
         if names[0] in lower and names[1] in lower:

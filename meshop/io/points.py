@@ -59,19 +59,20 @@ def _head(data: bytes) -> tuple[list[str], int, int, int]:
     headings: list[list[str]] = []
     at, count = 0, -1
     counted = False  # chemists and scanners put the count first, and a comment after it
-    while at < len(data) and len(headings) < 9:
+    while at < len(data) and len(headings) < 32:
         stop = data.find(b"\n", at, at + (1 << 22)) + 1 or len(data)
         line = data[at:stop].strip()
         comment = line[:1] in b"#%" or line[:2] == b"//"
         cells = _cells(line.lstrip(b"#%/ ") if comment else line)
         numbers = sum(map(_is_number, cells))
         if comment:
-            if len(cells) > 1 and not numbers:
-                headings = [cells]  # the last one above the rows may name the columns
+            if len(cells) > 1 and not numbers:  # the last one above the rows may name the columns
+                text = line.lstrip(b"#%/ ").decode("utf-8", "replace")
+                headings = [cells, re.split(r"\s{2,}", text)]
         elif counted and numbers < len(cells):
             headings.append(cells)
-        elif len(cells) > 1 and numbers:
-            names = [row for row in headings if len(row) == len(cells)]
+        elif numbers > 1:
+            names = [r for r in headings if len(r) == len(cells) and not any(map(_is_number, r))]
             return names[0] if names else [], at, len(cells), count
         elif cells:
             headings.append(cells)

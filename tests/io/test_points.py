@@ -95,6 +95,12 @@ def test_csv_columns(tmp_path):
         ("a.txt", "x [m]\ty [m]\tu v\n1\t2\t5\n3\t4\t6\n", {"u v": [5, 6]}),
         ("a.csv", "x,y,T\nm,m,K\n1,2,5\n3,4,6\n", {"T": [5, 6]}),
         ("a.csv", "1,2,\n3,4,\n", {}),
+        ("a.csv", '"p (Pa)","X (m)","Y (m)"\n5,1,2\n6,3,4\n', {"p (Pa)": [5, 6]}),
+        ("a.csv", "[Name]\nPlane 1\n\n[Data]\nX [ m ], Y [ m ], p [ Pa ]\n1, 2, 5\n3, 4, 6\n",
+         {"p [ Pa ]": [5, 6]}),
+        ("a.txt", "% Model:   a.mph\n% X   Y   u (m/s)\n1  2  5\n3  4  6\n",
+         {"u (m/s)": [5, 6]}),
+        ("a.txt", "NACA 0012\n1 2\n3 4\n", {}),
         ("a.csv", "x,y,s\n1,2,a\n3,4,\n", {"s": ["a", ""]}),
     ],
 )  # fmt: skip
