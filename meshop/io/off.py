@@ -6,6 +6,7 @@ Source: Geomview manual, "OFF Files" (Object File Format). Binary OFF is refused
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ._rows import integers, ragged, take_rows, unix, without_comments
 from ._surface import face_types, require_types, warn_data, warn_regions
 
 _KEY = re.compile(rb"\s*(ST)?(C)?(N)?(4)?(n)?OFF\b[ \t]*(BINARY)?")
+_MOST = 64  # numbers of a point
 _CUT = "the file is cut off or damaged: copy or write it again"
 
 
@@ -28,92 +30,99 @@ def read_off(path: Path) -> Mesh:
     """
     with guarded(path, "OFF"):
         data = unix(read_bytes(path))
-        head = without_comments(data[: 1 << 16])
+        head, at = _header(data)
         lost: list[str] = []
-        key = _KEY.match(head)
-        if not key:
-            # The keyword is optional: a file may begin with its counts.
-            if not re.match(rb"\s*\d+[ \t]+\d+[ \t]+\d+\s", head):
-                raise Fault("header", "no line 'OFF' and no counts: this is no OFF file")
-            colour = normal = four = many = None
-            at = 0
-        else:
-            _, colour, normal, four, many, binary = key.groups()
-            at = key.end()
-            if binary:
-                raise Fault("header", "binary OFF is not read", "save it as ascii OFF, or as PLY")
-        size = 3
-        if many:
-            values, _, at = take_rows(data, at, 1, "dimension")
-            size = int(integers(values[:1], "dimension")[0])
-            rest = values[1:]  # the counts may follow on this line
-            if size not in (2, 3) or four:
-                raise Fault("header", f"{size} coordinates, expected 2 or 3")
-        else:
-            rest = np.empty(0)
-        if not len(rest):
-            rest, _, at = take_rows(data, at, 1, "counts")
-        counts = integers(rest[:3], "counts")
-        if len(counts) < 2:
-            raise Fault("counts", "expected the numbers of points, faces and edges")
-        n_points, n_faces = int(counts[0]), int(counts[1])
-        wide = 4 if four else size
-        values, offsets, at = take_rows(data, at, n_points, "points", wide)
-        table, point_data = _points(lost, values, offsets, wide, bool(normal), bool(colour))
-        if four:
-            if not (table[:, 3] == 1).all():
-                raise Fault("points", "4OFF with weights other than 1", "divide by the weights")
-            table = table[:, :3]
-        values, offsets, at = take_rows(data, at, n_faces, "faces")
+        values, offsets, at = take_rows(data, at, head.points, "points", head.width)
+        points, point_data = _points(lost, values, offsets, head)
+        values, offsets, at = take_rows(data, at, head.faces, "faces")
         sizes = integers(values[offsets[:-1]], "faces")
-        rest_of = np.diff(offsets) - 1 - sizes
-        bad = (sizes < 1) | (rest_of < 0)
+        rest = np.diff(offsets) - 1 - sizes
+        bad = (sizes < 1) | (rest < 0)
         if bad.any():
             row = int(np.argmax(bad))
-            reason = f"{sizes[row]} corners declared, {sizes[row] + rest_of[row]} numbers follow"
+            reason = f"{sizes[row]} corners declared, {sizes[row] + rest[row]} numbers follow"
             raise Fault(f"faces, row {row + 1}", reason, _CUT)
-        nodes = integers(values[ragged(offsets[:-1] + 1, sizes)], "faces")
-        storage = {"dimension": "2"} if size == 2 else {}
         mesh = Mesh(
-            np.pad(table, ((0, 0), (0, 3 - size))) if size < 3 else table,
+            points,
             face_types(sizes),
             np.concatenate([[0], sizes.cumsum()]),
-            nodes,
+            integers(values[ragged(offsets[:-1] + 1, sizes)], "faces"),
             point_data,
-            _face_colours(lost, values, offsets[:-1] + 1 + sizes, rest_of),
-            storage=storage,
+            _face_colours(lost, values, offsets[:-1] + 1 + sizes, rest),
+            storage={"dimension": "2"} if head.width == 2 else {},
         )
         for what in lost:
             warn_lost(path, "OFF", what)
         return mesh
 
 
+@dataclass
+class _Header:
+    colour: bool = False
+    normal: bool = False
+    width: int = 3  # coordinates of a point
+    points: int = 0
+    faces: int = 0
+
+
+def _header(data: bytes) -> tuple[_Header, int]:
+    """What the keyword and the counts say, and where the points start."""
+    text = without_comments(data[: 1 << 16])
+    head, at = _Header(), 0
+    key = _KEY.match(text)
+    numbers = np.empty(0)
+    if key:
+        _, colour, normal, four, many, binary = key.groups()
+        at = key.end()
+        if binary:
+            raise Fault("header", "binary OFF is not read", "save it as ascii OFF, or as PLY")
+        head = _Header(bool(colour), bool(normal), 4 if four else 3)
+        if many:
+            numbers, _, at = take_rows(data, at, 1, "dimension")
+            head.width = int(integers(numbers[:1], "dimension")[0])
+            numbers = numbers[1:]  # the counts may follow on this line
+            if head.width not in (2, 3) or four:
+                raise Fault("header", f"{head.width} coordinates, expected 2 or 3")
+    elif not re.match(rb"\s*\d+[ \t]+\d+[ \t]+\d+\s", text):  # the keyword is optional
+        raise Fault("header", "no line 'OFF' and no counts: this is no OFF file")
+    if not len(numbers):
+        numbers, _, at = take_rows(data, at, 1, "counts")
+    counts = integers(numbers[:3], "counts").tolist()
+    if len(counts) < 2:
+        raise Fault("counts", "expected the numbers of points, faces and edges")
+    head.points, head.faces = counts[:2]
+    return head, at
+
+
 def _points(
-    lost: list[str], values: np.ndarray, offsets: np.ndarray, wide: int, normal: bool, colour: bool
+    lost: list[str], values: np.ndarray, offsets: np.ndarray, head: _Header
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Coordinates, and what the keyword promises behind them: normal, colour, texture."""
-    width = np.diff(offsets)
-    starts = offsets[:-1]
+    width, wide = np.diff(offsets), head.width
     data: dict[str, np.ndarray] = {}
-    table = values[starts[:, None] + np.arange(wide)].reshape(-1, wide)
+    table = values[offsets[:-1, None] + np.arange(wide)].reshape(-1, wide)
+    points = np.zeros((len(table), 3))
+    points[:, : min(wide, 3)] = table[:, :3]
+    if wide == 4 and not (table[:, 3] == 1).all():
+        raise Fault("points", "4OFF with weights other than 1", "divide by the weights")
     if not len(width) or width.max() == wide:
-        return table, data
-    if (width != width[0]).any():
-        lost.append("data behind the coordinates are left out: their number varies")
-        return table, data
+        return points, data
+    if (width != width[0]).any() or width[0] > _MOST:
+        lost.append("data behind the coordinates are left out: their number varies or is large")
+        return points, data
     rest = values.reshape(len(width), -1)[:, wide:]
-    if normal and rest.shape[1] >= 3:
+    if head.normal and rest.shape[1] >= 3:
         data["Normals"], rest = rest[:, :3].copy(), rest[:, 3:]
-    if colour and rest.shape[1] in (3, 4, 5, 6):
+    if head.colour and rest.shape[1] in (3, 4, 5, 6):
         colours = 4 if rest.shape[1] in (4, 6) else 3
         data["RGBA" if colours == 4 else "RGB"] = _colours(rest[:, :colours])
         rest = rest[:, colours:]
     if rest.shape[1] == 2:
         data["TCoords"] = rest.copy()
-    elif rest.shape[1]:
+    else:
         for column in range(rest.shape[1]):
             data[f"column_{wide + column}"] = rest[:, column].copy()
-    return table, data
+    return points, data
 
 
 def _colours(table: np.ndarray) -> np.ndarray:
