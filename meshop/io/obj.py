@@ -6,6 +6,7 @@ and surfaces are left out; faces give their control points no meaning.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +16,7 @@ import numpy as np
 from ..mesh import Mesh, Region
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import Words, blocks, unix, without_comments
+from ._rows import Words, blocks, ragged, unix, without_comments
 from ._surface import face_types, require_types, warn_data, warn_regions
 from ._text import to_numbers
 
@@ -59,7 +60,7 @@ class _Reader:
         self.cells = 0
         self.open: dict[bytes, list[str]] = {key: [] for key in _NAMED}
         self.since = dict.fromkeys(_NAMED, 0)
-        self.spans: dict[tuple[bytes, str], list[tuple[int, int]]] = {}
+        self.spans: dict[tuple[bytes, str], array] = {}  # first cell and length, one after another
 
     def take(self, words: Words, data: bytes, start: int) -> None:
         """The lines of one block."""
@@ -114,7 +115,8 @@ class _Reader:
     def _close(self, key: bytes, cells: int) -> None:
         for name in self.open[key]:
             if cells > self.since[key]:
-                self.spans.setdefault((key, name), []).append((self.since[key], cells))
+                span = self.spans.setdefault((key, name), array("q"))
+                span.extend((self.since[key], cells - self.since[key]))
         self.since[key] = cells
 
     def _cells(
@@ -226,7 +228,7 @@ class _Reader:
         regions: dict[str, Region] = {}
         label = {b"g": "group", b"o": "object", b"usemtl": "material"}
         for (key, name), spans in self.spans.items():
-            ids = np.concatenate([np.arange(a, b) for a, b in spans])
+            ids = ragged(*np.frombuffer(spans, np.int64).reshape(-1, 2).T)
             other = regions.get(name)
             if other is not None and not np.array_equal(other.ids, ids):
                 name = f"{label[key]} {name}"

@@ -250,8 +250,12 @@ def _every(starts: np.ndarray, counts: np.ndarray, item: np.dtype) -> np.ndarray
 
 def _gather(raw: np.ndarray, places: np.ndarray, kind: np.dtype, order: str) -> np.ndarray:
     """The values of a type that lie at these bytes."""
-    found = raw[places[:, None] + np.arange(kind.itemsize)]
-    return found.view(_stored(kind, order))[:, 0].astype(kind)
+    out = np.empty(len(places), kind)
+    for start in range(0, len(places), _PART):
+        part = places[start : start + _PART]
+        found = raw[part[:, None] + np.arange(kind.itemsize)]
+        out[start : start + _PART] = found.view(_stored(kind, order))[:, 0]
+    return out
 
 
 # -- ascii ------------------------------------------------------------------------------------

@@ -57,28 +57,26 @@ def read_points(path: Path) -> Mesh:
 def _head(data: bytes) -> tuple[list[str], int, int, int]:
     """Names of the columns, where the rows start, cells of a row, rows declared (-1: none)."""
     headings: list[list[str]] = []
-    at, count = 0, -1
+    at, count, note = 0, -1, b""
     counted = False  # chemists and scanners put the count first, and a comment after it
     while at < len(data) and len(headings) < 32:
         stop = data.find(b"\n", at, at + (1 << 22)) + 1 or len(data)
         line = data[at:stop].strip()
-        comment = line[:1] in b"#%" or line[:2] == b"//"
-        cells = _cells(line.lstrip(b"#%/ ") if comment else line)
+        at, start = stop, at
+        if line[:1] in (b"#", b"%") or line[:2] == b"//":
+            note = line.lstrip(b"#%/ ")  # the last one above the rows may name the columns
+            counted = False
+            continue
+        cells = _cells(line)
         numbers = sum(map(_is_number, cells))
-        if comment:
-            if len(cells) > 1 and not numbers:  # the last one above the rows may name the columns
-                text = line.lstrip(b"#%/ ").decode("utf-8", "replace")
-                headings = [cells, re.split(r"\s{2,}", text)]
-        elif counted and numbers < len(cells):
+        if numbers > 1 and not (counted and numbers < len(cells)):
+            above = [*headings, _cells(note), re.split(r"\s{2,}", note.decode("utf-8", "replace"))]
+            names = [r for r in above if len(r) == len(cells) and not any(map(_is_number, r))]
+            return names[0] if names else [], start, len(cells), count
+        if cells:
             headings.append(cells)
-        elif numbers > 1:
-            names = [r for r in headings if len(r) == len(cells) and not any(map(_is_number, r))]
-            return names[0] if names else [], at, len(cells), count
-        elif cells:
-            headings.append(cells)
-        counted = not comment and len(cells) == 1 and cells[0].isdecimal() and len(cells[0]) < 19
+        counted = len(cells) == 1 and cells[0].isdecimal() and len(cells[0]) < 19
         count = int(cells[0]) if counted else count
-        at = stop
     found = b" ".join(data[:80].split()).decode("utf-8", "replace")
     raise Fault("row 1", f"no row of two or more numbers at the start: {found!r}", _HINT)
 
