@@ -10,12 +10,12 @@ from ..mesh import CELL_TYPES, Mesh
 from ._files import Fault
 from ._format import warn_lost
 
-_OF_SIZE = np.array([0, 1, 3, 5, 9], np.int64)  # vertex, line, triangle, quad; polygon beyond
+_OF_SIZE = np.array([0, 1, 3, 5, 9, 7], np.uint8)  # vertex, line, triangle, quad; polygon beyond
 
 
 def face_types(sizes: np.ndarray) -> np.ndarray:
     """Cell types of faces with that many corners; those with one or two are vertices and lines."""
-    return np.where(sizes < 5, _OF_SIZE[np.minimum(sizes, 4)], 7)
+    return _OF_SIZE[np.minimum(sizes, 5)]
 
 
 def require_types(mesh: Mesh, allowed: tuple[int, ...], name: str) -> None:
