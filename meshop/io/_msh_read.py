@@ -8,10 +8,10 @@ import numpy as np
 
 from ..mesh import DIM, Mesh, Region
 from ._files import Fault
+from ._lines import spread
 from ._msh_cells import N_NODES, VTK_CODE, order_of
 from ._msh_sections import Sections, View
 from ._msh_source import CUT, chain, whole
-from ._lines import spread
 
 _MOST_GROUPS = 10_000
 GROUP = ("point", "curve", "surface", "volume")  # Gmsh's words for dimensions

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._files import Fault
+from ._lines import spread
 from ._msh_cells import N_KINDS, N_NODES, VTK_CODE, name_of
 from ._msh_source import CUT, Binary, Source, Text, chain, walk, whole
-from ._lines import spread
 
 _NAME = re.compile(rb'\s*(\d+)\s+(?:(-?\d+)\s+)?"(.*)"')
 _N_NODES = N_NODES.tolist()

@@ -14,9 +14,9 @@ import numpy as np
 
 from ..mesh import CELL_TYPES, DIM, Mesh
 from ._files import Fault
+from ._lines import spread, table_lines, to_lines
 from ._msh_cells import N_NODES, VTK_CODE, kind_of, order_of
 from ._msh_read import GROUP
-from ._lines import spread, table_lines, to_lines
 
 _CHUNK = 1 << 18  # cells or points that are written at once
 _UNNAMED = re.compile(r"physical (point|curve|surface|volume) ([1-9]\d{0,8})")

@@ -1,22 +1,45 @@
-"""Cells of VTK's polygonal data: four lists, whose cells have types by their sizes."""
+"""What the surface formats share: cells of faces, and the parts of a mesh that they can hold."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-# In the order of their cell data.
-VERTICES, LINES, POLYGONS, STRIPS = range(4)
+from ..mesh import CELL_TYPES, Mesh
+from ._files import Fault
+from ._format import warn_lost
+
+_OF_SIZE = np.array([0, 1, 3, 5, 9, 7], np.uint8)  # vertex, line, triangle, quad; polygon beyond
 
 
-def surface_types(kind: int, size: np.ndarray) -> np.ndarray:
-    """VTK cell types of the cells of one list, by how many nodes they have.
+def face_types(sizes: np.ndarray) -> np.ndarray:
+    """Cell types of faces with that many corners; those with one or two are vertices and lines."""
+    return _OF_SIZE[np.minimum(sizes, 5)]
 
-    Polygons of one or two nodes are what they look like: a vertex, a line.
-    """
-    types = {
-        VERTICES: lambda: np.where(size == 1, 1, 2),
-        LINES: lambda: np.where(size == 2, 3, 4),
-        POLYGONS: lambda: np.array([0, 1, 3, 5, 9, 7])[np.minimum(size, 5)],
-        STRIPS: lambda: np.full(len(size), 6),
-    }[kind]()
-    return np.where(size == 0, 0, types)
+
+def require_types(mesh: Mesh, allowed: tuple[int, ...], name: str) -> None:
+    """Raise Fault, with what helps, where the mesh has a cell of another type."""
+    bad = np.flatnonzero(~np.isin(mesh.cell_types, allowed))
+    if not len(bad):
+        return
+    row = CELL_TYPES[int(mesh.cell_types[bad[0]])]
+    hint = "write .vtu instead"
+    if row.dim == 3:
+        hint = "mesh.surface(), or meshop convert --surface, takes the surface of a volume"
+    raise Fault(f"cell {bad[0]}", f"{name} has no {row.name} ({len(bad)} such cells)", hint)
+
+
+def warn_data(path: Path | str, format: str, mesh: Mesh, kept: set[tuple[str, str]]) -> None:
+    """Warn of data arrays that are not among `kept`, pairs of ("point", name)."""
+    for where in ("point", "cell", "field"):
+        names = [n for n in getattr(mesh, f"{where}_data") if (where, n) not in kept]
+        if names:
+            shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            warn_lost(path, format, f"{where} data are not stored: {shown}", "write .vtu for them")
+
+
+def warn_regions(path: Path | str, format: str, names: list[str], hint: str = "") -> None:
+    if names:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        warn_lost(path, format, f"regions are not stored: {shown}", hint)

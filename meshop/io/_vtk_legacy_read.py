@@ -15,9 +15,9 @@ import numpy as np
 from ..mesh import POLYHEDRON, SIZE, Mesh, is_node, join, parse_faces
 from ._curved import current_order
 from ._files import Fault, guarded, read_bytes
+from ._polydata import surface_types
 from ._region_arrays import from_field_data
 from ._structured import box_points, check_dimensions, structured_cells
-from ._surface import surface_types
 from ._text import take_numbers
 
 _DTYPES = {

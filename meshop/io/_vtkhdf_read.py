@@ -17,10 +17,10 @@ from ..mesh import Mesh, Region, join
 from ._files import Fault, guarded
 from ._format import Arrays, Series
 from ._hdf5 import Array, Group, Hdf5File, Link, arrays_of
+from ._polydata import surface_types
 from ._polyhedra import face_stream
 from ._region_arrays import from_field_data
 from ._structured import box_points, check_dimensions, structured_cells
-from ._surface import surface_types
 
 NAME = "VTKHDF"
 ROOT = "/VTKHDF"

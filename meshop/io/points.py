@@ -1,104 +1,308 @@
-"""Point clouds: XYZ, CSV and NPY become meshes without cells; further columns become point data."""
+"""Point clouds in text: XYZ, PTS, TXT, ASC and CSV; columns beside x, y, z become point data."""
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import io
+import itertools
 import re
 from pathlib import Path
 
 import numpy as np
 
 from ..mesh import Mesh
-from ._files import Fault, guarded, read_bytes
-from ._format import Format
+from ._columns import cloud, of_points, require_cloud
+from ._files import Fault, atomic_write, guarded, read_bytes
+from ._format import Format, warn_lost
+from ._rows import Words, blocks, unix, without_comments
+from ._surface import warn_data, warn_regions
+from ._text import to_numbers
 
-_SUFFIXES = (".csv", ".npy", ".pts", ".txt", ".xyz")
-_SPLIT = re.compile(rb"[,;\s]+")
+_SUFFIXES = (".csv", ".xyz", ".pts", ".txt", ".asc", ".tsv")
 _HINT = "one point a line: x y z, or x,y,z with a line of names above"
+_SEPARATORS = b",;"
+_MOST = 1 << 16  # columns
+_MARKED = re.compile(rb"^p[ \t]+([^\r\n]+)", re.MULTILINE)  # points among other records
 
 
 def read_points(path: Path) -> Mesh:
-    """Read a point cloud: columns x, y, (z) first, then data. Raises MeshFileError."""
+    """Read points from a table of text.
+
+    Columns named x, y and z (or Points:0, Points:1, Points:2) are coordinates wherever they stand;
+    without names the first three are. Columns of integers are int64, of others float64, of words
+    str; empty cells are NaN. The names may lie in a line above, after a # or not, in quotes or not;
+    white space, commas, semicolons or tabs separate. Raises MeshFileError.
+    """
     with guarded(path, path.suffix[1:].upper()):
         data = read_bytes(path)
-        names, table = _npy(data) if path.suffix.lower() == ".npy" else _text(data)
-        return _mesh(names, table)
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            data = data.decode("utf-16", "replace").encode()  # a spreadsheet's "Unicode text"
+        data = data.removeprefix(b"\xef\xbb\xbf")
+        if b"\0" in data[:4096]:
+            hint = "a PLOT3D grid is called .xyz too, and a LAS or NPY file may have lost its name"
+            raise Fault("content", "binary data, expected lines of text", hint)
+        if path.suffix.lower() == ".pts" and _MARKED.search(data, 0, 4096):
+            data = b"\n".join(_MARKED.findall(data))
+        data = unix(data)
+        names, start, width, count = _head(data)
+        columns = _quick(data, start, names, width)
+        mesh = cloud(_slow(data, start, names) if columns is None else columns, {}, _HINT)
+        if count not in (-1, mesh.n_points):
+            found = f"{count} points declared in the first line, {mesh.n_points} found"
+            warn_lost(path, path.suffix[1:].upper(), found)
+        return mesh
 
 
-def _mesh(names: list[str], table: np.ndarray) -> Mesh:
-    if table.ndim != 2 or table.shape[1] < 2 or not len(table):
-        raise Fault("content", f"a table of shape {table.shape} is no list of points", _HINT)
-    lower = [name.strip().lower() for name in names]
-    if {"x", "y"} <= set(lower):  # columns by name, wherever they stand
-        axes = [lower.index(axis) for axis in "xyz" if axis in lower]
-    else:
-        axes = list(range(min(3, table.shape[1])))
-    points = np.zeros((len(table), 3))
-    points[:, : len(axes)] = table[:, axes]
-    rest = [column for column in range(table.shape[1]) if column not in axes]
-    label = dict(enumerate(names)) if names else {}
-    data = {label.get(c) or f"column_{c}": np.ascontiguousarray(table[:, c]) for c in rest}
-    storage = {"points": table.dtype.name} if table.dtype.name == "float32" else {}
-    none = np.empty(0, np.int64)
-    return Mesh(points, none, np.zeros(1, np.int64), none, data, storage=storage)
+def _head(data: bytes) -> tuple[list[str], int, int, int]:
+    """Names of the columns, where the rows start, cells of a row, rows declared (-1: none)."""
+    headings: list[list[str]] = []
+    at, count, note = 0, -1, b""
+    counted = False  # chemists and scanners put the count first, and a comment after it
+    while at < len(data) and len(headings) < 32:
+        stop = data.find(b"\n", at, at + (1 << 22)) + 1 or len(data)
+        line = data[at:stop].strip()
+        at, start = stop, at
+        if line[:1] in (b"#", b"%") or line[:2] == b"//":
+            note = line.lstrip(b"#%/ ")  # the last one above the rows may name the columns
+            counted = False
+            continue
+        cells = _cells(line)
+        numbers = sum(map(_is_number, cells))
+        if numbers > 1 and not (counted and numbers < len(cells)):
+            above = [*headings, _cells(note), re.split(r"\s{2,}", note.decode("utf-8", "replace"))]
+            names = [r for r in above if len(r) == len(cells) and not any(map(_is_number, r))]
+            return names[0] if names else [], start, len(cells), count
+        if cells:
+            headings.append(cells)
+        counted = len(cells) == 1 and cells[0].isdecimal() and len(cells[0]) < 19
+        count = int(cells[0]) if counted else count
+    found = b" ".join(data[:80].split()).decode("utf-8", "replace")
+    raise Fault("row 1", f"no row of two or more numbers at the start: {found!r}", _HINT)
 
 
-def _npy(data: bytes) -> tuple[list[str], np.ndarray]:
-    stream = io.BytesIO(data)
+def _cells(line: bytes) -> list[str]:
+    text = line.decode("utf-8", "replace")
+    for separator in ("\t", ";", ","):
+        if separator in text:
+            try:
+                row = next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])
+            except csv.Error:
+                row = text.split(separator)
+            return [cell.strip() for cell in row]
+    return [word.strip('"') for word in text.split()]
+
+
+def _is_number(text: str) -> bool:
     try:
-        version = np.lib.format.read_magic(stream)
-        reader = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-        shape, fortran, dtype = reader[version[0]](stream)
-    except Exception as error:  # a damaged header may raise anything
-        raise Fault("header", f"no NPY file: {str(error)[:200]}") from None
-    names = list(dtype.names or ())
-    columns = [dtype[name] for name in names] or [dtype]
-    if dtype.hasobject or any(column.kind not in "fiu" or column.shape for column in columns):
-        raise Fault("header", f"values of type {dtype}, expected numbers")
-    count = 1
-    for length in shape:
-        count *= int(length)
-    start = stream.tell()
-    if count * dtype.itemsize != len(data) - start:
-        raise Fault(
-            "header", f"shape {shape} needs {count * dtype.itemsize} bytes, {len(data) - start} are"
-            " there"
-        )  # fmt: skip
-    values = np.frombuffer(data, dtype, count, start)
-    values = values.reshape(shape, order="F" if fortran else "C")
-    if names:
-        return names, np.stack([values[name].astype(np.float64) for name in names], axis=-1)
-    return [], values.astype(dtype.newbyteorder("="))
-
-
-def _text(data: bytes) -> tuple[list[str], np.ndarray]:
-    lines = [line for raw in data.splitlines() if (line := raw.strip()) and line[:1] not in b"#%"]
-    if not lines or b"\0" in data[:4096]:
-        raise Fault("content", "no lines of numbers", _HINT)
-    names: list[str] = []
-    if _numbers(lines[0]) is None:
-        names = [n.strip("\"' ") for n in lines.pop(0).decode("utf-8", "replace").split(",")]
-        names = names if len(names) > 1 else names[0].split()
-    elif len(lines) > 2 and len(_numbers(lines[0]) or []) == 1:
-        lines.pop(0)  # chemists and scanners put the count first, and perhaps a comment after it
-        if _numbers(lines[0]) is None:
-            lines.pop(0)
-    rows = [_numbers(line) for line in lines]
-    width = len(rows[0]) if rows and rows[0] else 0
-    for index, row in enumerate(rows):
-        if row is None or len(row) != width:
-            text = lines[index][:60].decode("utf-8", "replace")
-            raise Fault(f"row {index + 1}", f"expected {width} numbers, found {text!r}", _HINT)
-    if names and len(names) != width:
-        raise Fault("first line", f"{len(names)} names for {width} columns")
-    return names, np.array(rows, dtype=np.float64).reshape(len(rows), width)
-
-
-def _numbers(line: bytes) -> list[float] | None:
-    try:
-        return [float(word) for word in _SPLIT.split(line.strip(b",; \t"))]
+        float(text.replace(",", "."))
     except ValueError:
+        return False
+    return "_" not in text
+
+
+def _label(names: list[str], width: int) -> list[str]:
+    out: list[str] = []
+    for index in range(width):
+        name = names[index] if index < len(names) and names[index] else f"column_{index}"
+        while name in out:
+            name += "_"
+        out.append(name)
+    return out
+
+
+# -- rows that all have as many numbers -------------------------------------------------------
+
+
+def _quick(data: bytes, start: int, names: list[str], width: int) -> dict[str, np.ndarray] | None:
+    """The columns, or None where a row differs, a cell is empty, or one is no number."""
+    stop = data.find(b"\n", start) + 1 or len(data)
+    if b";" in data[start:stop] and b"," in data[start:stop]:
+        return None  # decimal commas
+    parts: list[list[np.ndarray]] = []
+    for text, _ in blocks(data, start):
+        words = Words(_plain(text), _SEPARATORS)
+        size = np.diff(words.offsets)
+        if not len(size):
+            continue
+        if not parts and not names:
+            width = int(size[0])
+        if (size != width).any() or width > _MOST:
+            return None
+        try:
+            table = to_numbers(words.text.translate(_BLANK).split(), np.float64, "rows")
+        except Fault:
+            return None
+        parts.append(_columns(words, table.reshape(-1, width)))
+    if not parts:
         return None
+    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return dict(zip(_label(names, width), columns, strict=True))
 
 
-FORMAT = Format("points", _SUFFIXES, read_points)
+_BLANK = bytes(32 if byte in _SEPARATORS else byte for byte in range(256))
+
+
+def _plain(text: bytes) -> bytes:
+    text = without_comments(text)
+    for mark in (b"%", b"//"):
+        if mark in text:
+            text = re.sub(rb"(?m)^\s*" + mark + rb"[^\n]*", b"", text)
+    return text
+
+
+def _columns(words: Words, table: np.ndarray) -> list[np.ndarray]:
+    """The columns, those as int64 whose words are integers that fit (1.0 is none)."""
+    whole = (table == np.floor(table)).all(axis=0)
+    column = np.arange(table.size) % table.shape[1]
+    if whole.any() and _has_reals(words.only(whole[column])):  # one of them has, but which?
+        for index in np.flatnonzero(whole).tolist():
+            whole[index] = not _has_reals(words.only(column == index))
+    out = list(table.T)
+    for index in np.flatnonzero(whole).tolist():
+        if (np.abs(out[index]) < 2.0**53).all():
+            out[index] = out[index].astype(np.int64)
+        else:
+            with contextlib.suppress(Fault):
+                out[index] = words.numbers(column == index, np.int64, "")
+    return out
+
+
+def _has_reals(text: bytes) -> bool:
+    return bool(text.translate(None, b"0123456789+- \t\r\n\v\f" + _SEPARATORS))
+
+
+# -- any table --------------------------------------------------------------------------------
+
+
+def _slow(data: bytes, start: int, names: list[str]) -> dict[str, np.ndarray]:
+    """Row by row: empty cells, text, quotes, decimal commas."""
+    text = io.TextIOWrapper(io.BytesIO(data[start:]), "utf-8", "replace", newline="")
+    line = data[start : start + 65536].splitlines()[0]
+    separator = next((s for s in "\t;," if s.encode() in line), " ")
+    rows = csv.reader(text, delimiter=separator, skipinitialspace=True)
+    width = len(names)
+    columns: list[list[str]] = []
+    number = 0
+    try:
+        for row in rows:
+            if separator == " ":
+                row = [cell for cell in row if cell]
+            if not row or row[0].lstrip()[:1] in ("#", "%") or not any(row):
+                continue
+            number += 1
+            if not columns:
+                width = width or len(row)
+                if not 2 <= width <= _MOST:
+                    raise Fault("row 1", f"{width} columns", _HINT)
+                columns = [[] for _ in range(width)]
+            if len(row) == width + 1 and not row[-1]:
+                row.pop()  # a separator at the end
+            if len(row) != width:
+                shown = separator.join(row)[:60]
+                raise Fault(f"row {number}", f"expected {width} cells, found {shown!r}", _HINT)
+            for column, cell in zip(columns, row, strict=True):
+                column.append(cell.strip())
+    except csv.Error as error:
+        raise Fault(f"row {number + 1}", str(error), _HINT) from None
+    if not columns:
+        raise Fault("content", "no rows", _HINT)
+    comma = separator == ";"
+    found = [_column(cells, comma) for cells in columns]
+    if not names:
+        _require_numbers(columns, found)
+    return dict(zip(_label(names, width), found, strict=True))
+
+
+def _require_numbers(cells: list[list[str]], found: list[np.ndarray]) -> None:
+    """Without names text may stand in front (chemical elements), but not among coordinates."""
+    numbers = 0
+    for texts, values in zip(cells, found, strict=True):
+        if numbers == 3:
+            return
+        if values.dtype.kind in "fiu":
+            numbers += 1
+        elif numbers or any(map(_is_number, texts)):
+            row = next((i for i, text in enumerate(texts) if not _is_number(text)), 0)
+            raise Fault(f"row {row + 1}", f"{texts[row][:60]!r} where a number belongs", _HINT)
+
+
+def _column(cells: list[str], comma: bool) -> np.ndarray:
+    texts = [cell.replace(",", ".") for cell in cells] if comma else cells
+    missing = [not cell for cell in texts]
+    try:
+        words = [(cell or "nan").encode() for cell in texts]
+        values = to_numbers(words, np.float64, "")
+        if any(missing) or any(map(_REAL_TEXT.search, texts)):
+            return values
+        return to_numbers(words, np.int64, "")
+    except Fault:
+        longest = max(map(len, cells))
+        kind = object if longest * len(cells) > 64 * sum(map(len, cells)) + 65536 else str
+        return np.array(cells, dtype=kind)
+
+
+_REAL_TEXT = re.compile("[.eEnNiIfFdD]")
+
+
+# -- write ------------------------------------------------------------------------------------
+
+
+def write_points(mesh: Mesh, path: Path | str) -> None:
+    """Write a cloud: CSV with a line of names, the others as x y z and numbers with spaces between.
+
+    Vectors become one column a component. Raises MeshFileError for meshes with cells.
+    """
+    kind = Path(path).suffix[1:].upper()
+    with guarded(path, kind):
+        mesh.check()
+        require_cloud(mesh, path, kind)
+        warn_regions(path, kind, list(mesh.regions), "write .vtu for them")
+        kept = {("point", name) for name in mesh.point_data}
+        warn_data(path, kind, mesh, kept)
+        columns = of_points(mesh)
+        table = kind in ("CSV", "TSV")
+        separator = {"CSV": ",", "TSV": "\t"}.get(kind, " ")
+        texts = [name for name, values in columns.items() if values.dtype.kind not in "fiub"]
+        if texts and not table:
+            warn_lost(path, kind, f"text is not stored: {', '.join(texts)}", "write .csv for it")
+            columns = {name: values for name, values in columns.items() if name not in texts}
+        small = [n for n, v in columns.items() if v.dtype not in (np.int64, np.float64)]
+        small = [n for n in small if n not in texts and n not in "xyz"]
+        if small:
+            what = f"types are not stored, numbers come back with 64 bits: {', '.join(small[:5])}"
+            warn_lost(path, kind, what)
+        with atomic_write(path) as file:
+            head = io.StringIO()
+            if table:
+                csv.writer(head, delimiter=separator, lineterminator="\n").writerow(columns)
+            elif len(columns) > 3:
+                head.write("# " + " ".join("_".join(name.split()) for name in columns) + "\n")
+            file.write(head.getvalue().encode("utf-8", "surrogateescape"))
+            for start in range(0, mesh.n_points, 1 << 16):
+                parts = [_texts(v[start : start + (1 << 16)]) for v in columns.values()]
+                if texts and table:
+                    out = io.StringIO()
+                    writer = csv.writer(out, delimiter=separator, lineterminator="\n")
+                    writer.writerows(zip(*parts, strict=True))
+                    file.write(out.getvalue().encode("utf-8", "surrogateescape"))
+                    continue
+                rows = itertools.chain.from_iterable(zip(*parts, strict=True))
+                form = separator.join(["{}"] * len(parts)) + "\n"
+                count = len(parts[0])
+                file.write((form * count).format(*rows).encode())
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    if values.dtype.kind == "b":
+        values = values.astype(np.uint8)
+    return [v if isinstance(v, str) else repr(v) for v in values.tolist()]
+
+
+FORMAT = Format(
+    "points",
+    _SUFFIXES,
+    read_points,
+    write_points,
+    lost="cells are refused; regions; number types (64 bits come back)",
+)
