@@ -13,13 +13,16 @@ from ._faces import is_node, parse_faces
 from ._facets import Facets
 from ._join import join
 from ._mesh import REGION_KINDS, Mesh, Region
+from ._metrics import METRICS, Metric, cell_quality, quality_names
 from ._quality import QualityReport
+from ._topology import connected_parts
 
 __all__ = [
     "CELL_TYPES",
     "CODES",
     "CURVED_HEXAHEDRA",
     "DIM",
+    "METRICS",
     "POLYGON",
     "POLYHEDRON",
     "REGION_KINDS",
@@ -27,9 +30,13 @@ __all__ = [
     "CellType",
     "Facets",
     "Mesh",
+    "Metric",
     "QualityReport",
     "Region",
+    "cell_quality",
+    "connected_parts",
     "is_node",
     "join",
     "parse_faces",
+    "quality_names",
 ]
