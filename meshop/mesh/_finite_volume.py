@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..celltypes import POLYHEDRON, TRIANGLE_STRIP
-from ._blocks import chunks
+from ._blocks import CHUNK, chunks
 from ._facets import facet_table
 from ._geometry import area_vectors, polygon_areas, scaled_points, unit_vectors
 
@@ -55,27 +55,44 @@ def facet_quality(mesh: Mesh) -> FacetQuality:
     else:
         centre, area = _faces(points, ptr, nodes)
         cells = _of_volume(mesh, points, centre, area, owner, neighbor)
-    inner = neighbor >= 0
-    other = np.where(inner, neighbor, owner)
-    size = np.linalg.norm(area, axis=1)
-    unit = area / np.maximum(size, _TINY)[:, None]
-    reach = centre - cells[owner]
+    angle, skewness = np.zeros((2, len(owner)))
+    for at in range(0, len(owner), CHUNK):
+        some = slice(at, at + CHUNK)
+        ends = ptr[at : at + CHUNK + 1]
+        corners = points[nodes[ends[0] : ends[-1]]]
+        angle[some], skewness[some] = _across(
+            centre[some], area[some], cells[owner[some]],
+            cells[neighbor[some]], neighbor[some] >= 0, corners, np.diff(ends),
+        )  # fmt: skip
+    return FacetQuality(owner, neighbor, angle, skewness, held)
+
+
+def _across(
+    centre: np.ndarray,
+    area: np.ndarray,
+    here: np.ndarray,
+    there: np.ndarray,
+    inner: np.ndarray,
+    corners: np.ndarray,
+    size: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Non-orthogonality and skewness (n,) of facets between the cell centres here and there."""
+    unit = unit_vectors(area)
+    reach = centre - here
     # On the boundary the line runs from the cell's centre along the facet's normal.
-    line = np.where(inner[:, None], cells[other] - cells[owner], unit * _dot(unit, reach)[:, None])
+    line = np.where(inner[:, None], there - here, unit * _dot(unit, reach)[:, None])
     length = np.linalg.norm(line, axis=1)
-    cosine = _dot(unit, line) / np.maximum(length, _TINY)
-    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     across = _dot(unit, line)
+    cosine = np.divide(across, length, out=np.ones_like(length), where=length > _TINY)
+    angle = np.where(inner, np.degrees(np.arccos(np.clip(cosine, -1, 1))), 0.0)
     part = _dot(unit, reach) / np.where(np.abs(across) > _TINY, across, _TINY)
     off = reach - np.clip(part, -1e30, 1e30)[:, None] * line
     miss = np.linalg.norm(off, axis=1)
-    way = off / np.maximum(miss, _TINY)[:, None]
-    facet = np.repeat(np.arange(len(owner)), np.diff(ptr))
-    spread = np.abs(_dot(way[facet], points[nodes] - centre[facet]))
-    widest = np.maximum.reduceat(spread, ptr[:-1])
+    way = np.repeat(unit_vectors(off), size, axis=0)
+    spread = np.abs(_dot(way, corners - np.repeat(centre, size, axis=0)))
+    widest = np.maximum.reduceat(spread, np.cumsum(size) - size)
     widest = np.maximum(widest, np.where(inner, 0.2, 0.4) * length)
-    skewness = np.divide(miss, widest, out=np.zeros_like(miss), where=widest > _TINY)
-    return FacetQuality(owner, neighbor, np.where(inner, angle, 0.0), skewness, held)
+    return angle, np.divide(miss, widest, out=np.zeros_like(miss), where=widest > _TINY)
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -87,19 +104,22 @@ def _faces(points: np.ndarray, ptr: np.ndarray, nodes: np.ndarray) -> tuple[np.n
     centre, area = np.zeros((2, len(ptr) - 1, 3))
     sizes = np.diff(ptr)
     for n in np.unique(sizes):
-        mine = np.flatnonzero(sizes == n)
-        ring = points[nodes[ptr[mine][:, None] + np.arange(n)]]
-        middle = ring.mean(axis=1)
-        centre[mine], area[mine] = middle, polygon_areas(ring)
-        if n == 3:
-            continue
+        every = np.flatnonzero(sizes == n)
+        for mine in np.split(every, range(CHUNK, len(every), CHUNK)):
+            _some_faces(points[nodes[ptr[mine][:, None] + np.arange(n)]], mine, centre, area)
+    return centre, area
+
+
+def _some_faces(ring: np.ndarray, mine: np.ndarray, centre: np.ndarray, area: np.ndarray) -> None:
+    middle = ring.mean(axis=1)
+    centre[mine], area[mine] = middle, polygon_areas(ring)
+    if ring.shape[1] > 3:
         after = np.roll(ring, -1, axis=1)
         weight = np.linalg.norm(np.cross(after - ring, middle[:, None] - ring), axis=2)
         total = weight.sum(axis=1)
         moment = np.einsum("ij,ijk->ik", weight, ring + after + middle[:, None]) / 3
         good = total > _TINY
         centre[mine[good]] = moment[good] / total[good, None]
-    return centre, area
 
 
 def _of_surface(

@@ -108,7 +108,7 @@ def cell_quality(mesh: Mesh, metric: str) -> np.ndarray:
             f"quality metric {metric!r}", "there is none of this name", ", ".join(METRICS)
         )
     if metric in ("non_orthogonality", "skewness"):
-        return getattr(facet_quality(mesh), f"of_cells_{metric}")(mesh.n_cells)
+        return facet_quality(mesh).of_cells(metric, mesh.n_cells)
     kernel = _KERNELS[metric]
     rising = METRICS[metric].rising
     points = scaled_points(mesh)
