@@ -1,17 +1,22 @@
 """Mesh files: one strict reader and writer a format, one error for whatever is wrong."""
 
-from ._dispatch import read, read_series, write, write_series
+from ._convert import Conversion, convert
+from ._dispatch import format_of, read, read_series, suffix_of, write, write_series
 from ._files import atomic_write
 from ._format import Format, Series
 from ._formats import FORMATS
 
 __all__ = [
     "FORMATS",
+    "Conversion",
     "Format",
     "Series",
     "atomic_write",
+    "convert",
+    "format_of",
     "read",
     "read_series",
+    "suffix_of",
     "write",
     "write_series",
 ]

@@ -10,12 +10,13 @@ from ..celltypes import (
 )
 from ._cells import DIM, SIZE
 from ._faces import is_node, parse_faces
-from ._facets import Facets
+from ._facets import Facets, facet_table
 from ._join import join
 from ._mesh import REGION_KINDS, Mesh, Region
 from ._metrics import METRICS, Metric, cell_quality, quality_names
 from ._quality import QualityReport
-from ._topology import connected_parts
+from ._summary import histogram, summary
+from ._topology import connected_parts, find_rows
 
 __all__ = [
     "CELL_TYPES",
@@ -35,8 +36,12 @@ __all__ = [
     "Region",
     "cell_quality",
     "connected_parts",
+    "facet_table",
+    "find_rows",
+    "histogram",
     "is_node",
     "join",
     "parse_faces",
     "quality_names",
+    "summary",
 ]
