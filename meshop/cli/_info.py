@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -65,7 +66,7 @@ def info(
         from ..io import read
         from ..viz import mesh_picture
 
-        mesh_picture(read(files[0]), save, title=files[0])
+        mesh_picture(read(files[0]), save, title=Path(files[0]).name)
         say(f"wrote {save}")
     if as_json and many:
         print_json({"command": "info", "results": results})

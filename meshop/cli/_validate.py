@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,7 +91,7 @@ def validate(
                 from ..viz import mesh_picture
 
                 marked = (report.bad_cells(), report.bad_points())
-                mesh_picture(mesh, save, title=f"{file}: faults", marked=marked)
+                mesh_picture(mesh, save, title=f"{Path(file).name}: faults", marked=marked)
                 say(f"wrote {save}")
     if as_json:
         print_json({"command": "validate", "ok": not bad, "results": results})
@@ -104,9 +105,12 @@ def _lines(file: str, cells: int, report: QualityReport, seconds: float) -> list
     found = report.faults()
     words = {"error": paint("error", "red", sys.stdout), "note": "note "}
     errors, notes = (len(report.faults(severity)) for severity in ("error", "note"))
-    verdict = f"{errors} kinds of errors, {notes} of notes" if found else "no faults"
-    if not errors:
-        verdict = f"no errors, {notes} kinds of notes" if notes else "no faults"
+    verdict = "no faults"
+    if found:
+        verdict = " and ".join(
+            f"{n or 'no'} {word if n == 1 else word + 's'}"
+            for n, word in ((errors, "error"), (notes, "note"))
+        )
     lines = [f"{file}: {verdict} in {cells:,} cells ({seconds:.2g} s)"]
     for name, ids in found.items():
         kind = report.kind(name)

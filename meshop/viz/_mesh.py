@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PLAIN, FAINT, EDGE = "#b9cbe0", "#e4e8ee", "#33414f"
+PLAIN, FAINT, EDGE = "#b9cbe0", "#e4e8ee", _scene.EDGE
 PALETTE = (
     "#4c8fc9", "#e39a4a", "#5fae7b", "#d2707a", "#9a83c6", "#b58a6b", "#d98cc0", "#9aa3ad",
     "#c2b94d", "#5cb8c4", "#2f5f8f", "#a5522d",
@@ -100,28 +100,33 @@ def _scene_of(
     clip: bool,
     marked: tuple[np.ndarray, np.ndarray] | None,
 ) -> tuple[_scene.Scene, Paint]:
-    none = np.empty((0, 3), np.uint8)
-    lines, no_dots = np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    none, no_ids, no_dots = np.empty((0, 3), np.uint8), np.empty((0, 3), np.int64), np.empty((0, 3))
     if mesh.dim >= 2:
         shell = _shell(mesh, clip)
         paint = _paint(mesh, shell, array, values, marked)
         triangles, of = _fans(shell.nodes)
-        net = _outlines(shell.nodes) if edges else lines
-        net = net if len(net) <= DENSE else lines
-        dots = no_dots if marked is None else marked[1]
+        net = _outlines(shell.nodes) if edges else no_ids[:, :2]
+        net = net if len(net) <= DENSE else net[:0]
+        dots = no_dots if marked is None else _marks(mesh, marked)
         return _scene.Scene(
             mesh.points, triangles, paint.rgb[of], net, _rgb(EDGE, len(net)),
             dots, _rgb(RED, len(dots)), line_width=1.2 if len(net) < 20_000 else 0.7,
-            line_opacity=0.75 if len(net) < 60_000 else 0.4,
+            line_opacity=0.75 if len(net) < 60_000 else 0.4, dot_size=18.0, dots_on_top=True,
         ), paint  # fmt: skip
     if mesh.dim == 1:
         lines = _lines(mesh)
-        rgb = _rgb(BLUE, len(lines))
-        scene = _scene.Scene(
-            mesh.points, np.empty((0, 3), np.int64), none, lines, rgb, no_dots, none, 2.5
-        )
-        return scene, Paint(rgb)
+        paint = Paint(_rgb(BLUE, len(lines)))
+        dots = no_dots if marked is None else _marks(mesh, marked)
+        return _scene.Scene(
+            mesh.points, no_ids, none, lines, paint.rgb, dots, _rgb(RED, len(dots)), 2.5
+        ), paint
     return _cloud(mesh, array, values, marked)
+
+
+def _marks(mesh: Mesh, marked: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Where the faults are: centres of cells, and points; of very many a regular part."""
+    found = np.concatenate([mesh.cell_centers()[marked[0]], mesh.points[marked[1]]])
+    return found[:: max(len(found) // 5000, 1)]
 
 
 def _cloud(
@@ -135,17 +140,14 @@ def _cloud(
         values, array = mesh.points[:, axis], "xyz"[axis]
     paint = _by_value(values, array or "")
     rgb = paint.rgb
-    dots = np.arange(mesh.n_points)
     if marked is not None:
-        rgb = _rgb(GREY, len(dots))
+        rgb = _rgb(GREY, mesh.n_points)
         rgb[marked[1]] = _rgb(RED, 1)
         paint = Paint(rgb, (("faults", RED),))
-    size = float(np.clip(1200 / np.sqrt(mesh.n_points), 2.0, 18.0))
-    empty = np.empty((0, 3), np.int64)
-    none = np.empty((0, 3), np.uint8)
     scene = _scene.Scene(
-        mesh.points, empty, none, np.empty((0, 2), np.int64), none, dots, rgb, dot_size=size
-    )
+        mesh.points, np.empty((0, 3), np.int64), rgb[:0], np.empty((0, 2), np.int64), rgb[:0],
+        mesh.points, rgb, dot_size=float(np.clip(1200 / np.sqrt(mesh.n_points), 2.0, 18.0)),
+    )  # fmt: skip
     return scene, paint
 
 
@@ -339,16 +341,23 @@ def _plane_picture(
     views = plane_views(mesh)
     beside = 1.5 if rims or paint.names or paint.scale is not None else 0.0
     each = 4.3 if len(views) > 1 else 7.0
-    with figure(each * len(views) + beside + 0.3, 5.2) as drawing:
-        width, _ = drawing.get_size_inches()
+    left, right, low, high = views[0][1]
+    tall = (
+        each * float(np.clip((high - low) / (right - left), 0.2, 1.0)) if len(views) == 1 else 4.1
+    )
+    with figure(each * len(views) + beside + 0.3, min(tall, 5.4) + 1.0) as drawing:
+        width, height = drawing.get_size_inches()
         _heading(drawing, mesh, title)
         for i, (name, extent) in enumerate(views):
-            box = ((0.2 + i * each) / width, 0.05, (each - 0.15) / width, 0.79)
+            box = (
+                (0.2 + i * each) / width, 0.15 / height, (each - 0.15) / width, 1 - 1.0 / height,
+            )  # fmt: skip
             axes = drawing.add_axes(box)
             draw_plane(axes, mesh.points, shell.nodes, paint.rgb, extent, EDGE if edges else None)
             _draw_rims(axes, mesh, rims)
             if marked is not None:
-                axes.plot(*mesh.points[marked[1], :2].T, "o", color=RED, ms=3, mew=0)
+                x, y, _ = _marks(mesh, marked).T
+                axes.plot(x, y, "o", mec=RED, mfc="none", ms=7, mew=1.2)
             if len(views) > 1:
                 axes.set_title(name, pad=4)
         names = tuple((name, colour) for name, colour, _ in rims)

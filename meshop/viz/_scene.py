@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PIXELS = (1500, 1000)
+EDGE = "#33414f"
 # Seen from the front right and above, as drawings of parts are; z is up.
 TOWARD = np.array([0.55, -0.72, 0.42]) / np.linalg.norm([0.55, -0.72, 0.42])
 RIGHT = np.cross([0.0, 0.0, 1.0], TOWARD) / np.linalg.norm(np.cross([0.0, 0.0, 1.0], TOWARD))
@@ -43,7 +44,8 @@ if len(data["lines"]):
     plotter.add_mesh(net, scalars="rgb", rgb=True, lighting=False,
                      line_width=float(data["line_width"]), opacity=float(data["line_opacity"]))
 if len(data["dots"]):
-    cloud = pv.PolyData(points[data["dots"]])
+    # Marks lie before everything else, so that none is hidden.
+    cloud = pv.PolyData(data["dots"] + 1.9 * float(data["dots_on_top"]) * data["toward"])
     cloud.point_data["rgb"] = data["dot_rgb"]
     plotter.add_mesh(cloud, scalars="rgb", rgb=True, style="points", ambient=0.4, diffuse=0.65,
                      point_size=float(data["dot_size"]), render_points_as_spheres=True)
@@ -68,8 +70,9 @@ else:
 
 
 class Scene(NamedTuple):
-    """points (N, 3); triangles (T, 3), lines (L, 2), dots (D,) of their ids, each with rgb uint8
-    rows; how wide lines, and how large dots are in pixels."""
+    """points (N, 3); triangles (T, 3) and lines (L, 2) of their ids, dots (D, 3) of their own, each
+    with rgb uint8 rows; how wide lines and how large dots are in pixels; dots_on_top: not hidden by
+    what lies before them."""
 
     points: np.ndarray
     triangles: np.ndarray
@@ -81,6 +84,7 @@ class Scene(NamedTuple):
     line_width: float = 1.0
     line_opacity: float = 1.0
     dot_size: float = 8.0
+    dots_on_top: bool = False
 
 
 def render(scene: Scene, timeout: float = 120.0) -> np.ndarray | None:
@@ -115,9 +119,9 @@ def _child(
     source = folder / "scene.npz"
     arrays = {name: np.asarray(value) for name, value in scene._asdict().items()}
     # Far from the origin or at odd scales single precision would not do.
-    low, high = scene.points.min(axis=0), scene.points.max(axis=0)
-    arrays["points"] = (scene.points - (low + high) / 2) / (np.max(high - low) or 1.0)
-    np.savez(source, pixels=np.array(PIXELS), toward=TOWARD, up=UP, title=np.array(title), **arrays)
+    arrays["points"], arrays["dots"] = _unit(scene)
+    arrays |= {"pixels": np.array(PIXELS), "toward": TOWARD, "up": UP, "title": np.array(title)}
+    np.savez(source, **cast(Any, arrays))
     command = [sys.executable, "-c", _CHILD, os.fspath(source), os.fspath(target), mode]
     try:
         done = subprocess.run(command, capture_output=True, timeout=timeout, check=False)
@@ -127,11 +131,10 @@ def _child(
 
 
 def paint(axes: Axes, scene: Scene) -> None:
-    """The same by matplotlib: farther triangles first, flat shading, edges over all of them."""
+    """The same by matplotlib: farther triangles first, flat shading, each with its edges."""
     from matplotlib.collections import LineCollection, PolyCollection
 
-    low, high = scene.points.min(axis=0), scene.points.max(axis=0)
-    points = (scene.points - (low + high) / 2) / (np.max(high - low) or 1.0)
+    points, dots = _unit(scene)
     flat = np.stack([points @ RIGHT, points @ UP], axis=1)
     corner = points[scene.triangles]
     normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
@@ -140,14 +143,26 @@ def paint(axes: Axes, scene: Scene) -> None:
     order = np.argsort(corner.mean(axis=1) @ TOWARD)
     colours = np.clip(scene.triangle_rgb / 255 * light[:, None], 0, 1)[order]
     axes.add_collection(
-        PolyCollection(flat[scene.triangles[order]], facecolors=colours, edgecolors="face", lw=0.2)
+        PolyCollection(
+            flat[scene.triangles[order]],
+            facecolors=colours,
+            edgecolors=EDGE if len(scene.lines) else "face",
+            lw=0.2,
+        )
     )
     if not len(scene.triangles):  # lines behind triangles would shine through
         axes.add_collection(LineCollection(flat[scene.lines], colors=scene.line_rgb / 255, lw=0.6))
     if len(scene.dots):
-        order = np.argsort(points[scene.dots] @ TOWARD)
+        order = np.argsort(dots @ TOWARD)
         size = scene.dot_size / 4
-        x, y = flat[scene.dots[order]].T
+        x, y = dots[order] @ RIGHT, dots[order] @ UP
         axes.scatter(x, y, c=scene.dot_rgb[order] / 255, s=size**2, lw=0)
     axes.autoscale()
     axes.set_aspect("equal")
+
+
+def _unit(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Points and dots moved and scaled to an extent of 1 about the origin."""
+    low, high = scene.points.min(axis=0), scene.points.max(axis=0)
+    middle, size = (low + high) / 2, np.max(high - low) or 1.0
+    return (scene.points - middle) / size, (scene.dots - middle) / size
