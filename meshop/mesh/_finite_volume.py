@@ -23,7 +23,8 @@ _TINY = 1e-100
 
 class FacetQuality(NamedTuple):
     """All facets of the top-dimensional cells: owner (F,), neighbor (F,) or -1 on the boundary,
-    non_orthogonality (F,) in degrees (0 on the boundary) and skewness (F,)."""
+    non_orthogonality (F,) in degrees (0 on the boundary) and skewness (F,); cells: all that have
+    facets."""
 
     owner: np.ndarray
     neighbor: np.ndarray
@@ -44,11 +45,13 @@ class FacetQuality(NamedTuple):
 
 def facet_quality(mesh: Mesh) -> FacetQuality:
     """Non-orthogonality and skewness of every facet of a surface or volume mesh."""
+    none = np.empty(0, np.int64)
+    if mesh.dim < 2:
+        return FacetQuality(none, none, np.empty(0), np.empty(0), none)
     ptr, nodes, owner, neighbor, further = facet_table(mesh)
-    empty = np.zeros(len(owner))
+    if not len(owner):
+        return FacetQuality(none, none, np.empty(0), np.empty(0), none)
     held = np.unique(np.concatenate([owner, neighbor[neighbor >= 0], further[:, 1]]))
-    if mesh.dim < 2 or not len(owner):
-        return FacetQuality(owner, neighbor, empty, empty, held if mesh.dim > 1 else held[:0])
     points = scaled_points(mesh)
     if mesh.dim == 2:
         centre, area, cells = _of_surface(mesh, points, ptr, nodes, owner)

@@ -294,10 +294,10 @@ def _near(points: np.ndarray, equal: np.ndarray, tolerance: float) -> np.ndarray
     single = np.delete(np.arange(len(points)), equal)
     tree = cKDTree(points[single])
     pairs = (tree.count_neighbors(tree, tolerance) - len(single)) // 2
-    if pairs > 20 * len(points):
+    if pairs > 8 * len(points):
         raise MeshError(
             f"tolerance {tolerance:g}",
-            f"{pairs} pairs of points are closer: more than 20 for each of {len(points)} points",
+            f"{pairs} pairs of points are closer: more than 8 for each of {len(points)} points",
             "a tolerance well below the distance of neighbours",
         )
     close = tree.query_pairs(tolerance, output_type="ndarray")

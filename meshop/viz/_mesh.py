@@ -193,7 +193,7 @@ def cell_rings(mesh: Mesh, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fans(nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    fans, of = [], []
+    fans, of = [np.empty((0, 3), np.int64)], [np.empty(0, np.int64)]
     for j in range(2, nodes.shape[1]):
         has = np.flatnonzero(nodes[:, j] >= 0)
         fans.append(nodes[has][:, [0, j - 1, j]])
@@ -243,8 +243,8 @@ def _by_value(values: np.ndarray, label: str) -> Paint:
 
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
+    if not high - low > 1e-12 * max(abs(low), abs(high)):  # constant, up to its rounding
+        low, high = low - max(0.5, 0.1 * abs(low)), low + max(0.5, 0.1 * abs(low))
     part = np.clip(np.nan_to_num((values - low) / (high - low), nan=0.0), 0, 1)
     rgb = (colormaps["viridis"](part)[:, :3] * 255).astype(np.uint8)
     rgb[~np.isfinite(values)] = _rgb(GREY, 1)

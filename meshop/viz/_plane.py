@@ -105,7 +105,8 @@ def _pixels(
 
 
 def _around(centre: np.ndarray, size: np.ndarray, grow: float) -> Extent:
-    half = np.maximum(grow * size / 2, 1e-300)
+    least = 1e-3 * np.max(size) + 1e-6 * np.max(np.abs(centre))  # a line, or a point, has no area
+    half = np.maximum(grow * size / 2, least or 1.0)
     return (
         float(centre[0] - half[0]), float(centre[0] + half[0]),
         float(centre[1] - half[1]), float(centre[1] + half[1]),
