@@ -24,6 +24,11 @@ from ._console import (
     usage_error,
 )
 
+_PARAVIEW = (
+    ".vtu", ".vtk", ".vtp", ".vts", ".vtr", ".vti", ".vtm", ".pvd", ".pvtu", ".vtkhdf", ".stl",
+    ".ply", ".obj", ".xdmf", ".xmf", ".cgns", ".e", ".ex2", ".exo", ".case", ".foam",
+)  # fmt: skip
+
 
 @guarded
 def convert(
@@ -99,7 +104,8 @@ def convert(
                     f"{done.points:,} points, {done.cells:,} cells{kept} "
                     f"in {perf_counter() - start:.2g} s"
                 )
-                say(f"open it: paraview {shlex.quote(str(target))}")
+                program = "paraview" if target.suffix.lower() in _PARAVIEW else "meshop view"
+                say(f"open it: {program} {shlex.quote(str(target))}")
     if as_json:
         print_json({"command": "convert", "results": results, "failed": failed})
     elif many and not quiet:

@@ -193,7 +193,8 @@ def quality(mesh: Mesh, tolerance: float = 0.0, warp: float = 0.02) -> QualityRe
     report.warped = _warped(mesh, warp)
     part = _topology.connected_parts(mesh)
     report.parts = np.bincount(part[part >= 0])
-    report.islands = np.flatnonzero(part > 0)
+    if mesh.dim:  # vertices are nothing but islands
+        report.islands = np.flatnonzero(part > 0)
     facets = None
     if mesh.dim == 3:
         facets = facet_table(mesh)

@@ -35,7 +35,7 @@ def solid(n):
 def run(tmp_path, monkeypatch):
     """meshop(...) in a folder with ring.vtu, box.vtu and bad.vtu; VTK draws nothing."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_scene, "render", lambda scene: None)
+    monkeypatch.setattr(_scene, "render", lambda scene, timeout: None)
     ring(24, 6).save("ring.vtu")
     mesh = solid(3)
     mesh.regions["floor"] = Region("point", np.flatnonzero(mesh.points[:, 2] == 0))
@@ -148,7 +148,7 @@ def test_convert(run):
     assert result.exit_code == 0, result.stderr
     assert "ring.vtu (VTU, " in result.stderr and "-> new.su2 (SU2, " in result.stderr
     assert "168 points, 144 cells" in result.stderr
-    assert "open it: paraview new.su2" in result.stderr
+    assert "open it: meshop view new.su2" in result.stderr
     lost = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
     assert all("new.su2 (SU2)" in line for line in lost)
     lines_of_error(run("convert", "ring.vtu", "new.su2"))

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from meshop.errors import MeshError
 from meshop.mesh import Mesh, Region
-from meshop.viz import _plane, _scene, mesh_picture
+from meshop.viz import _paint, _plane, _scene, mesh_picture
 
 from ..meshes import box, ring
 
@@ -21,7 +21,7 @@ picture = import_module("meshop.viz._mesh")
 @pytest.fixture
 def plain(monkeypatch):
     """Without VTK."""
-    monkeypatch.setattr(_scene, "render", lambda scene: None)
+    monkeypatch.setattr(_scene, "render", lambda scene, timeout: None)
 
 
 def share(path, colour, within=0.12):
@@ -50,7 +50,7 @@ def test_regions_have_colours(tmp_path, plain):
     mesh = parted()
     scene, paint = picture._scene_of(mesh, None, None, True, False, None)
     assert [name for name, _ in paint.names] == ["top", "left", "right"]
-    shell = picture._shell(mesh, False)
+    shell = _paint.shell_of(mesh, False)
     high = mesh.points[shell.nodes][:, :, 2].min(axis=1) == 1
     assert np.all(paint.rgb[high] == paint.rgb[high][0])
     assert len(scene.triangles) == len(shell.cell) == 108
@@ -60,7 +60,7 @@ def test_regions_have_colours(tmp_path, plain):
 
 def test_clip_opens_a_volume():
     mesh = box(4)
-    whole, half = (picture._shell(mesh, clip) for clip in (False, True))
+    whole, half = (_paint.shell_of(mesh, clip) for clip in (False, True))
     assert set(half.cell) < set(range(mesh.n_cells))
     middle = mesh.points[half.nodes].mean(axis=1)
     inside = np.all((middle > 0.01) & (middle < 0.99), axis=1)
@@ -77,7 +77,7 @@ def test_arrays_on_points_and_cells(tmp_path, plain):
     for name in ("U", "T"):
         mesh_picture(mesh, tmp_path / f"{name}.png", array=name)
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
-    assert picture._values(mesh, "U").tolist() == [5.0] * mesh.n_cells
+    assert _paint.values_of(mesh, "U").tolist() == [5.0] * mesh.n_cells
     for name in ("V", "name"):
         with pytest.raises(MeshError, match="one of boundary"):
             mesh_picture(mesh, tmp_path / "a.png", array=name)

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from meshop.errors import MeshError
 from meshop.mesh import Mesh
-from meshop.viz import _volume, field_picture, scalar_scatter, training_curves, volume_picture
+from meshop.viz import _scene, field_picture, scalar_scatter, training_curves, volume_picture
 from meshop.viz._raster import rasterise, to_points
 
 from ..predict.fake import cylinder_flow, ring
@@ -146,7 +146,7 @@ def test_a_volume_by_vtk_or_whatever_works_here(tmp_path: Path) -> None:
 def test_a_volume_where_vtk_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, child: str
 ) -> None:
-    monkeypatch.setattr(_volume, "_CHILD", child)
+    monkeypatch.setattr(_scene, "_CHILD", child)
     mesh = cube()
     volume_picture(mesh, "U", mesh.cell_centers(), tmp_path / "b.png", title="t")
     assert colours(tmp_path / "b.png") > 20
