@@ -228,7 +228,7 @@ class Mesh:
         cell data are those of the owner cells, whose ids are cell data `owner_cell`. Facet regions
         become regions of cells; of point and cell regions the part on the boundary stays.
         """
-        from ._surface import surface  # it makes meshes, so it cannot be imported first
+        from ._extract import surface  # it makes meshes, so it cannot be imported first
 
         return surface(self)
 
