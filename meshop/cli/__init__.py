@@ -12,12 +12,15 @@ import sys
 import typer
 
 from .._version import __version__
+from ._convert import convert
 from ._doctor import doctor
 from ._info import info
 from ._mesh import mesh
 from ._models import models
 from ._predict import predict
 from ._train import train
+from ._validate import validate
+from ._view import view
 
 _EXAMPLES = """
 \b
@@ -27,7 +30,11 @@ Examples
   meshop predict *.vtu -o results/ aoa_deg=4          many meshes, one model
   meshop train cases/ --minutes 30 -o my-model        learn from solved cases
   meshop mesh bracket.step --size 4 --volume          CAD to tetrahedra, names kept
-  meshop info airfoil.vtu                             what a mesh file holds
+  meshop info airfoil.vtu                             what a mesh file holds, and how good it is
+  meshop validate *.stl                               every fault, with ids; exit code 1 on errors
+  meshop convert wing.cgns wing.vtu                   any readable format to any writable one
+  meshop convert *.msh -o new/ --to .vtu --surface    many files; only their boundaries
+  meshop view beam.vtu --array U                      a picture: beam.png
   meshop models show airfoil-rans                     fields, training range, errors
   meshop doctor                                       is this installation in order?
 """
@@ -41,7 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EXAMPLES,
 )
-for command in (predict, train, mesh, info):
+for command in (predict, train, info, validate, convert, view, mesh):
     app.command()(command)
 app.add_typer(models, name="models")
 app.command()(doctor)

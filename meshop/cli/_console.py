@@ -7,12 +7,15 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import typer
 
-from ..errors import MeshopError
+from ..errors import MeshFileWarning, MeshopError
 
 OK, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 130
 USAGE = INTERNAL
@@ -80,7 +83,8 @@ def guarded(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with mesh_warnings():
+                return command(*args, **kwargs)
         except MeshopError as error:
             if kwargs.get("as_json"):
                 print_json({"error": error_json(error)})
@@ -102,6 +106,58 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(INTERNAL) from None
 
     return run  # type: ignore[return-value]
+
+
+@contextmanager
+def mesh_warnings() -> Iterator[list[str]]:
+    """What readers and writers had to leave out, as `warning:` lines; yields them, each once."""
+    found: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MeshFileWarning)
+        others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, MeshFileWarning):
+                others(message, category, *place, **more)
+            elif (text := " ".join(str(message).split())) not in found:
+                found.append(text)
+                warn(text)
+
+        warnings.showwarning = show
+        yield found
+
+
+@contextmanager
+def progress(total: int, wanted: bool) -> Iterator[Callable[[str], None]]:
+    """A bar on standard error if that is a terminal; yields what is called before each file."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda file: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TextColumn("{task.description}"))  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        seen = [-1]
+
+        def step(file: str) -> None:
+            seen[0] += 1
+            bar.update(task, completed=seen[0], description=Path(file).name)
+
+        yield step
+
+
+def size_text(count: float | None) -> str:
+    """Bytes for people: 512 B, 3.4 kB, 1.2 GB."""
+    if count is None:
+        return "-"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    return ""
 
 
 def internal(error: Exception) -> MeshopError:

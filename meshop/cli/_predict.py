@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +19,7 @@ from ._console import (
     guarded,
     internal,
     print_json,
+    progress,
     say,
     show_error,
     table,
@@ -79,7 +78,7 @@ def predict(
     entries: list[dict[str, Any]] = []
     done: list[tuple[str, Prediction]] = []
     code = 0
-    with _progress(len(files), many and not quiet and not as_json) as step:
+    with progress(len(files), many and not quiet and not as_json) as step:
         for file, output in zip(files, outputs, strict=True):
             step(file)
             try:
@@ -142,28 +141,6 @@ class _Job:
         picture = write(result, output, picture=self.picture)
         result.timings = timings | result.timings | {"total": perf_counter() - start}
         return result, picture
-
-
-@contextmanager
-def _progress(total: int, wanted: bool) -> Iterator[Any]:
-    """A bar on standard error if that is a terminal; yields what is called before each file."""
-    if not wanted or not sys.stderr.isatty():
-        yield lambda file: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TextColumn("{task.description}"))  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        seen = [-1]
-
-        def step(file: str) -> None:
-            seen[0] += 1
-            progress.update(task, completed=seen[0], description=Path(file).name)
-
-        yield step
 
 
 def _report(result: Prediction, output: Path, picture: str | None) -> None:

@@ -1,6 +1,7 @@
 """Mesh files: one strict reader and writer a format, one error for whatever is wrong."""
 
-from ._dispatch import read, read_series, write, write_series
+from ._convert import Conversion, convert
+from ._dispatch import format_of, read, read_series, suffix_of, write, write_series
 from ._files import atomic_write
 from ._fill import fill_surface
 from ._format import Format, Series
@@ -9,14 +10,18 @@ from .cad import is_cad, mesh_cad
 
 __all__ = [
     "FORMATS",
+    "Conversion",
     "Format",
     "Series",
     "atomic_write",
+    "convert",
     "fill_surface",
+    "format_of",
     "is_cad",
     "mesh_cad",
     "read",
     "read_series",
+    "suffix_of",
     "write",
     "write_series",
 ]

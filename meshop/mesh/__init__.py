@@ -10,18 +10,22 @@ from ..celltypes import (
 )
 from ._cells import DIM, SIZE
 from ._faces import is_node, parse_faces
-from ._facets import Facets
+from ._facets import Facets, facet_table
 from ._join import join
 from ._mesh import REGION_KINDS, Mesh, Region
+from ._metrics import METRICS, Metric, cell_quality, quality_names
 from ._quality import QualityReport
 from ._shells import closed_bodies, triangles_of
+from ._summary import histogram, summary
 from ._surface import RepairReport, repair_surface, sample_surface
+from ._topology import connected_parts, find_rows
 
 __all__ = [
     "CELL_TYPES",
     "CODES",
     "CURVED_HEXAHEDRA",
     "DIM",
+    "METRICS",
     "POLYGON",
     "POLYHEDRON",
     "REGION_KINDS",
@@ -29,14 +33,22 @@ __all__ = [
     "CellType",
     "Facets",
     "Mesh",
+    "Metric",
     "QualityReport",
     "Region",
     "RepairReport",
+    "cell_quality",
     "closed_bodies",
+    "connected_parts",
+    "facet_table",
+    "find_rows",
+    "histogram",
     "is_node",
     "join",
     "parse_faces",
+    "quality_names",
     "repair_surface",
     "sample_surface",
+    "summary",
     "triangles_of",
 ]

@@ -18,6 +18,29 @@ class Facets(NamedTuple):
     owner: np.ndarray
 
 
+class FacetTable(NamedTuple):
+    """Every facet of the top-dimensional cells, as `meshop.ops.cell_facets` has them, in numpy."""
+
+    ptr: np.ndarray
+    nodes: np.ndarray
+    owner: np.ndarray
+    neighbor: np.ndarray
+    further: np.ndarray
+
+    def padded(self, facets: np.ndarray) -> np.ndarray:
+        """(n, k) corner nodes of the given facets, padded with -1."""
+        size = np.diff(self.ptr)[facets]
+        place = np.arange(size.max(initial=0))
+        inside = place < size[:, None]
+        at = np.where(inside, self.ptr[:-1][facets][:, None] + place, 0)
+        return np.where(inside, self.nodes[at], -1)
+
+
+def facet_table(mesh: Mesh) -> FacetTable:
+    """Facets as CSR, the cells on both sides (-1 outside), and (facet, cell) beyond the second."""
+    return FacetTable(*(tensor.numpy() for tensor in _facets(mesh)))
+
+
 def boundary_facets(mesh: Mesh) -> Facets:
     """Facets that one cell uses, ordered by owner, each wound as its owner has it."""
     facets = _facets(mesh)

@@ -1,4 +1,4 @@
-"""Centres and measures of any cell."""
+"""Centres, measures and areas of any cell."""
 
 from __future__ import annotations
 
@@ -48,6 +48,26 @@ def signed_measures(mesh: Mesh) -> np.ndarray:
     if mesh.faces is not None and mesh.face_offsets is not None and len(mesh.faces):
         _add_polyhedra(mesh, mesh.faces, mesh.face_offsets, out)
     return out
+
+
+def scaled_points(mesh: Mesh) -> np.ndarray:
+    """(N, 3) points, scaled by a power of two (which is exact) where products might overflow."""
+    largest = np.abs(mesh.points).max(initial=0.0)
+    return mesh.points if largest < 2.0**200 else np.ldexp(mesh.points, -1020)
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """(m, 3) of length 1; zero stays zero. The length is found without overflow or underflow."""
+    largest = np.abs(vectors).max(axis=1, initial=0.0)
+    vectors = vectors / np.where(largest > 0, largest, 1.0)[:, None]
+    length = np.linalg.norm(vectors, axis=1)
+    return vectors / np.where(length > 0, length, 1.0)[:, None]
+
+
+def polygon_areas(ring: np.ndarray) -> np.ndarray:
+    """(m, 3) area vectors of polygons (m, k, 3), as `area_vectors`."""
+    spokes = ring - ring[:, :1]
+    return 0.5 * np.cross(spokes[:, 1:-1], spokes[:, 2:]).sum(axis=1)
 
 
 def area_vectors(points: np.ndarray, loops: np.ndarray) -> np.ndarray:

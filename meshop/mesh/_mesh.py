@@ -14,9 +14,10 @@ import numpy as np
 
 from ..celltypes import CELL_TYPES, CODES
 from ..errors import MeshError
-from . import _facets, _geometry
+from . import _facets, _geometry, _normals
 from ._cells import DIM
 from ._check import check
+from ._metrics import cell_quality
 from ._quality import QualityReport, quality
 
 REGION_KINDS = ("point", "cell", "facet")
@@ -198,6 +199,47 @@ class Mesh:
         """Facets of the top-dimensional cells that one cell uses: corner nodes and owner cell."""
         return _facets.boundary_facets(self)
 
+    def cell_normals(self) -> np.ndarray:
+        """(M, 3) unit normals of the two-dimensional cells by the right-hand rule; zero for others.
+
+        Polygons, also ones that are not plane or not convex, by Newell's area vector.
+        """
+        return _normals.cell_normals(self)
+
+    def point_normals(self) -> np.ndarray:
+        """(N, 3) unit normals of the two-dimensional cells around each point, weighted by area.
+
+        Zero where there is none. `surface()` gives a volume the cells to take normals of.
+        """
+        return _normals.point_normals(self)
+
+    def facet_normals(self, facets: _facets.Facets | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Unit normals (F, 3) out of the owner cells and areas (F,) of facets; of the boundary
+        where none are given. The facets of a surface are lines, in its plane the normals lie."""
+        facets = self.boundary_facets() if facets is None else facets
+        areas = _normals.facet_areas(self, _normals.outward(self, facets))
+        return _geometry.unit_vectors(areas), np.linalg.norm(areas, axis=1)
+
+    def surface(self) -> Mesh:
+        """The boundary facets as a mesh: of a volume triangles, quads and polygons.
+
+        They are wound so that normals point outwards, through their corners (curved ones become
+        straight), in the order of their owners; only points on them are kept. Point data go along;
+        cell data are those of the owner cells, whose ids are cell data `owner_cell`. Facet regions
+        become regions of cells; of point and cell regions the part on the boundary stays.
+        """
+        from ._extract import surface  # it makes meshes, so it cannot be imported first
+
+        return surface(self)
+
+    def quality(self, metric: str = "scaled_jacobian") -> np.ndarray:
+        """(M,) a quality metric of each cell by name, NaN where it has no meaning.
+
+        `meshop.mesh.METRICS` lists the names with ideal values, ranges and definitions. Raises
+        MeshError for an unknown name.
+        """
+        return cell_quality(self, metric)
+
     def facet_neighbours(self) -> np.ndarray:
         """(P, 2) int64 pairs of cells that share a facet: sorted, each pair once."""
         return _facets.facet_neighbours(self)
@@ -206,10 +248,15 @@ class Mesh:
         """Repeat the memory-safety checks of construction (after arrays were changed)."""
         check(self)
 
-    def validate(self) -> QualityReport:
-        """Every quality fault, with ids. Raises MeshError where memory safety is broken."""
+    def validate(self, tolerance: float = 0.0, warp: float = 0.02) -> QualityReport:
+        """Every quality fault, with ids; self-intersections are not looked for.
+
+        tolerance: points as close as this (a length) count as duplicates; 0: only equal ones. warp:
+        how far corners may leave the plane of a surface cell, as a part of its extent. Raises
+        MeshError where memory safety is broken, or the tolerance is far larger than the cells.
+        """
         check(self)
-        return quality(self)
+        return quality(self, tolerance, warp)
 
     def content_hash(self) -> str:
         """Hex digest (128 bits) of points and topology; data, regions and storage do not count."""

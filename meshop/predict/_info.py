@@ -3,78 +3,43 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from ..mesh import CELL_TYPES, Mesh
+from ..mesh import DIM, Mesh, summary
 
 
 def info(mesh: Mesh | str | os.PathLike) -> dict[str, Any]:
-    """Counts by cell type, extent, arrays with ranges, regions, field data, boundary and quality.
+    """Format and times of a file, and of its mesh (the last) counts by cell type, extent, arrays
+    with ranges, regions, field data, boundary, faults, quality and the size of graphs made of it.
 
     Raises MeshFileError when the file cannot be read.
     """
-    path = None
+    start = perf_counter()
+    found: dict[str, Any] = {"file": None, "format": None, "bytes": None, "times": []}
     if not isinstance(mesh, Mesh):
-        from ..io import read
-
-        path, mesh = os.fspath(mesh), read(mesh)
-    counts = np.bincount(mesh.cell_types, minlength=256)
-    low, high = np.zeros(3), np.zeros(3)
-    if mesh.n_points:
-        low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
-    arrays = [
-        _array(place, name, values)
-        for place, data in (("cell", mesh.cell_data), ("point", mesh.point_data))
-        for name, values in data.items()
-    ]
-    return {
-        "file": path,
-        "points": mesh.n_points,
-        "cells": mesh.n_cells,
-        "types": {CELL_TYPES[int(c)].name: int(counts[c]) for c in np.flatnonzero(counts)},
-        "dimension": mesh.dim,
-        "planar": mesh.is_planar,
-        "extent": {axis: [float(low[i]), float(high[i])] for i, axis in enumerate("xyz")},
-        "arrays": arrays,
-        "field_data": {name: _plain(values) for name, values in mesh.field_data.items()},
-        "regions": {
-            name: {"kind": region.kind, "size": len(region.ids)}
-            for name, region in mesh.regions.items()
-        },
-        "boundary": _boundary(mesh),
-        "quality": {name: len(ids) for name, ids in mesh.validate().faults().items()},
-    }
+        found["file"] = os.fspath(mesh)
+        mesh = _read(mesh, found)
+    found["read_seconds"] = perf_counter() - start
+    found |= summary(mesh) | {"boundary": _boundary(mesh), "graphs": _graphs(mesh)}
+    return found | {"seconds": perf_counter() - start}
 
 
-def _array(place: str, name: str, values: np.ndarray) -> dict[str, Any]:
-    flat = values.reshape(len(values), -1)
-    entry: dict[str, Any] = {
-        "location": place,
-        "name": name,
-        "dtype": str(values.dtype),
-        "components": int(flat.shape[1]),
-        "min": None,
-        "max": None,
-    }
-    if values.dtype.kind in "fiub" and flat.size:
-        # Vectors are given by magnitude, as ParaView's colour legend does.
-        size = flat[:, 0] if flat.shape[1] == 1 else np.linalg.norm(flat.astype(float), axis=1)
-        finite = size[np.isfinite(size)] if values.dtype.kind == "f" else size
-        entry["not_finite"] = int(size.size - finite.size)
-        if finite.size:
-            entry["min"], entry["max"] = finite.min().item(), finite.max().item()
-    return entry
+def _read(path: str | os.PathLike, found: dict[str, Any]) -> Mesh:
+    from ..io import format_of, read, read_series
 
-
-def _plain(values: np.ndarray) -> Any:
-    """One value bare, a few as a list, many as their count."""
-    if values.size == 1:
-        return values.item() if values.dtype.kind in "fiub" else str(values.item())
-    if values.size > 16:
-        return f"{values.size} values of {values.dtype}"
-    return [v.item() if values.dtype.kind in "fiub" else str(v) for v in values.ravel()]
+    format = format_of(Path(path))
+    found["format"] = format.name
+    if Path(path).is_file():
+        found["bytes"] = Path(path).stat().st_size
+    if format.series is None:
+        return read(path)
+    steps = read_series(path)
+    found["times"] = list(steps.times)
+    return steps[len(steps) - 1] if len(steps) else read(path)  # which says that there is none
 
 
 def _boundary(mesh: Mesh) -> dict[str, Any]:
@@ -90,3 +55,44 @@ def _boundary(mesh: Mesh) -> dict[str, Any]:
         "found_by": found.source,
         "wall_extent_x": chord,
     }
+
+
+def _graphs(mesh: Mesh) -> dict[str, Any]:
+    """Nodes, edges (each in both directions) and bytes of graphs on points and on cells.
+
+    Bytes: a position, a measure and a row pointer for each node; an index and the relative position
+    with its length for each edge (float32, int64). Hidden features of a network come on top.
+    """
+    cells = int(np.sum(DIM[mesh.cell_types] == mesh.dim))
+    counts = {
+        "points": (mesh.n_points, _edges(mesh)),
+        "cells": (cells, 2 * len(mesh.facet_neighbours())),
+    }
+    return {
+        name: {
+            "nodes": nodes,
+            "edges": edges,
+            "bytes": None if edges is None else nodes * (4 * 4 + 8) + edges * (8 + 4 * 4),
+        }
+        for name, (nodes, edges) in counts.items()
+    }
+
+
+def _edges(mesh: Mesh) -> int | None:
+    """Directed edges between points; None where cells do not tell theirs (Lagrange and others)."""
+    import torch
+
+    from ..ops import cell_edges
+
+    def tensor(array: np.ndarray | None) -> torch.Tensor | None:
+        if array is None:
+            return None
+        return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+    arrays = (
+        mesh.cell_types, mesh.cell_offsets, mesh.cell_nodes, mesh.faces, mesh.face_offsets,
+    )  # fmt: skip
+    try:
+        return 2 * len(cell_edges(*map(tensor, arrays)))  # type: ignore[arg-type]
+    except ValueError:
+        return None

@@ -1,7 +1,15 @@
 """Pictures and reports: PNG files that need neither a display nor libGL."""
 
 from ._field import field_picture
+from ._mesh import mesh_picture, mesh_window
 from ._report import scalar_scatter, training_curves
-from ._volume import mesh_picture, volume_picture
+from ._volume import volume_picture
 
-__all__ = ["field_picture", "mesh_picture", "scalar_scatter", "training_curves", "volume_picture"]
+__all__ = [
+    "field_picture",
+    "mesh_picture",
+    "mesh_window",
+    "scalar_scatter",
+    "training_curves",
+    "volume_picture",
+]

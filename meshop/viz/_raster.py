@@ -55,7 +55,7 @@ def rasterise(
     canvas.draw()
     rgba = np.asarray(canvas.buffer_rgba()).astype(np.int64)
     found = (rgba[..., 0] << 16 | rgba[..., 1] << 8 | rgba[..., 2]) - 1
-    found = _fill_gaps(np.where(found < len(triangles), found, -1))
+    found = fill_gaps(np.where(found < len(triangles), found, -1))
     if not len(triangles):
         empty = np.zeros((*found.shape, 3))
         return Raster(np.full(found.shape, -1), empty.astype(np.int64), empty, extent)
@@ -108,7 +108,7 @@ def _triangles(
     return triangles[seen], owner[seen]
 
 
-def _fill_gaps(found: np.ndarray, reach: int = 3) -> np.ndarray:
+def fill_gaps(found: np.ndarray, reach: int = 3) -> np.ndarray:
     """Give pixels that no triangle covers by half (cells much thinner than a pixel) a neighbour's.
 
     A body's edge grows by as much; the wall that is drawn over it has the true shape.

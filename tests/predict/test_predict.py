@@ -15,7 +15,7 @@ from meshop.io import read
 from meshop.mesh import Mesh
 from meshop.predict import Prediction, plan_outputs, predict, write
 from meshop.surrogate import Evaluation, Field, Schema
-from meshop.viz import _volume
+from meshop.viz import _scene
 
 from .fake import FakeSurrogate, cylinder_flow, ring
 
@@ -318,7 +318,7 @@ def test_fields_on_points(tmp_path: Path) -> None:
 
 
 def test_a_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_volume, "_CHILD", "raise SystemExit(1)")
+    monkeypatch.setattr(_scene, "_CHILD", "raise SystemExit(1)")
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], float)
     mesh = Mesh.from_blocks(corners, [("tetra", [[0, 1, 2, 3], [1, 2, 3, 4]])])
     mesh.cell_data["T"] = np.zeros(2, np.float32)

@@ -11,15 +11,8 @@ import pytest
 from matplotlib.image import imread
 
 from meshop.errors import MeshError
-from meshop.mesh import Mesh, Region
-from meshop.viz import (
-    _volume,
-    field_picture,
-    mesh_picture,
-    scalar_scatter,
-    training_curves,
-    volume_picture,
-)
+from meshop.mesh import Mesh
+from meshop.viz import _scene, field_picture, scalar_scatter, training_curves, volume_picture
 from meshop.viz._raster import rasterise, to_points
 
 from ..predict.fake import cylinder_flow, ring
@@ -153,7 +146,7 @@ def test_a_volume_by_vtk_or_whatever_works_here(tmp_path: Path) -> None:
 def test_a_volume_where_vtk_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, child: str
 ) -> None:
-    monkeypatch.setattr(_volume, "_CHILD", child)
+    monkeypatch.setattr(_scene, "_CHILD", child)
     mesh = cube()
     volume_picture(mesh, "U", mesh.cell_centers(), tmp_path / "b.png", title="t")
     assert colours(tmp_path / "b.png") > 20
@@ -192,19 +185,3 @@ def test_eighteen_thousand_cells_take_a_second(tmp_path: Path) -> None:
     start = perf_counter()
     field_picture(mesh, fields(mesh), tmp_path / "a.png", pressure="p")
     assert perf_counter() - start < 1.5
-
-
-@pytest.mark.parametrize("vtk", [True, False])
-def test_a_surface_is_drawn_by_region_with_its_edges(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vtk: bool
-) -> None:
-    if not vtk:
-        monkeypatch.setattr(_volume, "_with_vtk", lambda *_, **__: False)
-    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1.0]])
-    faces = [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]
-    regions = {f"face {i}": Region("cell", [i]) for i in range(4)}
-    mesh = Mesh.from_blocks(corners, [("triangle", faces)], regions=regions)
-    mesh_picture(mesh, tmp_path / "a.png", title="a tetrahedron")
-    assert colours(tmp_path / "a.png") > 20
-    with pytest.raises(MeshError, match="no surface"):
-        mesh_picture(Mesh.from_blocks(corners), tmp_path / "b.png")

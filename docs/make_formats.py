@@ -1,0 +1,73 @@
+"""Writes docs/formats.md from the table of formats: `python docs/make_formats.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from meshop.io import FORMATS, Format
+
+TARGET = Path(__file__).with_name("formats.md")
+
+HEAD = """\
+# Mesh formats
+
+Made by `python docs/make_formats.py` from `meshop.io.FORMATS`; a test compares the two. The content
+of a file decides what it is, and the suffix only where the content does not tell. `meshop convert
+IN OUT` goes from any format that is read to any that is written, `meshop info FILE` shows what a
+file holds.
+
+What a format cannot hold is told in a warning when it is written; where points or cells themselves
+cannot be held, nothing is written and the error names the cell.
+"""
+
+TAIL = """\
+## What the columns mean
+
+- **regions**: what becomes named sets of points, cells or facets (`mesh.regions`), and what these
+  are written as.
+- **time**: how a file or folder holds several times (`meshop.read_series`, `meshop.write_series`);
+  "-" where it holds one mesh.
+- **lost when written**: what a written file does not hold. Points and cells, their order and their
+  types are kept in all formats that are written.
+
+## What is refused, and why
+
+| file | reason |
+|---|---|
+| images, archives, programs | they are no meshes; the error says what they are |
+| points with NaN or infinite coordinates | every sum over such a mesh would be NaN |
+| indices beyond the points, decreasing offsets, counts beyond the file's bytes | memory safety |
+| cells of unknown types, or with a wrong number of nodes | their shape is not known |
+| polyhedra without faces | they are only defined through their faces |
+"""
+
+
+def cell(text: str) -> str:
+    """Text for a table: one line, bars escaped."""
+    return " ".join(text.split()).replace("|", "\\|") or "-"
+
+
+def row(format: Format) -> str:
+    suffixes = ", ".join(f"`{suffix}`" for suffix in format.suffixes)
+    entries = (
+        format.name,
+        suffixes,
+        "yes" if format.read or format.series else "-",
+        "yes" if format.write or format.write_series else "-",
+        format.regions,
+        format.time,
+        format.lost if format.write or format.write_series else "-",
+    )
+    return f"| {' | '.join(map(cell, entries))} |"
+
+
+def text() -> str:
+    """The whole document."""
+    head = "| format | suffixes | read | write | regions | time | lost when written |"
+    rows = "\n".join(row(format) for format in sorted(FORMATS, key=lambda f: f.name.lower()))
+    return f"{HEAD}\n{head}\n|---|---|---|---|---|---|---|\n{rows}\n\n{TAIL}"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text(), encoding="utf-8")
+    print(f"wrote {TARGET}: {len(FORMATS)} formats")

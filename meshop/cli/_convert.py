@@ -1,0 +1,145 @@
+"""meshop convert IN OUT"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import MeshopError
+from ._console import (
+    BAD_INPUT,
+    error_json,
+    guarded,
+    mesh_warnings,
+    print_json,
+    progress,
+    say,
+    show_error,
+    size_text,
+    table,
+    usage_error,
+)
+
+_PARAVIEW = (
+    ".vtu", ".vtk", ".vtp", ".vts", ".vtr", ".vti", ".vtm", ".pvd", ".pvtu", ".vtkhdf", ".stl",
+    ".ply", ".obj", ".xdmf", ".xmf", ".cgns", ".e", ".ex2", ".exo", ".case", ".foam",
+)  # fmt: skip
+
+
+@guarded
+def convert(
+    files: Annotated[
+        list[str], typer.Argument(metavar="IN OUT", help="The file and the new one; or -o.")
+    ],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Folder for the results of all files.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="SUFFIX", help="Format of the files in -o: .vtu, ...")
+    ] = None,
+    time: Annotated[float | None, typer.Option(help="One of several times.")] = None,
+    arrays: Annotated[str | None, typer.Option(help="Data to keep: U,p. All by default.")] = None,
+    surface: Annotated[bool, typer.Option("--surface", help="Only the boundary.")] = False,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Text, where the format can.")] = False,
+    compression: Annotated[
+        str | None, typer.Option(help="zlib, lz4, lzma or none, where the format can.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+) -> None:
+    """Convert meshes between formats; the suffix chooses.
+
+    Files with several times become series where the format has them. What the new format cannot
+    hold is told in warnings; nothing is lost in silence.
+    """
+    from ..io import convert as run
+
+    pairs = _pairs(files, out, to)
+    many = len(pairs) > 1
+    names = None if arrays is None else [n.strip() for n in arrays.split(",") if n.strip()]
+    results: list[dict[str, Any]] = []
+    rows = [["file", "size", "new size", "points", "cells", "times", "lost"]]
+    failed = 0
+    with progress(len(pairs), many and not quiet and not as_json) as step:
+        for source, target in pairs:
+            step(source)
+            start = perf_counter()
+            try:
+                if out is not None:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                with mesh_warnings() as lost:
+                    done = run(
+                        source, target, time=time, arrays=names, surface=surface, force=force,
+                        ascii=ascii, compression=compression,
+                    )  # fmt: skip
+            except MeshopError as error:
+                if not many:
+                    raise
+                failed += 1
+                show_error(error)
+                results.append({"input": source, "ok": False, "error": error_json(error)})
+                continue
+            sizes = _size(Path(source)), _size(target)
+            results.append({
+                "input": source, "ok": True, "output": target, "formats": list(done[:2]),
+                "points": done.points, "cells": done.cells, "times": list(done.times),
+                "bytes": list(sizes), "warnings": list(lost), "seconds": perf_counter() - start,
+            })  # fmt: skip
+            rows.append([
+                source, size_text(sizes[0]), size_text(sizes[1]), f"{done.points:,}",
+                f"{done.cells:,}", str(len(done.times) or "-"), str(len(lost) or "-"),
+            ])  # fmt: skip
+            if not (many or quiet or as_json):
+                kept = f", {len(done.times)} times" if len(done.times) > 1 else ""
+                say(
+                    f"{source} ({done.source_format}, {size_text(sizes[0])}) -> "
+                    f"{target} ({done.target_format}, {size_text(sizes[1])})"
+                )
+                say(
+                    f"{done.points:,} points, {done.cells:,} cells{kept} "
+                    f"in {perf_counter() - start:.2g} s"
+                )
+                program = "paraview" if target.suffix.lower() in _PARAVIEW else "meshop view"
+                say(f"open it: {program} {shlex.quote(str(target))}")
+    if as_json:
+        print_json({"command": "convert", "results": results, "failed": failed})
+    elif many and not quiet:
+        print(table(rows))
+        say(f"\nwrote {len(pairs) - failed} of {len(pairs)} files to {out}")
+    if failed:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _pairs(files: list[str], out: str | None, to: str | None) -> list[tuple[str, Path]]:
+    """Each input with its output."""
+    if out is None and to is None:
+        if len(files) != 2:
+            usage_error(
+                "convert needs one file and the name of the new one",
+                f"found {len(files)}: {', '.join(files)}",
+                "meshop convert IN OUT, or meshop convert FILES... -o FOLDER --to .vtu",
+            )
+        return [(files[0], Path(files[1]))]
+    if to is None:
+        if len(files) == 1 and out is not None and Path(out).suffix:
+            return [(files[0], Path(out))]
+        usage_error("which format?", "-o names a folder, so --to must name one", "--to .vtu")
+    suffix = to if to.startswith(".") else f".{to}"
+    folder = [Path(out)] * len(files) if out is not None else [Path(f).parent for f in files]
+    pairs = [(f, d / (Path(f).stem + suffix)) for f, d in zip(files, folder, strict=True)]
+    names = [str(target) for _, target in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        usage_error("two files would get one name", twice[0], "convert them one at a time")
+    return pairs
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    return path.stat().st_size if path.exists() else 0

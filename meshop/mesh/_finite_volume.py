@@ -1,0 +1,185 @@
+"""Facets as finite volumes see them: centres, areas, and how well cell centres face each other.
+
+Definitions: OpenFOAM v1912, primitiveMeshFaceCentresAndAreas.C, primitiveMeshCellCentresAndVols.C
+and primitiveMeshTools.C (what checkMesh prints). Lines of the plane stand for facets of unit depth.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..celltypes import POLYHEDRON, TRIANGLE_STRIP
+from ._blocks import CHUNK, chunks
+from ._facets import facet_table
+from ._geometry import area_vectors, polygon_areas, scaled_points, unit_vectors
+
+if TYPE_CHECKING:
+    from ._mesh import Mesh
+
+_TINY = 1e-100
+
+
+class FacetQuality(NamedTuple):
+    """All facets of the top-dimensional cells: owner (F,), neighbor (F,) or -1 on the boundary,
+    non_orthogonality (F,) in degrees (0 on the boundary) and skewness (F,); cells: all that have
+    facets."""
+
+    owner: np.ndarray
+    neighbor: np.ndarray
+    non_orthogonality: np.ndarray
+    skewness: np.ndarray
+    cells: np.ndarray
+
+    def of_cells(self, name: str, n_cells: int) -> np.ndarray:
+        """(M,) the largest value of a cell's facets; NaN for cells that have none."""
+        values = getattr(self, name)
+        out = np.full(n_cells, np.nan)
+        out[self.cells] = 0.0
+        inner = self.neighbor >= 0
+        np.maximum.at(out, self.owner, values)
+        np.maximum.at(out, self.neighbor[inner], values[inner])
+        return out
+
+
+def facet_quality(mesh: Mesh) -> FacetQuality:
+    """Non-orthogonality and skewness of every facet of a surface or volume mesh."""
+    none = np.empty(0, np.int64)
+    if mesh.dim < 2:
+        return FacetQuality(none, none, np.empty(0), np.empty(0), none)
+    ptr, nodes, owner, neighbor, further = facet_table(mesh)
+    if not len(owner):
+        return FacetQuality(none, none, np.empty(0), np.empty(0), none)
+    held = np.unique(np.concatenate([owner, neighbor[neighbor >= 0], further[:, 1]]))
+    points = scaled_points(mesh)
+    if mesh.dim == 2:
+        centre, area, cells = _of_surface(mesh, points, ptr, nodes, owner)
+    else:
+        centre, area = _faces(points, ptr, nodes)
+        cells = _of_volume(mesh, points, centre, area, owner, neighbor)
+    angle, skewness = np.zeros((2, len(owner)))
+    for at in range(0, len(owner), CHUNK):
+        some = slice(at, at + CHUNK)
+        ends = ptr[at : at + CHUNK + 1]
+        corners = points[nodes[ends[0] : ends[-1]]]
+        angle[some], skewness[some] = _across(
+            centre[some], area[some], cells[owner[some]],
+            cells[neighbor[some]], neighbor[some] >= 0, corners, np.diff(ends),
+        )  # fmt: skip
+    return FacetQuality(owner, neighbor, angle, skewness, held)
+
+
+def _across(
+    centre: np.ndarray,
+    area: np.ndarray,
+    here: np.ndarray,
+    there: np.ndarray,
+    inner: np.ndarray,
+    corners: np.ndarray,
+    size: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Non-orthogonality and skewness (n,) of facets between the cell centres here and there."""
+    unit = unit_vectors(area)
+    reach = centre - here
+    # On the boundary the line runs from the cell's centre along the facet's normal.
+    line = np.where(inner[:, None], there - here, unit * _dot(unit, reach)[:, None])
+    length = np.linalg.norm(line, axis=1)
+    across = _dot(unit, line)
+    cosine = np.divide(across, length, out=np.ones_like(length), where=length > _TINY)
+    angle = np.where(inner, np.degrees(np.arccos(np.clip(cosine, -1, 1))), 0.0)
+    part = _dot(unit, reach) / np.where(np.abs(across) > _TINY, across, _TINY)
+    off = reach - np.clip(part, -1e30, 1e30)[:, None] * line
+    miss = np.linalg.norm(off, axis=1)
+    way = np.repeat(unit_vectors(off), size, axis=0)
+    spread = np.abs(_dot(way, corners - np.repeat(centre, size, axis=0)))
+    widest = np.maximum.reduceat(spread, np.cumsum(size) - size)
+    widest = np.maximum(widest, np.where(inner, 0.2, 0.4) * length)
+    return angle, np.divide(miss, widest, out=np.zeros_like(miss), where=widest > _TINY)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", a, b)
+
+
+def _faces(points: np.ndarray, ptr: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and area vector (F, 3) of faces: triangles about the mean, weighted by their area."""
+    centre, area = np.zeros((2, len(ptr) - 1, 3))
+    sizes = np.diff(ptr)
+    for n in np.unique(sizes):
+        every = np.flatnonzero(sizes == n)
+        for mine in np.split(every, range(CHUNK, len(every), CHUNK)):
+            _some_faces(points[nodes[ptr[mine][:, None] + np.arange(n)]], mine, centre, area)
+    return centre, area
+
+
+def _some_faces(ring: np.ndarray, mine: np.ndarray, centre: np.ndarray, area: np.ndarray) -> None:
+    middle = ring.mean(axis=1)
+    centre[mine], area[mine] = middle, polygon_areas(ring)
+    if ring.shape[1] > 3:
+        after = np.roll(ring, -1, axis=1)
+        weight = np.linalg.norm(np.cross(after - ring, middle[:, None] - ring), axis=2)
+        total = weight.sum(axis=1)
+        moment = np.einsum("ij,ijk->ik", weight, ring + after + middle[:, None]) / 3
+        good = total > _TINY
+        centre[mine[good]] = moment[good] / total[good, None]
+
+
+def _of_surface(
+    mesh: Mesh, points: np.ndarray, ptr: np.ndarray, nodes: np.ndarray, owner: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Middles (F, 3) and outward normals (F, 3) of the sides, centroids (M, 3) of the polygons."""
+    centroid, normal = np.zeros((2, mesh.n_cells, 3))
+    for block in chunks(mesh, 2):
+        ring = points[block.corners]
+        middle = ring.mean(axis=1)
+        total = area_vectors(points, block.corners)
+        normal[block.cells] = unit = unit_vectors(total)
+        after = np.roll(ring, -1, axis=1)
+        weight = np.cross(ring - middle[:, None], after - middle[:, None])
+        weight = np.einsum("ijk,ik->ij", weight, unit)
+        moment = np.einsum("ij,ijk->ik", weight, ring + after + middle[:, None]) / 3
+        area = weight.sum(axis=1)
+        good = (area > _TINY) & (block.row.code != TRIANGLE_STRIP)
+        middle[good] = moment[good] / area[good, None]
+        centroid[block.cells] = middle
+    start, end = points[nodes[ptr[:-1]]], points[nodes[ptr[1:] - 1]]
+    centre, area = (start + end) / 2, np.cross(end - start, normal[owner])
+    strip = mesh.cell_types[owner] == TRIANGLE_STRIP  # whose sides run either way
+    area[strip & (_dot(area, centre - centroid[owner]) < 0)] *= -1
+    return centre, area, centroid
+
+
+def _of_volume(
+    mesh: Mesh,
+    points: np.ndarray,
+    centre: np.ndarray,
+    area: np.ndarray,
+    owner: np.ndarray,
+    neighbor: np.ndarray,
+) -> np.ndarray:
+    """(M, 3) centroids by pyramids over the faces; turns `area` so that it leaves the owner."""
+    inner = np.flatnonzero(neighbor >= 0)
+    cell = np.concatenate([owner, neighbor[inner]])
+    face = np.concatenate([np.arange(len(owner)), inner])
+    guess = _mean(centre[face], cell, mesh.n_cells)
+    # Types say how their faces are wound, so only mirrored cells are turned; polyhedra may be
+    # wound anyhow.
+    away = _dot(area, centre - guess[owner])
+    volume = np.bincount(owner, away, minlength=mesh.n_cells)
+    inside_out = np.where(mesh.cell_types[owner] == POLYHEDRON, away < 0, volume[owner] < 0)
+    area[inside_out] *= -1
+    sign = np.where(np.arange(len(cell)) < len(owner), 1.0, -1.0)
+    share = sign * _dot(area[face], centre[face] - guess[cell])
+    total = np.bincount(cell, share, minlength=mesh.n_cells)
+    pyramid = 0.75 * centre[face] + 0.25 * guess[cell]
+    moment = [np.bincount(cell, share * column, minlength=mesh.n_cells) for column in pyramid.T]
+    out = guess.copy()
+    good = np.abs(total) > _TINY
+    out[good] = np.stack(moment, axis=1)[good] / total[good, None]
+    return out
+
+
+def _mean(values: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
+    count = np.maximum(np.bincount(group, minlength=n), 1)
+    return np.stack([np.bincount(group, v, minlength=n) / count for v in values.T], axis=1)

@@ -1,0 +1,193 @@
+"""How cells hang together: shared edges, equal cells, connected parts, winding of surfaces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..celltypes import TRIANGLE_STRIP
+from ._blocks import blocks
+from ._cells import DIM
+from ._normals import strip_triangles
+
+if TYPE_CHECKING:
+    from ._mesh import Mesh
+
+
+class SurfaceEdges(NamedTuple):
+    """Edges of the two-dimensional cells. open and crowded: (n, 2) nodes of edges that one cell
+    has, and more than two; open_cells and crowded_cells: their cells; inner (P, 2): cells on both
+    sides of the others; twisted (P,): both run along the edge the same way."""
+
+    open: np.ndarray
+    open_cells: np.ndarray
+    crowded: np.ndarray
+    crowded_cells: np.ndarray
+    inner: np.ndarray
+    twisted: np.ndarray
+
+
+def surface_edges(mesh: Mesh) -> SurfaceEdges:
+    """The edges of the two-dimensional cells, by how many cells have them and which way."""
+    starts, ends, owners = [], [], []
+    for block in blocks(mesh, 2):
+        strip = block.row.code == TRIANGLE_STRIP
+        for ring in strip_triangles(block.nodes) if strip else [block.corners]:
+            starts.append(ring.ravel())
+            ends.append(np.roll(ring, -1, axis=1).ravel())
+            owners.append(np.repeat(block.cells, ring.shape[1]))
+    none = np.empty(0, np.int64)
+    start, end, owner = (np.concatenate([none, *parts]) for parts in (starts, ends, owners))
+    proper = start != end
+    start, end, owner = start[proper], end[proper], owner[proper]
+    order, first, uses = pair_edges(start, end)
+
+    def ends_of(groups: np.ndarray) -> np.ndarray:
+        at = order[first[groups]]
+        return np.sort(np.stack([start[at], end[at]], axis=1), axis=1)
+
+    crowd = owner[order[np.repeat(uses > 2, uses)]]
+    pair = first[uses == 2]
+    one, two = order[pair], order[pair + 1]
+    return SurfaceEdges(
+        ends_of(uses == 1),
+        owner[order[first[uses == 1]]],
+        ends_of(uses > 2),
+        np.unique(crowd),
+        np.stack([owner[one], owner[two]], axis=1),
+        (start[one] == start[two]) & (owner[one] != owner[two]),
+    )
+
+
+class EdgePairs(NamedTuple):
+    """Directed edges sorted by where they lie: order (E,); of each distinct one its first place
+    in that order (G,) and how many uses it has (G,)."""
+
+    order: np.ndarray
+    first: np.ndarray
+    uses: np.ndarray
+
+
+def pair_edges(start: np.ndarray, end: np.ndarray, body: np.ndarray | None = None) -> EdgePairs:
+    """Which directed edges (E,) join the same two nodes (in the same body (E,), where given)."""
+    low, high = np.minimum(start, end), np.maximum(start, end)
+    keys = [low, high] if body is None else [body, low, high]
+    if len(high) and int(high.max()) < 3_037_000_499:  # its square fits into 63 bits
+        keys[-2:] = [low * (int(high.max()) + 1) + high]
+    order = np.lexsort(keys[::-1]) if len(keys) > 1 else np.argsort(keys[0], kind="stable")
+    new = np.zeros(len(order), dtype=bool)
+    new[:1] = True
+    for key in keys:
+        new[1:] |= key[order[1:]] != key[order[:-1]]
+    first = np.flatnonzero(new)
+    return EdgePairs(order, first, np.diff(first, append=len(order)))
+
+
+def flipped_cells(edges: SurfaceEdges, n_cells: int) -> np.ndarray:
+    """Cells wound against most of those they hang together with over edges that two share.
+
+    Where no winding suits all of them (a Moebius band), the cells along the seam.
+    """
+    if not edges.twisted.any():
+        return np.empty(0, np.int64)
+    # Each cell stands twice, as it is and turned. What agrees with it as it is, is connected.
+    a, b = edges.inner.T
+    other = np.where(edges.twisted, b + n_cells, b)
+    mirror = np.where(edges.twisted, b, b + n_cells)
+    label = _components(
+        np.concatenate([a, a + n_cells]), np.concatenate([other, mirror]), 2 * n_cells
+    )
+    plain, turned = label[:n_cells], label[n_cells:]
+    size = np.bincount(plain, minlength=int(label.max()) + 1)  # as many cells agree with the label
+    # Of the two halves the smaller is flipped; of equal halves that without the first cell.
+    first = np.full(len(size), n_cells)
+    np.minimum.at(first, plain, np.arange(n_cells))
+    fewer = size[plain] < size[turned]
+    even = (size[plain] == size[turned]) & (plain != turned)
+    bad = fewer | (even & (first[plain] > first[turned]))
+    seam = edges.inner[edges.twisted]
+    bad[seam[(plain == turned)[seam[:, 0]]].ravel()] = True
+    return np.flatnonzero(bad)
+
+
+def connected_parts(mesh: Mesh) -> np.ndarray:
+    """(M,) number of the part that each cell belongs to, 0 the one with most cells.
+
+    Cells that share a point hang together, whatever their dimension; -1 for cells without points.
+    """
+    cell = np.repeat(np.arange(mesh.n_cells), np.diff(mesh.cell_offsets))
+    label = _components(cell, mesh.cell_nodes + mesh.n_cells, mesh.n_cells + mesh.n_points)
+    label = label[: mesh.n_cells].copy()
+    filled = np.diff(mesh.cell_offsets) > 0
+    found, index, count = np.unique(label[filled], return_inverse=True, return_counts=True)
+    rank = np.empty(len(found), np.int64)
+    rank[np.argsort(-count, kind="stable")] = np.arange(len(found))
+    out = np.full(mesh.n_cells, -1)
+    out[filled] = rank[index]
+    return out
+
+
+def _components(a: np.ndarray, b: np.ndarray, n: int) -> np.ndarray:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(n, n))
+    return connected_components(links.tocsr(), directed=False)[1]
+
+
+def duplicate_cells(mesh: Mesh) -> np.ndarray:
+    """Cells with the dimension and the nodes, in any order, of one with a lower id."""
+    size = np.diff(mesh.cell_offsets)
+    ends = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mix(mesh.cell_nodes))])
+    key = ends[mesh.cell_offsets[1:]] - ends[mesh.cell_offsets[:-1]]
+    key += _mix(size + 1000 * DIM[mesh.cell_types])
+    order = np.argsort(key, kind="stable")
+    same = np.flatnonzero(key[order[1:]] == key[order[:-1]])
+    one, two = order[same], order[same + 1]
+    fits = (size[one] == size[two]) & (size[one] > 0)
+    one, two = one[fits], two[fits]
+    found = [np.empty(0, np.int64)]
+    for n in np.unique(size[one]):  # equal sums are all but proof: compare the nodes
+        mine = size[one] == n
+        left, right = (
+            np.sort(mesh.cell_nodes[mesh.cell_offsets[ids[mine]][:, None] + np.arange(n)], axis=1)
+            for ids in (one, two)
+        )
+        found.append(two[mine][np.all(left == right, axis=1)])
+    return np.unique(np.concatenate(found))
+
+
+def find_rows(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(R,) the first row of `table` (T, k) with the same set of nodes as each of `rows` (R, j).
+
+    -1 pads and is not counted; -1 also where there is none.
+    """
+    if not len(table) or not len(rows):
+        return np.full(len(rows), -1)
+    width = max(table.shape[1], rows.shape[1])
+    table, rows = _sets(table, width), _sets(rows, width)
+    keys, wanted = _mix(table).sum(axis=1), _mix(rows).sum(axis=1)
+    order = np.argsort(keys, kind="stable")
+    at = np.minimum(np.searchsorted(keys[order], wanted), len(order) - 1)
+    found = order[at]
+    return np.where(np.all(table[found] == rows, axis=1), found, -1)
+
+
+def _sets(nodes: np.ndarray, width: int) -> np.ndarray:
+    """Rows as sets: sorted, repeated nodes left out, padded with -1 to `width`."""
+    out = np.full((len(nodes), width), -1, np.int64)
+    out[:, : nodes.shape[1]] = np.sort(nodes, axis=1)
+    again = out[:, 1:] == out[:, :-1]
+    if again.any():
+        out[:, 1:][again] = -1
+    out.sort(axis=1)
+    return out
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """64 well mixed bits of each integer (splitmix64: Steele, Lea and Flood, 2014)."""
+    z = values.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
