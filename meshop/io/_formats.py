@@ -32,6 +32,7 @@ from . import (
     vtm,
     vtp,
     vtu,
+    xdmf,
 )
 from ._format import Format
 
@@ -53,6 +54,7 @@ FORMATS: tuple[Format, ...] = (
     unv.FORMAT,
     frd.FORMAT,
     abaqus.FORMAT,
+    xdmf.FORMAT,
     cad.FORMAT,
     stl.FORMAT,
     obj.FORMAT,
