@@ -18,8 +18,8 @@ from ._abaqus_types import cell_of, facet_nodes
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._labels import Labels, all_numbers
-from ._meshio import write_meshio
 from ._text import to_numbers
+from .foreign._meshio import write_meshio
 
 _KEYWORD = re.compile(rb"(?m)^[ \t]*\*(?!\*)[ \t]*([^\n]*)\n?")
 _INCLUDES = 100

@@ -12,9 +12,11 @@ import pytest
 
 import meshop
 from meshop.errors import MeshError, MeshFileError, MeshFileWarning
-from meshop.io import _cad_text, _gmsh, cad, fill_surface, mesh_cad, read
+from meshop.io import cad, fill_surface, mesh_cad, read
 from meshop.io._files import Fault
-from meshop.io._step_names import step_face_names
+from meshop.io.cad import _gmsh
+from meshop.io.cad import _text as _cad_text
+from meshop.io.cad._step_names import step_face_names
 from meshop.mesh import Mesh, Region
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "corrupt"))

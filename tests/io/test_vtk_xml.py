@@ -12,7 +12,8 @@ from mesh_cases import assert_same, meshes, sample
 from test_vtu_oracle import COMPRESSORS, MODES, to_grid, vtk_write
 
 from meshop.errors import MeshFileError, MeshFileWarning
-from meshop.io import _vtk_grids, read, read_series, write, write_series
+from meshop.io import read, read_series, write, write_series
+from meshop.io.vtk_xml import _grids as _vtk_grids
 from meshop.mesh import Mesh, Region, join
 
 pv = pytest.importorskip("pyvista")
@@ -489,7 +490,7 @@ def test_other_arrays_are_not_read(tmp_path, compression):
 
 
 def test_a_file_cut_off_while_it_is_read(tmp_path, monkeypatch):
-    from meshop.io import _vtk_xml
+    from meshop.io.vtk_xml import _document as _vtk_xml
 
     write(sample(40), tmp_path / "a.vtu", compression=None)
     read_into = _vtk_xml.Document.read_into

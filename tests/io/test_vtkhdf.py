@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from mesh_cases import DTYPES, NAMES, assert_same, meshes, sample
 
 from meshop.errors import MeshFileError, MeshFileWarning
-from meshop.io import _hdf5, read, read_series, write, write_series
+from meshop.io import read, read_series, write, write_series
+from meshop.io.vtkhdf import _hdf5
 from meshop.mesh import Mesh, Region
 
 h5py = pytest.importorskip("h5py")

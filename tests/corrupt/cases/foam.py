@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meshop.io.foam import write_foam
+from meshop.io.openfoam import write_foam
 from meshop.mesh import Mesh, Region
 
 SUFFIX = ".foamfile"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meshop.io.vtk import write_vtk
+from meshop.io.vtk_legacy import write_vtk
 from meshop.mesh import Mesh
 
 SUFFIX = ".vtk"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meshop.io.vtp import write_vtp
+from meshop.io.vtk_xml.vtp import write_vtp
 from meshop.mesh import Mesh
 
 SUFFIX = ".vtp"

@@ -12,7 +12,7 @@ from pathlib import Path
 import lz4.block
 import numpy as np
 
-from meshop.io.vtu import write_vtu
+from meshop.io.vtk_xml.vtu import write_vtu
 from meshop.mesh import Mesh
 
 SUFFIX = ".vtu"

@@ -1,0 +1,110 @@
+"""Formats that VTK's readers know, each read in a child process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from ...mesh import Mesh
+from .._files import guarded, require_file
+from .._format import Format, Series, warn_lost
+from ._child import run
+
+_READ = "meshop.io.foreign._vtk:read"
+Claims = Callable[[Path, bytes], bool]
+
+
+def _format(
+    name: str,
+    suffixes: tuple[str, ...],
+    claims: Claims = lambda path, start: False,
+    *,
+    beside: bool = False,
+    regions: str = "-",
+    time: str = "",
+) -> Format:
+    """A format that VTK reads; beside: more files of it lie in the same folder."""
+
+    def read(path: Path, step: int | None = None) -> Mesh:
+        with guarded(path, name):
+            found = run(_READ, path, size=_size(path, beside), reader=name, step=step)
+            if found["left_out"]:
+                warn_lost(path, name, found["left_out"])
+            return found["mesh"]
+
+    def series(path: Path) -> Series:
+        with guarded(path, name):
+            size = _size(path, beside)
+            times = run(_READ, path, size=size, reader=name, only_times=True)["times"]
+        return Series(times or [0.0], lambda index: read(path, index if times else None))
+
+    kinds = series if time else None
+    return Format(name, suffixes, read, None, claims, kinds, regions=regions, time=time or "-")
+
+
+def _size(path: Path, beside: bool) -> int:
+    require_file(path)
+    files = path.parent.iterdir() if beside else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+# -- recognised by content ----------------------------------------------------------------------
+
+
+def _starts(*patterns: bytes) -> Claims:
+    known = re.compile(b"|".join(patterns))
+    return lambda path, start: known.match(start) is not None
+
+
+def _is_exodus(path: Path, start: bytes) -> bool:
+    """NetCDF with the dimensions that every Exodus file has."""
+    return start.startswith((b"CDF\x01", b"CDF\x02", b"CDF\x05")) and b"num_el_blk" in start
+
+
+def _is_fluent(path: Path, start: bytes) -> bool:
+    """Sections in parentheses: a case, or a mesh that gmsh's suffix hides."""
+    return re.match(rb"\s*\(\s*(0|1|2|4|10|37|39|45)\s", start) is not None
+
+
+def _is_ucd(path: Path, start: bytes) -> bool:
+    """Five counts in the first line that is no comment, then nodes; or the binary magic."""
+    if path.suffix.lower() not in (".inp", ".avs", ".ucd"):
+        return False
+    text = re.sub(rb"(?m)^[ \t]*#.*\n?", b"", start)
+    return start[:1] == b"\x07" or re.match(rb"\s*\d+(\s+\d+){4}\s*\n", text) is not None
+
+
+def _is_tecplot(path: Path, start: bytes) -> bool:
+    text = re.sub(rb"(?m)^\s*#.*\n?", b"", start)
+    headed = re.match(rb"\s*(title\s*=|variables\s*=|filetype\s*=|zone\s)", text, re.I)
+    return headed is not None and re.search(rb"(?im)^\s*zone\b", start) is not None
+
+
+_ENSIGHT = rb"(?is)(\s*#[^\n]*\n)*\s*FORMAT\s+type:\s+ensight"
+FORMATS = (
+    _format("CGNS", (".cgns",), _starts(rb"....ADF Database"), regions="BCs, zones", time="yes"),
+    _format(
+        "Exodus", (".e", ".ex2", ".exo", ".exii", ".exoii", ".gen", ".e-s002"), _is_exodus,
+        regions="blocks, side sets, node sets", time="yes",
+    ),
+    _format(
+        "EnSight SOS", (".sos",), _starts(rb"(?is)\s*FORMAT\s+type:\s+master_server"),
+        beside=True, regions="parts", time="yes",
+    ),
+    _format(
+        "EnSight", (".case", ".encas"), _starts(_ENSIGHT), beside=True, regions="parts", time="yes",
+    ),
+    _format("Fluent CFF", (".cas.h5",), beside=True, regions="zones"),
+    _format("Fluent", (".cas",), _is_fluent, beside=True, regions="zones"),
+    _format("Nek5000", (".nek5000",), beside=True, time="yes"),
+    _format("AVS UCD", (".ucd", ".avs"), _is_ucd),
+    _format("Tecplot", (".dat", ".tec", ".tp"), _is_tecplot, regions="zones"),
+    _format("ProSTAR", (".cel", ".vrt"), beside=True),
+    _format("GAMBIT", (".neu",), _starts(rb"\s*CONTROL INFO")),
+    _format("MFIX", (".res",), beside=True, time="yes"),
+    _format("BYU", (".g",)),
+    _format("Facet", (".facet",), _starts(rb"(?i)FACET FILE")),
+    _format("SLAC", (".ncdf",)),
+    _format("UGRID NetCDF", (".nc",)),
+)  # fmt: skip

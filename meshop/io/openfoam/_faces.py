@@ -1,0 +1,300 @@
+"""Faces from cells, in the order that OpenFOAM wants, and regions as patches and zones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...mesh import CELL_TYPES, DIM, POLYHEDRON, Mesh, parse_faces
+from .._files import Fault
+from .._format import warn_lost
+from ._cells import ragged
+from ._mesh import PATCH, Patch, PolyMesh
+
+_CHUNK = 1 << 15  # facets at once
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+class _Facets:
+    """All facets of all volumes: nodes in one array, by size; pairs found by their sorted nodes."""
+
+    def __init__(self, mesh: Mesh, cells: np.ndarray) -> None:
+        groups = _simple(_listed(mesh, cells))
+        sizes = sorted(groups)
+        faces = sum(np.bincount(groups[k][1], minlength=len(cells)) for k in sizes)
+        if np.min(faces) < 4:
+            reason = f"it has {np.min(faces)} faces of three or more different nodes"
+            raise Fault(f"cell {cells[np.argmin(faces)]}", reason, "repair or remove it")
+        self.ids = cells
+        self.nodes = np.concatenate([groups[k][0].ravel() for k in sizes])
+        self.cell = np.concatenate([groups[k][1] for k in sizes])
+        self.rank = np.concatenate([groups[k][2] for k in sizes])
+        self.size = np.repeat(sizes, [len(groups[k][1]) for k in sizes]).astype(np.int64)
+        self.start = np.cumsum(self.size) - self.size
+        self.other = np.full(len(self.cell), -1)  # the facet on the other side
+        self._first: dict[int, int] = {}
+        self._sorted: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        first = 0
+        for k in sizes:
+            self._first[k] = first
+            nodes = groups.pop(k)[0]
+            self._pair(k, np.sort(nodes, axis=1), first)
+            first += len(nodes)
+        self._orient(mesh.points, len(cells))
+
+    def _pair(self, size: int, rows: np.ndarray, first: int) -> None:
+        keys = _keys(rows)
+        order = np.argsort(keys, kind="stable")
+        keys, listed = keys[order], rows[order]
+        self._sorted[size] = keys, order, listed
+        same = np.all(listed[1:] == listed[:-1], axis=1)
+        if np.any(~same & (keys[1:] == keys[:-1])):  # two sets of nodes have one key
+            order = np.lexsort(rows.T[::-1])
+            same = np.all(rows[order[1:]] == rows[order[:-1]], axis=1)
+        if np.any(same[1:] & same[:-1]):
+            at = int(np.argmax(same[1:] & same[:-1]))
+            cells = self.ids[self.cell[first + order[at : at + 3]]].tolist()
+            raise Fault("cells", f"cells {cells} share one face: more than two", "repair the mesh")
+        one, two = first + order[:-1][same], first + order[1:][same]
+        if np.any(twice := self.cell[one] == self.cell[two]):
+            cell = self.ids[self.cell[one[np.argmax(twice)]]]
+            raise Fault(f"cell {cell}", "it has one face twice", "repair or remove it")
+        self.other[one], self.other[two] = two, one
+
+    def _orient(self, points: np.ndarray, n_cells: int) -> None:
+        """Turn facets whose normals do not leave their cell."""
+        centre, area = np.empty((len(self.size), 3)), np.empty((len(self.size), 3))
+        for begin in range(0, len(self.size), _CHUNK):
+            for size in np.unique(self.size[begin : begin + _CHUNK]).tolist():
+                at = begin + np.flatnonzero(self.size[begin : begin + _CHUNK] == size)
+                ring = points[self.nodes[self.start[at][:, None] + np.arange(size)]]
+                corners = [ring[:, i] for i in range(size)]
+                centre[at] = sum(corners[1:], corners[0]) / size
+                fan = [_cross(corners[2] - corners[0], corners[3 % size] - corners[1])]
+                for i in range(4, size):
+                    fan.append(_cross(corners[i - 1] - corners[0], corners[i] - corners[0]))
+                area[at] = sum(fan[1:], fan[0]) / 2
+
+        def total(values: np.ndarray) -> np.ndarray:
+            return np.bincount(self.cell, values, n_cells)
+
+        count = np.maximum(np.bincount(self.cell, minlength=n_cells), 1)
+        middle = np.column_stack([total(centre[:, i]) / count for i in range(3)])
+        outward = np.einsum("ij,ij->i", centre - middle[self.cell], area)
+        gap = np.linalg.norm([total(area[:, i]) for i in range(3)], axis=0)
+        closed = gap <= 1e-6 * total(np.linalg.norm(area, axis=1))
+        # A closed surface is right or wrong as a whole, whatever the shape of its cell.
+        flip = np.where(closed[self.cell], (total(outward) < 0)[self.cell], outward < 0)
+        bad = np.flatnonzero(flip)
+        start, sizes = self.start[bad], self.size[bad]
+        at = ragged(start, sizes)
+        self.nodes[at] = self.nodes[np.repeat(2 * start + sizes - 1, sizes) - at]
+
+    def find(self, rows: np.ndarray) -> np.ndarray:
+        """The facet of each row of nodes (padded with -1), which then starts like it; or -1."""
+        found = np.full(len(rows), -1)
+        counts = np.sum(rows >= 0, axis=1)
+        for size, (keys, order, known) in self._sorted.items():
+            mine = np.flatnonzero(counts == size)
+            if not len(mine):
+                continue
+            wanted = np.sort(rows[mine], axis=1)[:, -size:]
+            at = np.minimum(np.searchsorted(keys, _keys(wanted)), len(keys) - 1)
+            right = np.all(known[at] == wanted, axis=1)
+            facets = self._first[size] + order[at[right]]
+            other = self.other[facets]
+            facets = np.where((other >= 0) & (self.cell[other] < self.cell[facets]), other, facets)
+            self._turn(facets, rows[mine[right]], size)
+            found[mine[right]] = facets
+        return found
+
+    def _turn(self, facets: np.ndarray, rows: np.ndarray, size: int) -> None:
+        at = self.start[facets][:, None] + np.arange(size)
+        first = np.argmax(self.nodes[at] == rows[:, :1], axis=1)[:, None]
+        turned = self.nodes[self.start[facets][:, None] + (first + np.arange(size)) % size]
+        self.nodes[at] = turned
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    x, y, z = a.T
+    u, v, w = b.T
+    return np.column_stack([y * w - z * v, z * u - x * w, x * v - y * u])
+
+
+def _keys(rows: np.ndarray) -> np.ndarray:
+    """One number for the nodes of each row: equal rows have equal keys."""
+    key = np.zeros(len(rows), np.uint64)
+    for column in rows.T:
+        key = (key ^ column.astype(np.uint64)) * _MIX
+        key ^= key >> np.uint64(29)
+    return key
+
+
+def _listed(mesh: Mesh, cells: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(nodes (m, k), cell, place within the cell) of the facets of `cells`, numbered from 0."""
+    types = mesh.cell_types[cells]
+    ids = mesh.cell_nodes.astype(np.int32 if mesh.n_points < 1 << 31 else np.int64)
+    out = []
+    for code in np.unique(types).tolist():
+        row = CELL_TYPES[code]
+        mine = np.flatnonzero(types == code)
+        if code == POLYHEDRON:
+            continue
+        if not row.facets or row.size != row.corners:
+            raise Fault(
+                f"cell {cells[mine[0]]}", f"OpenFOAM has no {row.name}", "write .vtu instead"
+            )
+        start = mesh.cell_offsets[cells[mine]][:, None]
+        for place, facet in enumerate(row.facets):
+            nodes = ids[start + np.array(facet)]
+            out.append((nodes, mine, np.full(len(mine), place, np.int32)))
+    if mesh.faces is not None and mesh.face_offsets is not None:
+        listed = parse_faces(mesh.faces, mesh.face_offsets)
+        number = np.empty(mesh.n_cells, np.int64)
+        number[cells] = np.arange(len(cells))
+        counts = np.bincount(listed.cell, minlength=mesh.n_cells)
+        place = np.arange(len(listed.cell)) - (np.cumsum(counts) - counts)[listed.cell]
+        for size in np.unique(listed.size).tolist():
+            at = np.flatnonzero(listed.size == size)
+            nodes = mesh.faces[listed.start[at][:, None] + np.arange(size)].astype(ids.dtype)
+            out.append((nodes, number[listed.cell[at]], place[at].astype(np.int32)))
+    return out
+
+
+def _simple(
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The facets by size, without nodes that repeat the one before; edges are dropped."""
+    found: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    for nodes, cell, place in parts:
+        new = nodes != np.roll(nodes, 1, axis=1)
+        if new.all():
+            found.setdefault(nodes.shape[1], []).append((nodes, cell, place))
+            continue
+        sizes = new.sum(axis=1)
+        for size in np.unique(sizes).tolist():
+            at = sizes == size
+            if size >= 3:
+                kept = nodes[at][new[at]].reshape(-1, size)
+                found.setdefault(size, []).append((kept, cell[at], place[at]))
+    return {
+        size: tuple(np.concatenate(column) for column in zip(*rows, strict=True))  # type: ignore[misc]
+        for size, rows in found.items()
+    }
+
+
+def poly_of(mesh: Mesh, path: Path | str) -> tuple[PolyMesh, np.ndarray]:
+    """The mesh as OpenFOAM's polyMesh, and which cells of the mesh are its cells."""
+    cells = np.flatnonzero(DIM[mesh.cell_types] == 3)
+    if not len(cells):
+        raise Fault("cells", "OpenFOAM's meshes are made of volumes, this one has none",
+                    "extrude it by one layer of cells, or write .vtu")  # fmt: skip
+    facets = _Facets(mesh, cells)
+    alone = facets.other < 0
+    inner = np.flatnonzero(~alone & (facets.cell < facets.cell[facets.other]))
+    order = np.lexsort((facets.rank[inner], facets.cell[facets.other[inner]], facets.cell[inner]))
+    inner = inner[order]
+    groups, zones = _groups(mesh, facets, alone, cells, path)
+    outer = np.concatenate([np.empty(0, np.int64), *(ids for _, ids, _ in groups)])
+    rest = alone.copy()
+    rest[outer] = False
+    left = np.flatnonzero(rest)
+    if len(left):
+        left = left[np.lexsort((facets.rank[left], facets.cell[left]))]
+        names = {name for name, _, _ in groups}
+        name = "defaultFaces"
+        while name in names:
+            name += "_"
+        groups.append((name, left, ["patch"]))
+    faces = np.concatenate([inner, *(ids for _, ids, _ in groups)])
+    number = np.full(len(alone), -1)
+    number[faces] = np.arange(len(faces))
+    shared = facets.other >= 0
+    number[shared] = np.maximum(number[shared], number[facets.other[shared]])
+    starts = len(inner) + np.cumsum([0, *(len(ids) for _, ids, _ in groups)])
+    size = facets.size[faces]
+    poly = PolyMesh(
+        mesh.points,
+        np.concatenate([[0], np.cumsum(size)]),
+        facets.nodes[ragged(facets.start[faces], size)],
+        facets.cell[faces],
+        facets.cell[facets.other[inner]],
+        [
+            Patch(name, int(start), len(ids), entries)
+            for (name, ids, entries), start in zip(groups, starts[:-1], strict=True)
+        ],
+        [(k, name, number[ids] if k == "facet" else ids) for k, name, ids in zones],
+    )
+    return poly, cells
+
+
+_Group = tuple[str, np.ndarray, list[str]]  # name, facets, entries of a patch
+_Zone = tuple[str, str, np.ndarray]  # kind, name, ids
+
+
+def _groups(
+    mesh: Mesh, facets: _Facets, alone: np.ndarray, cells: np.ndarray, path: Path | str
+) -> tuple[list[_Group], list[_Zone]]:
+    """Regions as patches and zones. Facets that are free boundary become a patch, others a zone."""
+    number = np.full(mesh.n_cells, -1)
+    number[cells] = np.arange(len(cells))
+    free = alone.copy()
+    groups: list[_Group] = []
+    zones: list[_Zone] = []
+    names: set[str] = set()
+    for name in sorted(mesh.regions, key=lambda name: PATCH + name not in mesh.field_data):
+        region = mesh.regions[name]
+        if region.kind == "point":
+            zones.append(("point", word(name, names), region.ids))
+            continue
+        rows = region.ids
+        if region.kind == "cell":
+            dims = DIM[mesh.cell_types[region.ids]]
+            volumes, rows = number[region.ids[dims == 3]], region.ids[dims != 3]
+            if len(volumes) or not len(rows):
+                zones.append(("cell", word(name, names), volumes))
+            if not len(rows):
+                continue
+            rows = _padded(mesh, rows)
+        found = facets.find(rows)
+        if np.any(found < 0):
+            warn_lost(path, "OpenFOAM", f"region {name!r}: {int(np.sum(found < 0))} facets that no "
+                      "volume has are left out")  # fmt: skip
+            found = found[found >= 0]
+            if not len(found):
+                continue
+        typed = mesh.field_data.get(PATCH + name)
+        shared = not np.all(free[found]) or len(np.unique(found)) < len(found)
+        if shared or (typed is None and not len(found)):
+            zones.append(("facet", word(name, names), found))
+            continue
+        free[found] = False
+        entries = ["patch"] if typed is None else [str(entry) for entry in typed]
+        groups.append((word(name, names), found, entries))
+    return groups, zones
+
+
+def _padded(mesh: Mesh, cells: np.ndarray) -> np.ndarray:
+    """(n, k) nodes of cells of any size, padded with -1."""
+    first = mesh.cell_offsets[cells]
+    size = mesh.cell_offsets[cells + 1] - first
+    column = np.arange(int(size.max(initial=1)))
+    inside = column < size[:, None]
+    at = np.where(inside, first[:, None] + column, 0)
+    return np.where(inside, mesh.cell_nodes[at], -1)
+
+
+def word(name: str, taken: set[str], also: str = "") -> str:
+    """`name` as OpenFOAM can have it, different from all in `taken`, where it is added."""
+    allowed = "_-.:+,<>@~%^*=" + also
+    clean = "".join(c if c.isascii() and (c.isalnum() or c in allowed) else "_" for c in name)
+    clean = clean[:200] or "_"
+    if not (clean[0].isalpha() or clean[0] == "_"):
+        clean = "_" + clean
+    free, number = clean, 1
+    while free in taken:
+        number += 1
+        free = f"{clean}_{number}"
+    taken.add(free)
+    return free
