@@ -3,10 +3,9 @@
 from ._convert import Conversion, convert
 from ._dispatch import format_of, read, read_series, suffix_of, write, write_series
 from ._files import atomic_write
-from ._fill import fill_surface
 from ._format import Format, Series
 from ._formats import FORMATS
-from .cad import is_cad, mesh_cad
+from .cad import fill_surface, is_cad, mesh_cad
 
 __all__ = [
     "FORMATS",

@@ -20,6 +20,7 @@ from ...errors import MeshFileError, MeshFileWarning
 from ...mesh import Mesh, Region
 from .._files import Fault, guarded, read_bytes, require_file
 from .._format import Format
+from ._fill import fill_surface
 from ._gmsh import Progress, run_gmsh
 from ._step_names import step_face_names
 from ._text import UNITS, check_complete, declared_faces, kind_of, unit_of
@@ -269,3 +270,5 @@ FORMAT = Format(
     claims=lambda path, start: bool(kind_of(start)),
     regions="names of solids and faces (`meshop mesh`)",
 )
+
+__all__ = ["FORMAT", "fill_surface", "is_cad", "mesh_cad"]
