@@ -48,7 +48,7 @@ def cell(text: str) -> str:
 
 
 def row(format: Format) -> str:
-    suffixes = ", ".join(f"`{suffix}`" for suffix in format.suffixes)
+    suffixes = ", ".join(f"`{suffix}`" for suffix in format.suffixes) or "by its content"
     entries = (
         format.name,
         suffixes,

@@ -65,7 +65,9 @@ def convert(
         mesh, times = last[0], steps.times
     else:
         mesh = change(read(source, time=time, arrays=arrays))
-        times = steps.times[-1:] if steps is not None else () if time is None else (time,)
+        times = () if time is None else (time,)
+        if steps is not None and (len(steps) > 1 or "TimeValue" in mesh.field_data):
+            times = steps.times[-1:]
         if steps is not None and len(steps) > 1:
             text = f"{target} ({wanted.name}): holds one time: only {times[0]:g} of {len(steps)} "
             warnings.warn(

@@ -203,8 +203,11 @@ def _claims(path: Path, start: bytes) -> bool:
         lines = [line.split() for line in start.splitlines()[:2]]
         words = b" ".join(word for line in lines for word in line).split()
         head = words[: 1 if len(words) and len(lines[0]) == 1 else 3]
-        return all(word.isdigit() for word in head) and len(lines[0]) <= 3
+        if not all(word.isdigit() for word in head) or len(lines[0]) > 3:
+            return False
     try:
+        if _is_text(start):  # a cloud may begin with integers, too
+            return path.suffix.lower() != ".xyz" or bool(_text_blocks(read_bytes(path)))
         return bool(_binary_layout(read_bytes(path, 1 << 22), path.stat().st_size))
     except Fault:
         return False

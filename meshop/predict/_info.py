@@ -38,8 +38,10 @@ def _read(path: str | os.PathLike, found: dict[str, Any]) -> Mesh:
     if format.series is None:
         return read(path)
     steps = read_series(path)
-    found["times"] = list(steps.times)
-    return steps[len(steps) - 1] if len(steps) else read(path)  # which says that there is none
+    mesh = steps[len(steps) - 1] if len(steps) else read(path)  # which says that there is none
+    if len(steps) > 1 or "TimeValue" in mesh.field_data:
+        found["times"] = list(steps.times)
+    return mesh
 
 
 def _boundary(mesh: Mesh) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_an_interrupt_ends_the_child(path, monkeypatch):
 def test_runs_from_an_archive_and_from_any_folder(path, tmp_path):
     package = Path(meshop.__file__).parent
     with zipfile.ZipFile(tmp_path / "meshop.zip", "w") as archive:
-        for name in ("*.py", "io/*.py", "mesh/*.py"):
+        for name in ("*.py", "io/**/*.py", "mesh/*.py"):
             for file in package.glob(name):
                 archive.write(file, file.relative_to(package.parent))
     code = (

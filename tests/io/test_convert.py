@@ -66,8 +66,8 @@ def test_what_exists_is_not_overwritten(folder):
 
 
 def test_formats_that_are_not_written(folder):
-    with pytest.raises(MeshFileError, match=r"reads [.]xyz and does not write it"):
-        convert("in.vtu", "out.xyz")
+    with pytest.raises(MeshFileError, match=r"reads [.]neu and does not write it"):
+        convert("in.vtu", "out.neu")
     with pytest.raises(MeshFileError, match="stands for no format"):
         convert("in.vtu", "out.docx")
 

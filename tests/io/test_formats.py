@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mesh_cases import sample
 
-from meshop.errors import MeshFileError, MeshFileWarning
+from meshop.errors import MeshFileError
 from meshop.io import Format, read, write
 from meshop.mesh import Mesh, Region
 
@@ -51,8 +51,7 @@ def test_meshio_formats_keep_cell_order(tmp_path, mesh, suffix, capfd):
 
 def test_wedges_have_vtks_winding_whatever_the_format(tmp_path):
     pv = pytest.importorskip("pyvista")
-    with pytest.warns(MeshFileWarning, match="regions"):
-        SOLID.save(tmp_path / "a.vtk")
+    SOLID.save(tmp_path / "a.vtk")
     assert np.array_equal(pv.read(tmp_path / "a.vtk").cells_dict[13][0], SOLID.cell_nodes[4:10])
 
 

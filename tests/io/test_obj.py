@@ -134,7 +134,7 @@ def test_regions_that_overlap(tmp_path):
 
 def test_what_obj_cannot_hold(tmp_path):
     solid = Mesh.from_blocks(np.eye(4)[:, :3], [("tetra", [[0, 1, 2, 3]])])
-    with pytest.raises(MeshFileError, match=r"(?s)no tetra.*extract"):
+    with pytest.raises(MeshFileError, match=r"(?s)no tetra.*surface"):
         solid.save(tmp_path / "a.obj")
     mesh = Mesh.from_blocks(np.eye(3), [("triangle", [[0, 1, 2]])], cell_data={"p": np.ones(1)})
     mesh.regions["corner"] = Region("point", [1])

@@ -69,7 +69,7 @@ def test_any_surface_comes_back(mesh):
 
 def test_what_off_cannot_hold(tmp_path):
     solid = Mesh.from_blocks(np.eye(4)[:, :3], [("tetra", [[0, 1, 2, 3]])])
-    with pytest.raises(MeshFileError, match=r"(?s)no tetra.*extract"):
+    with pytest.raises(MeshFileError, match=r"(?s)no tetra.*surface"):
         solid.save(tmp_path / "a.off")
     mesh = Mesh.from_blocks(np.eye(3), [("triangle", [[0, 1, 2]]), ("line", [[0, 1]])])
     mesh.cell_data["p"] = np.ones(2)

@@ -138,7 +138,7 @@ def test_what_ply_cannot_hold(tmp_path):
         assert word in words
     assert read(tmp_path / "a.ply").point_data["big"].tolist() == [1, 2, 3]
     solid = Mesh.from_blocks(np.eye(4)[:, :3], [("tetra", [[0, 1, 2, 3]])])
-    with pytest.raises(MeshFileError, match=r"(?s)no tetra.*extract"):
+    with pytest.raises(MeshFileError, match=r"(?s)no tetra.*surface"):
         solid.save(tmp_path / "b.ply")
 
 

@@ -112,7 +112,7 @@ def test_quads_and_polygons_are_split_with_a_warning(tmp_path):
 
 def test_what_stl_cannot_hold(tmp_path):
     solid = Mesh.from_blocks(np.eye(4)[:, :3], [("tetra", [[0, 1, 2, 3]])])
-    with pytest.raises(MeshFileError, match=r"(?s)cell 0.*no tetra.*extract"):
+    with pytest.raises(MeshFileError, match=r"(?s)cell 0.*no tetra.*surface"):
         solid.save(tmp_path / "a.stl")
     mesh = Mesh.from_blocks(np.array(SQUARE) / 3, [("triangle", [[0, 1, 2]])])
     mesh.point_data["p"] = np.arange(4.0)

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(not PVPYTHON, reason="pvpython is not installed"
 # cells and arrays in the file's order; "cells" merges, sorts or renames, so that cell counts and
 # bounds agree.
 OPENS = {
-    **dict.fromkeys((".vtu", ".vtk", ".vtp", ".pvtu", ".vtkhdf", ".hdf", ".pvd", ".vtm"), "all"),
+    **dict.fromkeys(
+        (".vtu", ".vtk", ".vtp", ".pvtu", ".vtkhdf", ".hdf", ".pvd", ".vtm", ".vtmb"), "all"
+    ),
     **dict.fromkeys((".vti", ".vtr", ".vts", ".pvtp"), "all"),
     **dict.fromkeys((".vtu.series", ".vtk.series", ".vtp.series"), "all"),
     **dict.fromkeys((".stl", ".ply", ".obj"), "cells"),

@@ -267,7 +267,7 @@ FORMAT = Format(
     "STEP, IGES, BREP",
     SUFFIXES,
     _refuse,
-    claims=lambda path, start: bool(kind_of(start)),
+    claims=lambda path, start: bool(kind_of(start)) and path.suffix.lower() != ".egads",
     regions="names of solids and faces (`meshop mesh`)",
 )
 

@@ -11,5 +11,6 @@ FORMATS: tuple[Format, ...] = (
     grids.FORMAT,
     parallel.FORMAT,
     vtm.FORMAT,
+    vtm.PARTITIONED,
     pvd.FORMAT,
 )

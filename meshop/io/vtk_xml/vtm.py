@@ -113,10 +113,14 @@ def _part(mesh: Mesh, cells: np.ndarray, unused: np.ndarray) -> Mesh:
 
 
 FORMAT = Format(
-    "VTM", (".vtm", ".vtmb", ".vtpc", ".vtpd"), read_with(KINDS, "VTM"), write_vtm, claims(*BLOCKS),
+    "VTM", (".vtm", ".vtmb"), read_with(KINDS, "VTM"), write_vtm, claims(*BLOCKS),
     selects=True,
     regions="blocks: outer/inner",
     lost="order of cells across blocks, points shared by blocks, regions that overlap",
 )  # fmt: skip
+PARTITIONED = Format(
+    "VTPC, VTPD", (".vtpc", ".vtpd"), read_with(KINDS, "VTPC, VTPD"), selects=True,
+    regions="blocks: outer/inner",
+)  # fmt: skip
 
-__all__ = ["FORMAT", "write_vtm"]
+__all__ = ["FORMAT", "PARTITIONED", "write_vtm"]
