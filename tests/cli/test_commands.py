@@ -182,8 +182,10 @@ def make_bad(name: str) -> str:
         square = [[0, 0], [1, 0], [1, 1], [0, 1]]
         Mesh.from_blocks(square, [("quad", [[0, 1, 2, 3]])]).save("x.vtu")
     elif name == "NaN":
-        corpus = Path(__file__).parents[1] / "corrupt" / "vtu"
-        Path("x.vtu").write_bytes((corpus / "points_nan.vtu").read_bytes())
+        mesh = ring(48, 12)
+        mesh.save("x.vtu", compression=None)
+        point = mesh.points[5].astype("<f8").tobytes()
+        Path("x.vtu").write_bytes(Path("x.vtu").read_bytes().replace(point, b"\xff" * 24))
     elif name == "cloud":
         np.save("x.npy", np.random.default_rng(0).random((50, 3)))
         return "x.npy"

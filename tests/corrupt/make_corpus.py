@@ -1,25 +1,23 @@
-"""Writes the malformed files of this folder: ``python tests/corrupt/make_corpus.py``."""
+"""Writes all malformed files, for a look at them: ``python tests/corrupt/make_corpus.py FOLDER``.
+
+The tests make them afresh from `cases/`. Files that differ with the version of a compressor or of
+HDF5 would be no use in the repository.
+"""
 
 from __future__ import annotations
 
-import shutil
+import sys
 from pathlib import Path
 
-from cases import CASES
-
-HERE = Path(__file__).parent
-
-
-def file_name(case: str, name: str) -> Path:
-    """Where the file of a format's corpus lies."""
-    return HERE / case / f"{name.replace('/', '+')}{CASES[case].SUFFIX}"
-
+from cases import CASES, place
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     for case, module in CASES.items():
-        shutil.rmtree(HERE / case, ignore_errors=True)
-        (HERE / case).mkdir()
         files = module.corpus()
-        for name, content in files.items():
-            file_name(case, name).write_bytes(content)
+        for number, (name, content) in enumerate(files.items()):
+            folder = Path(sys.argv[1], case, f"{number:03}")
+            folder.mkdir(parents=True, exist_ok=True)
+            place(module, folder, name, content)
         print(f"{case}: {len(files)} files")

@@ -1,1 +1,0 @@
-hello, I am no mesh
