@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from meshop.io import FORMATS, Format
+from meshop.io.foreign import FORMATS as FOREIGN
 
 TARGET = Path(__file__).with_name("formats.md")
 
@@ -23,6 +24,8 @@ cannot be held, nothing is written and the error names the cell.
 TAIL = """\
 ## What the columns mean
 
+- **read**: "own" readers are meshop's; others belong to VTK and meshio, and run in a child process
+  with limits on memory and time, since some files crash or hang them.
 - **regions**: what becomes named sets of points, cells or facets (`mesh.regions`), and what these
   are written as.
 - **time**: how a file or folder holds several times (`meshop.read_series`, `meshop.write_series`);
@@ -39,6 +42,15 @@ TAIL = """\
 | indices beyond the points, decreasing offsets, counts beyond the file's bytes | memory safety |
 | cells of unknown types, or with a wrong number of nodes | their shape is not known |
 | polyhedra without faces | they are only defined through their faces |
+| lists (`.pvtu`, `.vtm`, `.pvd`, EnSight, Exodus parts) whose files are not there | the error names the file |
+| CAD (STEP, IGES, BREP, EGADS) | exact surfaces are no mesh: `meshop mesh FILE` makes one (not of EGADS) |
+| Gmsh's `.geo` scripts | they can run programs: mesh them with gmsh, then give the `.msh` |
+| binary Tecplot (`.plt`, `.szplt`), libMesh's XDA and XDR, FMS | no maintained library reads them |
+| NURBS meshes and discontinuous (periodic) nodes of MFEM | their cells have no equal in VTK |
+| VTKHDF and VTK XML of adaptive (AMR) and hyper-tree grids | their cells overlap, or are implicit |
+| HDF5 with external links, external storage or virtual data sets | they read other files of the machine |
+| OpenFOAM fields that need `#include`, `#calc` or `#codeStream` | nothing in a case is executed; the field is left out with a warning |
+| SU2 cells of Lagrange types | a line does not say where such a cell ends |
 """
 
 
@@ -48,11 +60,12 @@ def cell(text: str) -> str:
 
 
 def row(format: Format) -> str:
-    suffixes = ", ".join(f"`{suffix}`" for suffix in format.suffixes) or "by its content"
+    names = ("a case's folder" if suffix == "/" else f"`{suffix}`" for suffix in format.suffixes)
+    suffixes = ", ".join(names) or "by its content"
     entries = (
         format.name,
         suffixes,
-        "yes" if format.read or format.series else "-",
+        ("child process" if format in FOREIGN else "own") if format.read or format.series else "-",
         "yes" if format.write or format.write_series else "-",
         format.regions,
         format.time,

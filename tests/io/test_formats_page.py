@@ -31,4 +31,4 @@ def test_every_format_has_a_row(page):
 
 def test_odd_words_stay_in_their_row(page):
     odd = Format("a|b", (".x", ".y"), read=lambda path: None, regions="one\ntwo", lost="data")
-    assert page.row(odd) == "| a\\|b | `.x`, `.y` | yes | - | one two | - | - |"
+    assert page.row(odd) == "| a\\|b | `.x`, `.y` | own | - | one two | - | - |"
