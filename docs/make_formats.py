@@ -35,23 +35,46 @@ TAIL = """\
 
 ## What is refused, and why
 
-| file | reason |
-|---|---|
-| images, archives, programs | they are no meshes; the error says what they are |
-| points with NaN or infinite coordinates | every sum over such a mesh would be NaN |
-| indices beyond the points, decreasing offsets, counts beyond the file's bytes | memory safety |
-| cells of unknown types, or with a wrong number of nodes | their shape is not known |
-| polyhedra without faces | they are only defined through their faces |
-| lists (`.pvtu`, `.vtm`, `.pvd`, EnSight, Exodus parts) whose files are not there | the error names the file |
-| CAD (STEP, IGES, BREP, EGADS) | exact surfaces are no mesh: `meshop mesh FILE` makes one (not of EGADS) |
-| Gmsh's `.geo` scripts | they can run programs: mesh them with gmsh, then give the `.msh` |
-| binary Tecplot (`.plt`, `.szplt`), libMesh's XDA and XDR, FMS | no maintained library reads them |
-| NURBS meshes and discontinuous (periodic) nodes of MFEM | their cells have no equal in VTK |
-| VTKHDF and VTK XML of adaptive (AMR) and hyper-tree grids | their cells overlap, or are implicit |
-| HDF5 with external links, external storage or virtual data sets | they read other files of the machine |
-| OpenFOAM fields that need `#include`, `#calc` or `#codeStream` | nothing in a case is executed; the field is left out with a warning |
-| SU2 cells of Lagrange types | a line does not say where such a cell ends |
 """
+
+
+REFUSED = (
+    ("images, archives, programs", "they are no meshes; the error says what they are"),
+    ("points with NaN or infinite coordinates", "every sum over such a mesh would be NaN"),
+    (
+        "indices beyond the points, decreasing offsets, counts beyond the file's bytes",
+        "memory safety",
+    ),
+    ("cells of unknown types, or with a wrong number of nodes", "their shape is not known"),
+    ("polyhedra without faces", "they are only defined through their faces"),
+    (
+        "lists (`.pvtu`, `.vtm`, `.pvd`, EnSight, Exodus parts) whose files are not there",
+        "the error names the file",
+    ),
+    (
+        "CAD (STEP, IGES, BREP, EGADS)",
+        "exact surfaces are no mesh: `meshop mesh FILE` makes one (not of EGADS)",
+    ),
+    ("Gmsh's `.geo` scripts", "they can run programs: mesh them with gmsh, then give the `.msh`"),
+    (
+        "binary Tecplot (`.plt`, `.szplt`), libMesh's XDA and XDR, FMS",
+        "no maintained library reads them",
+    ),
+    ("NURBS meshes and discontinuous (periodic) nodes of MFEM", "their cells have no equal in VTK"),
+    (
+        "VTKHDF and VTK XML of adaptive (AMR) and hyper-tree grids",
+        "their cells overlap, or are implicit",
+    ),
+    (
+        "HDF5 with external links, external storage or virtual data sets",
+        "they read other files of the machine",
+    ),
+    (
+        "OpenFOAM fields that need `#include`, `#calc` or `#codeStream`",
+        "nothing in a case is executed; the field is left out with a warning",
+    ),
+    ("SU2 cells of Lagrange types", "a line does not say where such a cell ends"),
+)
 
 
 def cell(text: str) -> str:
@@ -78,7 +101,9 @@ def text() -> str:
     """The whole document."""
     head = "| format | suffixes | read | write | regions | time | lost when written |"
     rows = "\n".join(row(format) for format in sorted(FORMATS, key=lambda f: f.name.lower()))
-    return f"{HEAD}\n{head}\n|---|---|---|---|---|---|---|\n{rows}\n\n{TAIL}"
+    refused = "".join(f"| {what} | {why} |\n" for what, why in REFUSED)
+    reasons = f"| file | reason |\n|---|---|\n{refused}"
+    return f"{HEAD}\n{head}\n|---|---|---|---|---|---|---|\n{rows}\n\n{TAIL}{reasons}"
 
 
 if __name__ == "__main__":
