@@ -19,9 +19,9 @@ class MeshopError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        lines = [_one_line(self.what), _one_line(self.why)]
+        lines = [one_line(self.what), one_line(self.why)]
         if self.hint:
-            lines.append(f"try: {_one_line(self.hint)}")
+            lines.append(f"try: {one_line(self.hint)}")
         return "\n".join(line for line in lines if line)
 
 
@@ -62,8 +62,10 @@ class SurrogateError(MeshopError):
     """A model file that cannot be read, or a model that does not fit this mesh."""
 
 
-def _one_line(text: str, limit: int = 400) -> str:
+def one_line(text: str, limit: int = 400) -> str:
     """Collapse white space and shorten, so that foreign messages cannot spoil the three lines."""
     # File names and array names come from outside: keep the message printable on any terminal.
-    text = " ".join(str(text).split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    text = " ".join(str(text).split())
+    if not text.isprintable():  # colours and other orders to a terminal, halves of characters
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -41,20 +41,23 @@ def grouped(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if colon and index == "0" and stem:
             width = next(i for i in range(1, len(columns) + 1) if f"{stem}:{i}" not in columns)
             sets.append((stem, tuple(f"{stem}:{i}" for i in range(width))))
-    out = dict(columns)
+    together: dict[str, tuple[str, np.ndarray]] = {}  # where one begins: its label and values
+    gone: set[str] = set()
+    labels: set[str] = set()
     for label, names in sets:
-        arrays = [out[name] for name in names if name in out]
-        if label in out or len(arrays) < len(names) or any(a.ndim != 1 for a in arrays):
+        arrays = [columns[name] for name in names if name not in gone]
+        if label in labels or (label in columns and label not in gone):
+            continue
+        if len(arrays) < len(names) or any(a.ndim != 1 for a in arrays):
             continue
         if len({a.dtype for a in arrays}) > 1 or arrays[0].dtype.kind not in "fiu":
             continue
-        together = np.stack(arrays, axis=1)
-        out = {
-            (label if name == names[0] else name): (together if name == names[0] else values)
-            for name, values in out.items()
-            if name == names[0] or name not in names
-        }
-    return out
+        together[names[0]] = label, np.stack(arrays, axis=1)
+        gone.update(names)
+        labels.add(label)
+    named = (together.get(name, (name, values)) for name, values in columns.items()
+             if name in together or name not in gone)  # fmt: skip
+    return dict(named)
 
 
 def cloud(columns: dict[str, np.ndarray], storage: dict[str, str], hint: str = "") -> Mesh:

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from ..errors import MeshError, MeshFileError
 
+_LARGE = 1 << 26  # bytes: smaller files may have holes
+
 
 class Fault(Exception):
     """A fault inside a file: where, reason, hint. `guarded` adds the path and the format."""
@@ -31,6 +33,8 @@ def guarded(path: str | os.PathLike, format: str) -> Iterator[None]:
         raise MeshFileError(path, format, error.where, error.reason, error.hint) from None
     except MeshError as error:
         raise MeshFileError(path, format, error.what, error.why, error.hint) from None
+    except UnicodeError as error:
+        raise MeshFileError(path, format, "text", f"a name or text is damaged: {error}") from None
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise MeshFileError(path, format, "opening the file", reason) from None
@@ -41,7 +45,7 @@ def guarded(path: str | os.PathLike, format: str) -> Iterator[None]:
 
 
 def require_file(path: Path) -> None:
-    """Raise MeshFileError unless `path` is a file with something in it."""
+    """Raise MeshFileError or Fault unless `path` is a file with something in it."""
     try:
         if path.is_dir():
             reason, hint = "this is a folder, not a mesh file", "name a file inside it"
@@ -52,6 +56,7 @@ def require_file(path: Path) -> None:
         elif path.stat().st_size == 0:
             reason, hint = "the file is empty (0 bytes)", "write or download it again"
         else:
+            _require_content(path)
             return
     except (OSError, ValueError) as error:  # no permission, a name too long, a NUL inside
         reason, hint = getattr(error, "strerror", None) or str(error), ""
@@ -62,7 +67,33 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
     """The file's content, or its first `limit` bytes."""
     require_file(path)
     with open(path, "rb") as file:
+        if limit is None:
+            _require_memory(os.fstat(file.fileno()).st_size)
         return file.read() if limit is None else file.read(limit)
+
+
+def _require_memory(size: int) -> None:
+    """Refuse a file larger than the memory before it is read."""
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # not on Windows
+        if size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+            raise MemoryError
+
+
+def _require_content(path: Path) -> None:
+    """Raise Fault for a large file that is nothing but holes: zeros that take no room on disk."""
+    size = path.stat().st_size
+    if size < _LARGE or not hasattr(os, "SEEK_DATA"):
+        return
+    stored = at = 0
+    with open(path, "rb") as file, contextlib.suppress(OSError):  # no data up to the end
+        for _ in range(10_000):
+            data = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            at = os.lseek(file.fileno(), data, os.SEEK_HOLE)
+            stored += at - data
+        stored = size
+    if 64 * stored < size:
+        reason = f"{size} bytes, of which the disk holds {stored}: the rest was never written"
+        raise Fault("opening the file", reason, "copy or write it again")
 
 
 @contextlib.contextmanager

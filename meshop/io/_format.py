@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import MeshFileWarning
+from ..errors import MeshFileWarning, one_line
 from ..mesh import Mesh
 
 Arrays = Iterable[str] | None
@@ -67,5 +67,5 @@ class Series:
 
 def warn_lost(path: Path | str, format: str, what: str, hint: str = "") -> None:
     """Warn that a written file holds less than the mesh does: never lose anything in silence."""
-    text = f"{path} ({format}): {what}"
+    text = one_line(f"{path} ({format}): {what}")
     warnings.warn(f"{text}; {hint}" if hint else text, MeshFileWarning, stacklevel=2)

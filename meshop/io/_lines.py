@@ -11,14 +11,15 @@ from ._files import Fault
 from ._text import to_numbers
 
 _CHUNK = 1 << 18  # bytes of text, or rows, that are handled at once
+_LONGEST = 1 << 24  # bytes of a line
 _CUT = "the file is cut off or damaged: copy or write it again"
 _SPACE = np.zeros(256, bool)
 _SPACE[list(b" \t\n\r\v\f")] = True
 _COMMENT = re.compile(rb"%[^\n]*")
-_FLOAT = rb"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf)"
+_FLOAT = rb"[-+]?(?:\d++\.?+\d*+(?:[eE][-+]?\d++)?+|\.\d++(?:[eE][-+]?\d++)?+|nan|inf)"
 # From the first word of a line that is no number to the line's end.
 _TAIL = {
-    "i": re.compile(rb"(?<!\S)(?![-+]?\d+(?!\S))\S[^\n]*"),
+    "i": re.compile(rb"(?<!\S)(?![-+]?\d++(?!\S))\S[^\n]*"),
     "f": re.compile(rb"(?<!\S)(?!" + _FLOAT + rb"(?!\S))\S[^\n]*", re.I),
 }
 
@@ -41,6 +42,8 @@ def take_rows(
     size = _CHUNK if count is None else min(_CHUNK, 64 * count + 256)
     while not closed and start < len(data) and (count is None or done < count):
         stop = data.find(b"\n", min(start + size, len(data))) + 1 or len(data)
+        if stop - start > _LONGEST:
+            raise Fault(where, f"a line of over {_LONGEST >> 20} MB")
         chunk = data[start:stop]
         if b"=" in chunk and (found := _key(chunk)) >= 0:
             chunk, stop, closed = chunk[:found], start + found, True

@@ -11,7 +11,7 @@ from ._files import Fault
 from ._text import to_numbers
 
 _BLOCK = 1 << 21  # bytes that are split at once
-_LONGEST = 1 << 26  # bytes of one line
+_LONGEST = 1 << 24  # bytes of one line
 _CUT = "the file is cut off or damaged: copy or write it again"
 _COMMENT = re.compile(rb"(?:^|(?<=\s))#[^\n]*", re.MULTILINE)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..mesh import SIZE, Mesh, Region, join
 from ._abaqus_types import cell_of, facet_nodes
+from ._bounds import Allowance
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._labels import Labels, all_numbers
@@ -60,10 +61,11 @@ class _Deck:
         self.part = self.parts[0]
         self.instances: list[tuple[str, str, bytes]] = []
         self.unknown: dict[str, int] = {}
-        self.files = 0
+        self.files = self.size = 0
 
     def read(self, data: bytes, depth: int) -> None:
         """Go through the keywords, each with the lines up to the next."""
+        self.size += len(data)
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         data = re.sub(rb"(?m)^[ \t]*\*\*[^\n]*(\n|\Z)", b"", data)
@@ -151,19 +153,23 @@ class _Deck:
 
     def mesh(self) -> Mesh:
         meshes, names = [], []
+        room, copies = Allowance(self.size), Allowance(self.size, 64)
         used = {of.upper() for _, of, _ in self.instances}
         for part in self.parts:
             if part.nodes and part.name.upper() not in used | {""}:
-                meshes.append(_mesh(part))
+                meshes.append(_mesh(part, room))
                 names.append(part.name)
+        known = {p.name.upper(): p for p in reversed(self.parts[1:]) if p.nodes}
         for name, of, body in self.instances:
-            for part in [p for p in self.parts[1:] if p.name.upper() == of.upper() and p.nodes][:1]:
-                mesh = _mesh(part)
+            if of.upper() in known:
+                mesh = _mesh(known[of.upper()], room)
+                copies.take(3 * mesh.n_points + len(mesh.cell_nodes), f"*INSTANCE {name}")
                 mesh.points = _placed(mesh.points, body, f"*INSTANCE {name}")
+                mesh.check()
                 meshes.append(mesh)
                 names.append(name or of)
         if self.parts[0].nodes or self.parts[0].elements:
-            meshes.append(_mesh(self.parts[0]))
+            meshes.append(_mesh(self.parts[0], room))
             names.append("assembly" if names else "")
         if not meshes:
             raise Fault("content", "no *NODE with a node in it")
@@ -218,7 +224,8 @@ def _members(body: bytes, where: str, options: dict[str, str]) -> list:
         return [to_numbers(words, np.int64, where)]
     fields = [word.strip() for line in body.splitlines() for word in line.split(b",")]
     numbers = [word for word in fields if word.lstrip(b"-").isdigit()]
-    names = [w.decode("utf-8", "replace").strip('"') for w in fields if w and w not in numbers]
+    rest = (word for word in fields if word and not word.lstrip(b"-").isdigit())
+    names = [word.decode("utf-8", "replace").strip('"') for word in rest]
     return [to_numbers(numbers, np.int64, where), *names]
 
 
@@ -231,17 +238,19 @@ def _placed(points: np.ndarray, body: bytes, where: str) -> np.ndarray:
     if len(rows) > 1:
         if len(rows[1]) != 7:
             raise Fault(where, "its rotation needs two points and an angle")
-        start, axis, angle = rows[1][:3], rows[1][3:6] - rows[1][:3], np.deg2rad(rows[1][6])
-        length = np.linalg.norm(axis)
+        with np.errstate(all="ignore"):
+            start, axis, angle = rows[1][:3], rows[1][3:6] - rows[1][:3], np.deg2rad(rows[1][6])
+            length = np.linalg.norm(axis)
         if not 0 < length < np.inf:
             raise Fault(where, "the axis of its rotation has no length")
         axis, arms = axis / length, points - start
-        turned = arms * np.cos(angle) + np.cross(axis, arms) * np.sin(angle)
-        points = start + turned + np.outer(arms @ axis, axis) * (1 - np.cos(angle))
+        with np.errstate(all="ignore"):  # Mesh refuses what is not finite
+            turned = arms * np.cos(angle) + np.cross(axis, arms) * np.sin(angle)
+            points = start + turned + np.outer(arms @ axis, axis) * (1 - np.cos(angle))
     return points
 
 
-def _mesh(part: _Part) -> Mesh:
+def _mesh(part: _Part, room: Allowance) -> Mesh:
     none = np.empty(0, np.int64)
     labels = np.concatenate([none, *(labels for labels, _ in part.nodes)])
     points = np.concatenate([np.empty((0, 3)), *(points for _, points in part.nodes)])
@@ -258,45 +267,58 @@ def _mesh(part: _Part) -> Mesh:
     mesh = Mesh(
         points, types, np.concatenate([[0], np.cumsum(SIZE[types])]), np.concatenate([none, *nodes])
     )
+    cell_sets = _Sets(part.cell_sets, cells, room)
+    point_sets = _Sets(part.point_sets, places, room)
     for name in part.cell_sets:
-        ids = _resolved(part.cell_sets, name, cells, f"*ELSET {name}")
+        ids = cell_sets.members(name, f"*ELSET {name}")
         mesh.regions[name] = Region("cell", ids)
     for name in part.point_sets:
-        ids = _resolved(part.point_sets, name, places, f"*NSET {name}")
+        ids = point_sets.members(name, f"*NSET {name}")
         mesh.regions[f"{name} points" if name in mesh.regions else name] = Region("point", ids)
     for name, rows in part.surfaces.items():
-        region = _surface(part, mesh, rows, cells, places, f"*SURFACE {name}")
+        region = _surface(mesh, rows, cell_sets, point_sets, f"*SURFACE {name}")
         if region is not None:
             mesh.regions[f"{name} surface" if name in mesh.regions else name] = region
     mesh.check()
     return mesh
 
 
-def _resolved(sets: dict[str, list], name: str, labels: Labels, where: str) -> np.ndarray:
-    """The places of a set's members, those of the sets that it names included."""
-    by_name = {key.upper(): value for key, value in sets.items()}
-    out, waiting, seen = [np.empty(0, np.int64)], [name.upper()], set()
-    while waiting:
-        key = waiting.pop()
-        if key in seen:
-            continue
-        seen.add(key)
-        for member in by_name.get(key, []):
-            if isinstance(member, str):
-                waiting.append(member.upper())
-            elif isinstance(member, tuple):
-                first, last, step = member
-                low, high = np.searchsorted(labels.sorted, [first, last + 1])
-                inside = labels.sorted[low:high]
-                out.append(labels.known(inside[(inside - first) % step == 0]))
-            else:
-                out.append(labels.known(member))
-    found = np.concatenate(out)
-    return found[np.sort(np.unique(found, return_index=True)[1])]
+class _Sets:
+    """Named sets of labels; a set may hold others, by their names."""
+
+    def __init__(self, sets: dict[str, list], labels: Labels, room: Allowance) -> None:
+        self.sets = {name.upper(): members for name, members in sets.items()}
+        self.labels, self.room = labels, room
+
+    def members(self, name: str, where: str) -> np.ndarray:
+        """The places of a set's members, those of the sets that it names included."""
+        labels = self.labels
+        out, waiting, seen = [np.empty(0, np.int64)], [name.upper()], set()
+        while waiting:
+            key = waiting.pop()
+            self.room.take(16, where)  # for the work alone
+            if key in seen:
+                continue
+            seen.add(key)
+            for member in self.sets.get(key, []):
+                if isinstance(member, str):
+                    waiting.append(member.upper())
+                    continue
+                if isinstance(member, tuple):
+                    first, last, step = member
+                    low, high = np.searchsorted(labels.sorted, [first, last + 1])
+                    self.room.take(max(int(high - low), 0) + 16, where)
+                    inside = labels.sorted[low:high]
+                    out.append(labels.known(inside[(inside - first) % step == 0]))
+                else:
+                    self.room.take(len(member), where)
+                    out.append(labels.known(member))
+        found = np.concatenate(out)
+        return found[np.sort(np.unique(found, return_index=True)[1])]
 
 
 def _surface(
-    part: _Part, mesh: Mesh, surfaces: list, cells: Labels, places: Labels, where: str
+    mesh: Mesh, surfaces: list, cell_sets: _Sets, point_sets: _Sets, where: str
 ) -> Region | None:
     """Facets of elements, or points; None for surfaces of other kinds."""
     facets: list[np.ndarray] = []
@@ -305,13 +327,13 @@ def _surface(
         for row in rows:
             who = row[0].decode("utf-8", "replace").strip('"') if row and row[0] else ""
             side = row[1].decode("ascii", "replace").upper() if len(row) > 1 else ""
-            sets, labels = (part.point_sets, places) if kind == "NODE" else (part.cell_sets, cells)
+            sets = point_sets if kind == "NODE" else cell_sets
             if not who or kind not in ("NODE", "ELEMENT"):
                 continue
             if who.isascii() and who.isdigit() and len(who) < 18:
-                ids = labels.known(np.array([int(who)]))
+                ids = sets.labels.known(np.array([int(who)]))
             else:
-                ids = _resolved(sets, who, labels, where)
+                ids = sets.members(who, where)
             if kind == "NODE":
                 points.append(ids)
             elif side in _FACETS:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import SIZE, Mesh, Region
+from ._bounds import Allowance, free_name, groups
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, Series
-from ._labels import MIRRORED_WEDGE, Labels, columns
+from ._labels import MIRRORED_WEDGE, Labels, columns, row_starts
 
 _CODES = np.array([0, 12, 13, 10, 25, 26, 24, 5, 22, 9, 23, 3, 21], np.uint8)  # by type 1 to 12
 _ORDER = {  # the file has the upright edges of curved cells before the upper ones
@@ -65,6 +66,7 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
+        self.room = Allowance(len(data))
 
     def read(self) -> tuple[Mesh, list[_Step]]:
         points = labels = cells = None
@@ -96,8 +98,8 @@ class _Reader:
         data, regions = {}, {}
         if len(types):
             data = {"group": heads[:, 1], "material": heads[:, 2]}
-            for group in np.unique(heads[:, 1]).tolist():
-                regions[f"group {group}"] = Region("cell", np.flatnonzero(heads[:, 1] == group))
+            for group, ids in groups(heads[:, 1]).items():
+                regions[f"group {group}"] = Region("cell", ids)
         return Mesh(
             points, types, offsets, places, {}, data, {}, regions if len(regions) > 1 else {}
         )
@@ -107,7 +109,7 @@ class _Reader:
     def _line(self) -> bytes:
         end = self.data.find(b"\n", self.at)
         end = len(self.data) if end < 0 else end
-        line, self.at = self.data[self.at : end], end + 1
+        line, self.at = self.data[self.at : end], min(end + 1, len(self.data))
         return line.rstrip(b"\r")
 
     def _lines(self, where: str) -> list[bytes]:
@@ -184,22 +186,16 @@ class _Reader:
 
     def _binary_elements(self, count: int, where: str) -> tuple[np.ndarray, np.ndarray]:
         numbers = np.frombuffer(self.data, "<i4", (len(self.data) - self.at) // 4, self.at)
-        heads: list[np.ndarray] = []
-        nodes: list[np.ndarray] = []
-        at = 0
-        while len(heads) < count:
-            if at + 4 > len(numbers):
-                raise Fault(where, f"{len(heads)} elements found, {count} declared")
-            row = numbers[at : at + 4]
-            size = int(SIZE[self._codes(row[1:2], where)[0]])
-            heads.append(row[1:])
-            nodes.append(numbers[at + 4 : at + 4 + size])
-            at += 4 + size
-        if at > len(numbers):
-            raise Fault(where, "the last element is cut off")
-        self.at += 4 * at
-        none = np.empty(0, np.int64)
-        return np.array(heads, np.int64).reshape(-1, 3), np.concatenate([none, *nodes])
+
+        def length(kind: int, _: int) -> int:
+            return 4 + int(SIZE[self._codes(np.array([kind]), where)[0]])
+
+        starts = row_starts(numbers, 1, length, count, where)
+        heads, end = starts[:-1, None] + np.arange(4), int(starts[-1])
+        mask = np.ones(end, bool)
+        mask[heads] = False
+        self.at += 4 * end
+        return numbers[heads[:, 1:]].astype(np.int64), numbers[:end][mask].astype(np.int64)
 
     def _codes(self, kinds: np.ndarray, where: str) -> np.ndarray:
         if len(kinds) and (kinds.min() < 1 or kinds.max() > 12):
@@ -230,11 +226,11 @@ class _Reader:
         rows, values = self._values(count, kind, len(names), f"result {name!r}")
         if not steps or (steps[-1].time, steps[-1].number) != (time, number):
             steps.append(_Step(time, number))
+        self.room.take(max(len(labels.sorted) - len(rows), 0) * len(names), f"result {name!r}")
         out = np.full((len(labels.sorted), len(names)), np.nan)
         out[labels.places(rows, f"result {name!r}")] = values
-        label = name or "result"
-        while label in steps[-1].data:
-            label += " again"
+        data = steps[-1].data
+        label = free_name(name or "result", data, " again", len(data))
         steps[-1].data[label] = out[:, 0] if len(names) == 1 else out
         if len(names) > 1:
             steps[-1].components["point", label] = tuple(names)

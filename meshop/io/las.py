@@ -114,6 +114,8 @@ def _row(head: _Header) -> tuple[np.dtype, list[tuple[str, float, float]]]:
             raise Fault("extra bytes", f"{name!r} has type {kind}, expected 0 to 30")
         item = np.dtype(f"<{EXTRA[base + 1]}") if kind else np.dtype("u1")
         width = many + 1 if kind else options
+        if not width:
+            continue
         if item.itemsize * width > left:
             reason = f"{name!r} needs {item.itemsize * width} bytes, {left} of the point are left"
             raise Fault("extra bytes", reason)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import SIZE, Mesh, Region
+from ._bounds import Allowance, groups
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._labels import MIRRORED_WEDGE, Labels, all_numbers, row_starts
@@ -94,14 +95,19 @@ def _mesh(sections: dict[str, bytes], refined: bool) -> tuple[Mesh, str]:
     nodes[at] = nodes[at[:, MIRRORED_WEDGE]]
     regions: dict[str, Region] = {}
     inner = len(blocks[0][0])
+    none, room = np.empty(0, np.int64), Allowance(sum(map(len, sections.values())))
     for word, low, high in (("attribute", 0, inner), ("boundary", inner, len(types))):
         mine = attributes[low:high]
-        named = {f"{word} {value}": [value] for value in np.unique(mine).tolist()}
+        members = groups(mine)
+        named = {f"{word} {value}": [value] for value in members}
         section = "attribute_sets" if low == 0 else "bdr_attribute_sets"
         for name, values in _sets(sections.get(section, b""), section).items():
             named[name if name not in regions else f"{name} boundary"] = values
         for name, values in named.items():
-            regions[name] = Region("cell", np.flatnonzero(np.isin(mine, values)) + low)
+            parts = [members[value] for value in dict.fromkeys(values) if value in members]
+            room.take(16 + sum(map(len, parts)), f"{word} {name[:80]!r}")
+            ids = np.sort(np.concatenate([none, *parts])) + low
+            regions[name] = Region("cell", ids)
     storage = {} if points.shape[1] == 3 else {"dimension": str(points.shape[1])}
     points = np.pad(points, ((0, 0), (0, 3 - points.shape[1])))
     data = {"attribute": attributes}

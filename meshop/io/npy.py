@@ -76,7 +76,10 @@ def _array(data: bytes, where: str) -> np.ndarray:
     if not dtype.itemsize:
         raise Fault(where, f"values of type {dtype} have no bytes")
     values = np.frombuffer(data, dtype, count, start)
-    return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
+    try:
+        return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
+    except (ValueError, OverflowError) as error:  # (0, 10**20) holds nothing, and still too much
+        raise Fault(where, f"shape {str(shape)[:100]}: {error}") from None
 
 
 def _cloud(array: np.ndarray) -> Mesh:

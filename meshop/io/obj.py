@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..mesh import Mesh, Region
+from ._bounds import Allowance
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._rows import Words, blocks, ragged, unix, without_comments
@@ -42,7 +43,7 @@ def read_obj(path: Path) -> Mesh:
         data = unix(data)
         if b"\\" in data:
             data = data.replace(b"\\\r\n", b"  ").replace(b"\\\n", b" ")
-        reader = _Reader()
+        reader = _Reader(len(data))
         for text, start in blocks(data):
             text = without_comments(text)
             reader.take(Words(text), data, start)
@@ -50,7 +51,8 @@ def read_obj(path: Path) -> Mesh:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self.room = Allowance(size)
         self.rows: dict[bytes, list[np.ndarray]] = {key: [] for key in _POINT}  # values a line
         self.sizes: dict[bytes, list[np.ndarray]] = {key: [] for key in _POINT}
         self.count = dict.fromkeys(_POINT, 0)
@@ -115,6 +117,7 @@ class _Reader:
     def _close(self, key: bytes, cells: int) -> None:
         for name in self.open[key]:
             if cells > self.since[key]:
+                self.room.take(cells - self.since[key], f"{key.decode()} {name[:80]!r}")
                 span = self.spans.setdefault((key, name), array("q"))
                 span.extend((self.since[key], cells - self.since[key]))
         self.since[key] = cells

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import Mesh
+from ._bounds import free_name
 from ._columns import cloud, of_points, require_cloud
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
@@ -94,6 +95,8 @@ def _layout(head: dict[str, list[str]]) -> tuple[np.dtype, int]:
         if (kind, size) not in {(k, s) for k in "IU" for s in (1, 2, 4, 8)} | {("F", 4), ("F", 8)}:
             raise Fault("header", f"field {name[:40]!r} has TYPE {kind[:9]} and SIZE {size}")
         fields.append((f"{i} {name}", f"<{kind.lower()}{size}", (many,)))
+    if not sum(counts):
+        raise Fault("header", "a point without a value: COUNT is 0")
     shape = _integers(head, "WIDTH", []) + _integers(head, "HEIGHT", [1])
     points = _integers(head, "POINTS", [])
     product = int(np.prod([1], dtype=object) * shape[0] * shape[1]) if len(shape) == 2 else None
@@ -200,8 +203,7 @@ def _mesh(path: Path, table: np.ndarray, head: dict[str, list[str]]) -> Mesh:
             title = title.upper()
             b, g, r, a = values.view(np.uint8).reshape(-1, 4).T
             values = np.stack([r, g, b, a][: len(title)], axis=1)
-        while title in columns:
-            title += "_"
+        title = free_name(title, columns, "_", len(columns))
         columns[title] = values
     axes = [columns[name] for name in "xyz" if name in columns and columns[name].ndim == 1]
     lost = ""

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import Mesh, join
+from ._bounds import Allowance
 from ._files import Fault, guarded, read_bytes
 from ._format import Format
 from ._labels import all_numbers
@@ -72,7 +73,8 @@ def _is_text(start: bytes) -> bool:
 def _text_blocks(data: bytes) -> Blocks:
     data = data.translate(bytes.maketrans(b"Dd,", b"EE "))
     if b"*" in data:
-        data = re.sub(rb"(\d{1,6})\*([^\s]+)", _repeated, data)
+        room = Allowance(len(data))
+        data = re.sub(rb"(?<!\S)(\d{1,12})\*(\S{1,40})", lambda match: _repeated(match, room), data)
     numbers = all_numbers(data, np.float64, "content")
     layout = _text_layout(numbers)
     out: Blocks = []
@@ -86,12 +88,10 @@ def _text_blocks(data: bytes) -> Blocks:
     return out
 
 
-def _repeated(match: re.Match) -> bytes:
+def _repeated(match: re.Match, room: Allowance) -> bytes:
     """Fortran's ``3*0.5``."""
-    count = int(match[1])
-    if count > 100_000:
-        raise Fault("content", f"a value {count} times over")
-    return (match[2] + b" ") * count
+    room.take(int(match[1]), f"{match[1].decode()} times one value")
+    return (match[2] + b" ") * int(match[1])
 
 
 def _text_layout(numbers: np.ndarray) -> _Layout:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import Mesh
+from ._bounds import Allowance
 from ._columns import cloud, grouped
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
@@ -371,11 +372,13 @@ def _strips(items: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _cell_data(parts: list[tuple[int, dict[str, np.ndarray]]]) -> dict[str, np.ndarray]:
     """Faces and edges have data of their own: NaN where a name is missing."""
     out = {}
+    room = Allowance(sum(values.size for _, data in parts for values in data.values()))
     for name in dict.fromkeys(name for _, data in parts for name in data):
         known = [data[name] for _, data in parts if name in data]
         if len({values.shape[1:] for values in known}) > 1:
             continue
         absent = np.full((1, *known[0].shape[1:]), np.nan)
+        room.take(absent.size * sum(n for n, data in parts if name not in data), f"data {name!r}")
         arrays = [data[name] if name in data else absent.repeat(n, axis=0) for n, data in parts]
         out[name] = np.concatenate(arrays)
     return out

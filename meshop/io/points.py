@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import Mesh
+from ._bounds import free_name
 from ._columns import cloud, of_points, require_cloud
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
@@ -23,6 +24,7 @@ _SUFFIXES = (".csv", ".xyz", ".pts", ".txt", ".asc", ".tsv")
 _HINT = "one point a line: x y z, or x,y,z with a line of names above"
 _SEPARATORS = b",;"
 _MOST = 1 << 16  # columns
+_LONGEST = 1 << 22  # bytes of a line at the start
 _MARKED = re.compile(rb"^p[ \t]+([^\r\n]+)", re.MULTILINE)  # points among other records
 
 
@@ -60,7 +62,9 @@ def _head(data: bytes) -> tuple[list[str], int, int, int]:
     at, count, note = 0, -1, b""
     counted = False  # chemists and scanners put the count first, and a comment after it
     while at < len(data) and len(headings) < 32:
-        stop = data.find(b"\n", at, at + (1 << 22)) + 1 or len(data)
+        stop = data.find(b"\n", at) + 1 or len(data)
+        if stop - at > _LONGEST:
+            raise Fault("row 1", f"a line of over {_LONGEST >> 20} MB", _HINT)
         line = data[at:stop].strip()
         at, start = stop, at
         if line[:1] in (b"#", b"%") or line[:2] == b"//":
@@ -102,13 +106,11 @@ def _is_number(text: str) -> bool:
 
 
 def _label(names: list[str], width: int) -> list[str]:
-    out: list[str] = []
+    out: dict[str, None] = {}
     for index in range(width):
         name = names[index] if index < len(names) and names[index] else f"column_{index}"
-        while name in out:
-            name += "_"
-        out.append(name)
-    return out
+        out[free_name(name, out, "_", index)] = None
+    return list(out)
 
 
 # -- rows that all have as many numbers -------------------------------------------------------
@@ -156,20 +158,26 @@ def _columns(words: Words, table: np.ndarray) -> list[np.ndarray]:
     whole = (table == np.floor(table)).all(axis=0)
     column = np.arange(table.size) % table.shape[1]
     if whole.any() and _has_reals(words.only(whole[column])):  # one of them has, but which?
-        for index in np.flatnonzero(whole).tolist():
-            whole[index] = not _has_reals(words.only(column == index))
+        at = np.flatnonzero(_REAL[words.bytes])
+        whole[column[np.searchsorted(words.starts, at, side="right") - 1]] = False
     out = list(table.T)
-    for index in np.flatnonzero(whole).tolist():
-        if (np.abs(out[index]) < 2.0**53).all():
-            out[index] = out[index].astype(np.int64)
-        else:
+    large = (np.abs(table) >= 2.0**53).any(axis=0)
+    for index in np.flatnonzero(whole & ~large).tolist():
+        out[index] = out[index].astype(np.int64)
+    if (exact := np.flatnonzero(whole & large)).size:
+        texts = words.only((whole & large)[column]).split()
+        for place, index in enumerate(exact.tolist()):
             with contextlib.suppress(Fault):
-                out[index] = words.numbers(column == index, np.int64, "")
+                out[index] = to_numbers(texts[place :: exact.size], np.int64, "")
     return out
 
 
+_WHOLE = b"0123456789+- \t\r\n\v\f" + _SEPARATORS
+_REAL = np.array([byte not in _WHOLE for byte in range(256)])
+
+
 def _has_reals(text: bytes) -> bool:
-    return bool(text.translate(None, b"0123456789+- \t\r\n\v\f" + _SEPARATORS))
+    return bool(text.translate(None, _WHOLE))
 
 
 # -- any table --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import SIZE, Mesh, Region
+from ._bounds import free_name
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._labels import Labels, all_numbers, row_starts
@@ -40,7 +41,7 @@ _NODES = ("15", "781", "2411")
 _ELEMENTS = ("780", "2412")
 _GROUPS = ("2417", "2429", "2430", "2432", "2435", "2452", "2467", "2477")
 _END = rb"^ {4}-1[ \r]*(?:\n|\Z)"
-_SET = re.compile(rb"(?ms)" + _END + rb"[ \t]*(\d+)[^\n]*\n(.*?)(" + _END + rb"|\Z)")
+_SET = re.compile(rb"(?ms)" + _END + rb"[ \t]*+(\d++)[^\n]*+\n(.*?)(" + _END + rb"|\Z)")
 _START = re.compile(rb"\s{0,80}-1 *\r?\n {0,6}(15|151|164|2411|2420|781|2412)\s")
 
 
@@ -150,9 +151,7 @@ def _mesh(
 
 
 def _free(name: str, regions: dict[str, Region]) -> str:
-    while name in regions:
-        name += " points"
-    return name
+    return free_name(name, regions, " points", len(regions))
 
 
 def _groups(text: bytes, kind: str) -> list[tuple[str, np.ndarray]]:

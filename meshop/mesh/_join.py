@@ -48,12 +48,20 @@ def _data(parts: list[tuple[dict[str, np.ndarray], int]], where: str) -> dict[st
     filled = [data for data, length in parts if length]
     names = list(dict.fromkeys(name for data in filled or [parts[0][0]] for name in data))
     out = {}
+    absent = 0
+    given = sum(values.size for data in filled for values in data.values())
+    most = 16 * (given + sum(length for _, length in parts)) + (1 << 24)
     for name in names:
         known = [data[name] for data in filled if name in data]
         if len({values.shape[1:] for values in known}) > 1:
             raise MeshError(f"{where} data array {name!r}", "its shape differs between the parts")
         if len({values.dtype.kind in "UOST" for values in known}) > 1:
             raise MeshError(f"{where} data array {name!r}", "text in some parts, numbers in others")
+        width = int(np.prod(known[0].shape[1:]))
+        absent += width * sum(n for data, n in parts if name not in data)
+        if absent > most:
+            why = f"filling up what parts lack takes {absent} values, they have {given}"
+            raise MeshError(f"{where} data array {name!r}", why, "join parts with the same arrays")
         out[name] = np.concatenate(
             [
                 data[name] if name in data else _absent(length, known[0])

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ...mesh import DIM, Mesh, Region
+from .._bounds import Allowance
 from .._files import Fault
 from .._lines import spread
 from ._cells import N_NODES, VTK_CODE, order_of
@@ -54,20 +55,17 @@ class MshFile(Sections):
         if self.parts:
             part = np.array([self.parts.get(entity, 0) for entity in entities], np.int64)
             self.partition = np.repeat(part[which], counts)
-        keys, begins, lengths = ([np.empty(0, np.int64)] for _ in range(3))
-        for level in range(max(map(len, groups), default=0)):
-            tag = np.array([abs(g[level]) if len(g) > level else 0 for g in groups], np.int64)[
-                which
-            ]
-            mine = (tag > 0) & (tag < 2**31)
-            keys.append(_key(dims[mine], tag[mine]))
-            begins.append(starts[mine])
-            lengths.append(counts[mine])
-        order = np.argsort(np.concatenate(begins), kind="stable")
+        # The tags of all entities in one list, then those of each block.
+        sizes = np.array([len(group) for group in groups], np.int64)
+        tags = np.abs(np.array([tag for group in groups for tag in group], np.int64))
+        many = sizes[which]
+        Allowance(len(self.data)).take(many.sum(), "$Entities")
+        tag = tags[spread((np.cumsum(sizes) - sizes)[which], many)]
+        mine = (tag > 0) & (tag < 2**31)
         self.members = (
-            np.concatenate(keys)[order],
-            np.concatenate(begins)[order],
-            np.concatenate(lengths)[order],
+            _key(np.repeat(dims, many), tag)[mine],
+            np.repeat(starts, many)[mine],
+            np.repeat(counts, many)[mine],
         )
 
     def _groups(self) -> dict[tuple[int, int], np.ndarray]:
@@ -81,6 +79,7 @@ class MshFile(Sections):
             table = np.array(named, np.int64).reshape(-1, 2)
             mine = np.isin(keys, _key(table[:, 0], table[:, 1]))
             keys, starts, counts = keys[mine], starts[mine], counts[mine]
+        Allowance(len(self.data)).take(counts.sum(), "physical groups")
         order = np.argsort(keys, kind="stable")
         found, first = np.unique(keys[order], return_index=True)
         return {
@@ -126,6 +125,7 @@ class MshFile(Sections):
 
     def mesh(self, time: float | None = None, arrays: Iterable[str] | None = None) -> Mesh:
         """The mesh with each array as it was last given up to `time` (None: at the end)."""
+        self.room = Allowance(len(self.data))
         types = VTK_CODE[self.kinds]
         regions, field_data = self._regions()
         cell_data = {}
@@ -193,6 +193,7 @@ class MshFile(Sections):
         else:
             if lookup.count * width > 64 * (n * width + lookup.count):
                 raise Fault(where, f"{width} components, and {n} rows for {lookup.count}")
+            self.room.take(max(lookup.count - n, 0) * width, where)
             out = np.full((lookup.count, width), np.nan)
             out[lookup.find(tags, where)] = values
         return out[:, 0] if width == 1 else out
@@ -227,6 +228,7 @@ class MshFile(Sections):
         most = int(sizes.max(initial=1))
         if most * width * lookup.count > 64 * (len(values) + lookup.count):
             raise Fault(where, f"an element with values at {most} nodes")
+        self.room.take(max(lookup.count * most * width - len(values), 0), where)
         out = np.full((lookup.count, most, width), np.nan)
         row = np.repeat(cells, sizes)
         local = spread(np.zeros(len(sizes), np.int64), sizes)

@@ -85,7 +85,7 @@ class Source:
         while not line and self.at < len(self.data):
             line = self._line()
         word = line.split()[0] if line else b""
-        if len(word) > 18 or not word.lstrip(b"-").isdigit():
+        if len(word) > 18 or not word.removeprefix(b"-").isdigit():
             raise Fault(where, f"{word[:40].decode('utf-8', 'replace')!r} where a count belongs")
         return int(word)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...mesh import Mesh, Region
+from .._bounds import free_name
 from .._files import Fault
 from ._cells import cells_of, ragged
 from ._text import FoamText
@@ -358,9 +359,7 @@ def to_mesh(poly: PolyMesh) -> Mesh:
 
 
 def _free(taken: dict[str, Region], name: str, kind: str) -> str:
-    while name in taken:
-        name = f"{name} {kind}"
-    return name
+    return free_name(name, taken, f" {kind}", len(taken))
 
 
 def _tuples(poly: PolyMesh, faces: np.ndarray, name: str) -> np.ndarray:

@@ -29,6 +29,7 @@ _RATIO = {"zlib": 1040, "lz4": 256, "lzma": 10_000}
 _SLACK = 4096  # per block, for blocks of a few bytes
 _LZMA_MEMORY = 128 << 20
 _UNDECLARED = 64 << 20  # bytes of text or field data whose length is not declared
+_STRINGS = 1 << 20  # that any file may hold
 _WHITE = b" \t\r\n"
 CUT = "the file is cut off or damaged: copy or write it again"
 
@@ -44,7 +45,8 @@ def read_array(document: Document, node: Node, tuples: int | None) -> np.ndarray
     components = max(node.count("NumberOfComponents", 1), 1)
     values = None if tuples is None else tuples * components
     if kind == "String":
-        found = _strings(_values(document, node, kind, None) if values != 0 else None, values, node)
+        raw = _values(document, node, kind, None) if values != 0 else None
+        found = _strings(raw, values, node, document.size)
     elif kind == "Bit":
         packed = None if values is None else (values + 7) // 8
         if _is_ascii(node):
@@ -251,10 +253,12 @@ def _lz4() -> Any:
 # -- text -------------------------------------------------------------------------------------
 
 
-def _strings(raw: np.ndarray | None, count: int | None, node: Node) -> np.ndarray:
+def _strings(raw: np.ndarray | None, count: int | None, node: Node, size: int) -> np.ndarray:
     """Zero-terminated UTF-8 strings as a str array, of objects where their lengths differ a lot."""
     if raw is None:
         return np.empty(0, dtype=str)
+    if np.count_nonzero(raw == 0) > max(size, _STRINGS):
+        raise Fault(node.label, f"more strings than the file has bytes: {size}")
     items = raw.tobytes().split(b"\0")
     if items and not items[-1]:
         items.pop()  # what follows the last terminator

@@ -166,7 +166,8 @@ def from_pieces(reader: Reader, build: Build) -> Mesh:
     field_data, regions = from_field_data(found)
     if len(pieces) == 1:
         return build(pieces[0], field_data, regions)
-    parts = [build(piece, {}, {}) for piece in pieces]
+    parts = [build(piece, {}, {}) for piece in pieces if not _is_empty(piece)]
+    parts = parts or [build(pieces[0], {}, {})]
     filled = [part for part in parts if part.n_points or part.n_cells] or parts[:1]
     _same_arrays([(p.point_data, p.n_points) for p in filled], "point")
     _same_arrays([(p.cell_data, p.n_cells) for p in filled], "cell")
@@ -175,6 +176,11 @@ def from_pieces(reader: Reader, build: Build) -> Mesh:
     if regions:
         mesh.check()
     return mesh
+
+
+def _is_empty(piece: Node) -> bool:
+    """True where all its numbers of points and cells are 0: there may be thousands of them."""
+    return {v for k, v in piece.attributes.items() if k.startswith("NumberOf")} == {"0"}
 
 
 def _same_arrays(parts: Sequence[tuple[dict[str, np.ndarray], int]], where: str) -> None:

@@ -193,8 +193,11 @@ def _assembled(
         return parts[0].point_data, parts[0].cell_data, parts[0].points
     starts = [start for start, _ in whole]
     point_shape, cell_shape = _lengths(whole), _cell_lengths(whole, whole)
-    covered = np.zeros(point_shape[::-1], bool)
     filled = _filled(parts)
+    total = sum(math.prod(_lengths(part.extent)) for part in filled)
+    if total > 64 * math.prod(point_shape):
+        raise Fault("<Piece>", f"pieces of {total} points for {math.prod(point_shape)}")
+    covered = np.zeros(point_shape[::-1], bool)
     for part in filled:
         covered[_slices(part.extent, starts, _lengths(part.extent))] = True
     if not covered.all():

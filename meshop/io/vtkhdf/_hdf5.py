@@ -27,6 +27,7 @@ from .._files import Fault, require_file
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _RATIO = 1040  # the most that deflate makes of one byte
 _SLACK = 1 << 16  # bytes that an array may have without any stored: fill values
+_UNSTORED = 1 << 26  # such bytes in all arrays of a mesh
 _MAX_STRUCTURE = 1 << 28
 _BAD = "the HDF5 library fails on this file: it is damaged"
 _CUT = "the file is cut off or damaged: copy or write it again"
@@ -85,6 +86,8 @@ class Hdf5File:
         with open(path, "rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise Fault("start of the file", "this is no HDF5 file")
+        self._size = os.path.getsize(path)
+        self.begin()
         self._lock = threading.Lock()
         self._socket = _connect()
         answer = self._ask({"open": os.path.abspath(path), "group": group})
@@ -92,6 +95,10 @@ class Hdf5File:
         if not isinstance(root, Group):
             raise Fault(group, "it is no group")
         self.root: Group = root
+
+    def begin(self) -> None:
+        """A new mesh: what others were given of the file does not count for it."""
+        self._given = self._unstored = 0.0
 
     def read(self, array: Array, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Rows start to stop (all: None). What is declared is checked against what is stored."""
@@ -104,6 +111,11 @@ class Hdf5File:
         total = array.itemsize
         for size in array.shape:
             total *= size
+        part = (stop - start) / max(rows, 1)
+        self._given += array.stored * part
+        self._unstored += max(total - array.stored * (_RATIO if array.filters else 1), 0) * part
+        if self._given > 4 * self._size or self._unstored > _UNSTORED:
+            raise Fault(array.path, "the file names the same data over and over, or data not there")
         most = array.stored * (_RATIO if array.filters else 1) + _SLACK
         if total > most:
             reason = f"{total} bytes declared, {array.stored} are stored in the file"

@@ -95,6 +95,7 @@ class _Reader:
         return None
 
     def mesh(self, step: int | None) -> Mesh:
+        self.file.begin()
         blocks = self._blocks()
         if len(blocks) == 1 and blocks[0][0] is None:
             return self._block(blocks[0][1], step)
