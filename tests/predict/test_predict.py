@@ -321,7 +321,7 @@ def test_a_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_scene, "_CHILD", "raise SystemExit(1)")
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], float)
     mesh = Mesh.from_blocks(corners, [("tetra", [[0, 1, 2, 3], [1, 2, 3, 4]])])
-    mesh.cell_data["T"] = np.zeros(2, np.float32)
+    mesh.cell_data["T"] = np.array([0, 1], np.float32)
     result = predict(mesh, Simple("cell", 3), tmp_path / "x.vtu")
     assert read(tmp_path / "x.vtu").cell_data["T_pred"].tolist() == [0.25, 0.5]
     assert result.warnings == []
