@@ -15,7 +15,7 @@ from ._accuracy import compare, truth_in
 from ._coefficients import integrate_pressure
 from ._conditions import resolve
 from ._paths import picture_path, plan_outputs
-from ._prediction import IN_RANGE, Arrays, Prediction
+from ._prediction import IN_RANGE, Arrays, Prediction, is_ratio
 
 if TYPE_CHECKING:
     from ..graph import Geometry
@@ -233,12 +233,12 @@ def _other_units(
     """Says so where the file's free stream is not 1 and the model's fields are ratios to it."""
     far = (geo.kind == 2) & (geo.weight > 0)
     for item in surrogate.schema.fields:
-        if item.name in truth and item.components > 1 and "_inf" in item.units and far.any():
+        if item.name in truth and item.components > 1 and is_ratio(item.units) and far.any():
             speed = float(np.linalg.norm(truth[item.name][far], axis=1).mean())
             if not 0.9 < speed < 1.1:
                 return (
-                    f"{item.name} in the file has a free stream of {speed:.4g}, predicted is "
-                    f"{item.name} in units of {item.units}: they are not compared"
+                    f"the free stream of {item.name} in the file is {speed:.4g}, predicted is "
+                    f"{item.name} in units of it: they are not compared"
                 )
     return None
 

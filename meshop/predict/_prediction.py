@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +68,7 @@ class Prediction:
                 if name in self._data:
                     names.append(name)
                     mesh.field_data[f"note {name}"] = np.array([f"{_NOTE}{self.model}: {given}"])
-                    if "_inf" in units[f"{item}_pred"]:  # ratios to the free stream's
+                    if is_ratio(units[f"{item}_pred"]):
                         mesh.field_data[f"dimensions {name}"] = np.array(["[0 0 0 0 0 0 0]"])
         write_fields(mesh, path, arrays=names, overwrite=True)
 
@@ -112,6 +113,11 @@ class Prediction:
     def _data(self) -> dict[str, np.ndarray]:
         mesh = self.plane or self.mesh
         return mesh.cell_data if self.location == "cell" else mesh.point_data
+
+
+def is_ratio(units: str) -> bool:
+    """Whether a field is in units of the free stream: a number, whatever it is made of."""
+    return re.search(r"_inf\b|free.?stream", units, re.IGNORECASE) is not None
 
 
 class Arrays:
