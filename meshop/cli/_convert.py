@@ -66,15 +66,16 @@ def convert(
     rows = [["file", "size", "new size", "points", "cells", "times", "lost"]]
     failed = 0
     with progress(len(pairs), many and not quiet and not as_json) as step:
-        for source, target in pairs:
+        for source, name in pairs:
             step(source)
+            target = Path(name)
             start = perf_counter()
             try:
                 if out is not None:
                     target.parent.mkdir(parents=True, exist_ok=True)
                 with mesh_warnings() as lost:
                     done = run(
-                        source, target, time=time, arrays=names, surface=surface, force=force,
+                        source, name, time=time, arrays=names, surface=surface, force=force,
                         ascii=ascii, compression=compression,
                     )  # fmt: skip
             except MeshopError as error:
@@ -104,8 +105,9 @@ def convert(
                     f"{done.points:,} points, {done.cells:,} cells{kept} "
                     f"in {perf_counter() - start:.2g} s"
                 )
-                program = "paraview" if target.suffix.lower() in _PARAVIEW else "meshop view"
-                say(f"open it: {program} {shlex.quote(str(target))}")
+                shown = next(iter(sorted(target.glob("*.foam"))), target)
+                program = "paraview" if shown.suffix.lower() in _PARAVIEW else "meshop view"
+                say(f"open it: {program} {shlex.quote(str(shown))}")
     if as_json:
         print_json({"command": "convert", "results": results, "failed": failed})
     elif many and not quiet:
@@ -115,7 +117,7 @@ def convert(
         raise typer.Exit(BAD_INPUT)
 
 
-def _pairs(files: list[str], out: str | None, to: str | None) -> list[tuple[str, Path]]:
+def _pairs(files: list[str], out: str | None, to: str | None) -> list[tuple[str, str]]:
     """Each input with its output."""
     if out is None and to is None:
         if len(files) != 2:
@@ -124,15 +126,15 @@ def _pairs(files: list[str], out: str | None, to: str | None) -> list[tuple[str,
                 f"found {len(files)}: {', '.join(files)}",
                 "meshop convert IN OUT, or meshop convert FILES... -o FOLDER --to .vtu",
             )
-        return [(files[0], Path(files[1]))]
+        return [(files[0], files[1])]
     if to is None:
         if len(files) == 1 and out is not None and Path(out).suffix:
-            return [(files[0], Path(out))]
+            return [(files[0], out)]
         usage_error("which format?", "-o names a folder, so --to must name one", "--to .vtu")
     suffix = to if to.startswith(".") else f".{to}"
     folder = [Path(out)] * len(files) if out is not None else [Path(f).parent for f in files]
-    pairs = [(f, d / (Path(f).stem + suffix)) for f, d in zip(files, folder, strict=True)]
-    names = [str(target) for _, target in pairs]
+    pairs = [(f, str(d / (Path(f).stem + suffix))) for f, d in zip(files, folder, strict=True)]
+    names = [target for _, target in pairs]
     if twice := [name for name in names if names.count(name) > 1]:
         usage_error("two files would get one name", twice[0], "convert them one at a time")
     return pairs
@@ -140,6 +142,10 @@ def _pairs(files: list[str], out: str | None, to: str | None) -> list[tuple[str,
 
 def _size(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
+    from ..io import find_case
+
+    if (case := find_case(path)) is not None:
+        path = case
     if path.is_dir():
         return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
     return path.stat().st_size if path.exists() else 0

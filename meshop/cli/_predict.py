@@ -38,8 +38,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="FILE|KEY=VALUE",
-            help="Meshes (.vtu, .su2, .msh, ...) and conditions, such as aoa_deg=4. Conditions "
-            "that are not given are looked up in each file's field data.",
+            help="Meshes (.vtu, .su2, .msh, ..., an OpenFOAM case) and conditions, such as "
+            "aoa_deg=4. Conditions that are not given are looked up in each file's field data.",
         ),
     ],
     model: Annotated[
@@ -48,7 +48,10 @@ def predict(
     out: Annotated[
         str | None,
         typer.Option(
-            "--out", "-o", help="File, or folder; by default airfoil.pred.vtu beside airfoil.vtu."
+            "--out",
+            "-o",
+            help="File, or folder; by default airfoil.pred.vtu beside airfoil.vtu. "
+            "An OpenFOAM case gets the predictions as fields.",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -160,9 +163,12 @@ def _report(result: Prediction, output: Path, picture: str | None) -> None:
         for name, seconds in result.timings.items()
         if name != "total" and seconds >= 0.005
     )
-    say(f"\nwrote {output}" + (f" and {picture}" if picture else ""))
+    stub = next(iter(sorted(output.glob("*.foam"))), None) if output.is_dir() else output
+    what = f"{', '.join(f'{name}_pred' for name in result.fields)} into " if stub != output else ""
+    say(f"\nwrote {what}{output}" + (f" and {picture}" if picture else ""))
     say(f"in {result.timings['total']:.2f} s ({steps})")
-    say(f"open it: paraview {shlex.quote(str(output))}")
+    opener = "paraFoam -case" if stub is None else "paraview"
+    say(f"open it: {opener} {shlex.quote(str(stub or output))}")
 
 
 def _scalar_rows(result: Prediction) -> list[list[str]]:

@@ -6,6 +6,7 @@ from ._files import atomic_write
 from ._format import Format, Series
 from ._formats import FORMATS
 from .cad import fill_surface, is_cad, mesh_cad
+from .openfoam import find_case, write_fields
 
 __all__ = [
     "FORMATS",
@@ -15,6 +16,7 @@ __all__ = [
     "atomic_write",
     "convert",
     "fill_surface",
+    "find_case",
     "format_of",
     "is_cad",
     "mesh_cad",
@@ -22,5 +24,6 @@ __all__ = [
     "read_series",
     "suffix_of",
     "write",
+    "write_fields",
     "write_series",
 ]

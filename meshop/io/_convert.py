@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..errors import MeshFileError, MeshFileWarning
 from ..mesh import Mesh
-from ._dispatch import format_of, read, read_series, suffix_of, write, write_series
+from ._dispatch import format_of, one_of, read, read_series, target_suffix, write, write_series
 from ._format import Arrays, Format
 from ._formats import FORMATS
 
@@ -37,7 +37,8 @@ def convert(
     ascii: bool = False,
     compression: str | None = None,
 ) -> Conversion:
-    """Read a mesh file and write it in the format that the suffix of `target` names.
+    """Read a mesh file and write it in the format that the suffix of `target` names; a target that
+    ends in a slash is the folder of a new OpenFOAM case.
 
     A file of several times becomes a series where that format has them; otherwise, and with `time`,
     one of them is written. arrays: names of the data to keep. surface: only the boundary. ascii and
@@ -45,8 +46,8 @@ def convert(
     MeshFileWarning. Raises MeshFileError; `target` is then as it was. An existing one is replaced
     only with `force`, and never the source.
     """
-    source, target = Path(source), Path(target)
-    wanted = _writer(target)
+    named, source, target = target, Path(source), Path(target)
+    wanted = _writer(named)
     options = _options(target, wanted, ascii, compression)
     _check_free(source, target, force)
     known = format_of(source)
@@ -61,7 +62,7 @@ def convert(
                 last[:] = [change(mesh)]
                 yield moment, last[0]
 
-        write_series(target, each(), **_accepted(wanted.write_series, options))
+        write_series(named, each(), **_accepted(wanted.write_series, options))
         mesh, times = last[0], steps.times
     else:
         mesh = change(read(source, time=time, arrays=arrays))
@@ -73,7 +74,7 @@ def convert(
             warnings.warn(
                 f"{text}is written; another is chosen by time=", MeshFileWarning, stacklevel=2
             )
-        write(mesh, target, **options)
+        write(mesh, named, **options)
     return Conversion(known.name, wanted.name, mesh.n_points, mesh.n_cells, tuple(times))
 
 
@@ -95,17 +96,16 @@ def _surface_of(source: Path) -> Callable[[Mesh], Mesh]:
     return change
 
 
-def _writer(target: Path) -> Format:
-    suffix = suffix_of(target)
+def _writer(target: str | os.PathLike) -> Format:
+    suffix = target_suffix(target)
     for format in FORMATS:
         if suffix in format.suffixes and (format.write or format.write_series):
             return format
-    known = ", ".join(sorted({s for f in FORMATS if f.write for s in f.suffixes}))
     if any(suffix in format.suffixes for format in FORMATS):
         reason = f"meshop reads {suffix} and does not write it"
     else:
         reason = f"the suffix {suffix!r} stands for no format known here" if suffix else "no suffix"
-    raise MeshFileError(target, "", "format", reason, f"one of {known}")
+    raise MeshFileError(target, "", "format", reason, one_of(f for f in FORMATS if f.write))
 
 
 def _options(target: Path, format: Format, ascii: bool, compression: str | None) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def write(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
     pad_vectors=False. What the format cannot hold is a MeshFileWarning, or a MeshFileError where
     the mesh itself would suffer; an existing file is then as it was.
     """
-    suffix, path = _target(path), Path(path)
+    suffix, path = target_suffix(path), Path(path)
     format = next((f for f in FORMATS if suffix in f.suffixes and f.write is not None), None)
     if format is None or format.write is None:
         raise _not_written(path, suffix)
@@ -127,12 +127,13 @@ def write_series(
     The steps may come from a generator: no two of them need to be in memory. A mesh that does not
     change is stored once where the format can. Raises MeshFileError.
     """
-    suffix, path = _target(path), Path(path)
+    suffix, path = target_suffix(path), Path(path)
     found = [f for f in FORMATS if suffix in f.suffixes and f.write_series is not None]
     if not found or found[0].write_series is None:
-        known = sorted({s for f in FORMATS if f.write_series for s in f.suffixes})
         reason = f"{suffix or 'this'} holds no series"
-        raise MeshFileError(path, "", "format", reason, f"one of {', '.join(known)}")
+        raise MeshFileError(
+            path, "", "format", reason, one_of(f for f in FORMATS if f.write_series)
+        )
     found[0].write_series(path, steps, **options)
 
 
@@ -162,7 +163,7 @@ def format_of(path: Path) -> Format:
     raise _unknown(path, suffix)
 
 
-def _target(path: str | os.PathLike) -> str:
+def target_suffix(path: str | os.PathLike) -> str:
     """The suffix of what is to be written; "/" for a folder, there or named with a slash."""
     suffix = suffix_of(Path(path))
     known = any(suffix in format.suffixes for format in FORMATS)
@@ -205,6 +206,10 @@ def _not_written(path: Path, suffix: str) -> MeshFileError:
     if any(suffix in format.suffixes for format in FORMATS):
         reason = f"meshop reads {suffix} and does not write it"
         return MeshFileError(path, "", "format", reason, "write .vtu instead")
-    known = ", ".join(sorted({s for f in FORMATS if f.write for s in f.suffixes}))
     reason = f"the suffix {suffix!r} stands for no format known here" if suffix else "no suffix"
-    return MeshFileError(path, "", "format", reason, f"one of {known}")
+    return MeshFileError(path, "", "format", reason, one_of(f for f in FORMATS if f.write))
+
+
+def one_of(formats: Iterable[Format]) -> str:
+    """The suffixes of formats, as a hint ("/" stands for folders and is none)."""
+    return f"one of {', '.join(sorted({s for f in formats for s in f.suffixes} - {'/'}))}"

@@ -16,6 +16,7 @@ from ._mesh import REGION_KINDS, Mesh, Region
 from ._metrics import METRICS, Metric, cell_quality, quality_names
 from ._quality import QualityReport
 from ._shells import closed_bodies, triangles_of
+from ._slab import Slab, flatten
 from ._summary import histogram, summary
 from ._surface import RepairReport, repair_surface, sample_surface
 from ._topology import connected_parts, find_rows
@@ -37,11 +38,13 @@ __all__ = [
     "QualityReport",
     "Region",
     "RepairReport",
+    "Slab",
     "cell_quality",
     "closed_bodies",
     "connected_parts",
     "facet_table",
     "find_rows",
+    "flatten",
     "histogram",
     "is_node",
     "join",

@@ -27,13 +27,18 @@ def relative_l2(
 
 
 def truth_in(data: Mapping[str, np.ndarray], name: str, shape: tuple) -> np.ndarray | None:
-    """The solved field, (n, c) float64, if `data` holds one of that name and shape."""
+    """The solved field, (n, c) float64, if `data` holds one of that name and shape.
+
+    One with the same value everywhere is none: so cases start that are still to be solved.
+    """
     if name not in data or data[name].dtype.kind not in "fiu":
         return None
     values = data[name].reshape(len(data[name]), -1).astype(np.float64)
     if values.shape[1] == 2 and shape[1] == 3:
         values = np.column_stack([values, np.zeros(len(values))])
-    return values if values.shape == shape and np.isfinite(values).all() else None
+    if values.shape != shape or not np.isfinite(values).all():
+        return None
+    return None if len(values) > 1 and np.all(values == values[0]) else values
 
 
 def compare(

@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import MeshFileError
+from ..io import find_case
 
 
 def default_output(source: str | os.PathLike) -> Path:
-    """airfoil.vtu -> airfoil.pred.vtu, whatever the input's format."""
+    """airfoil.vtu -> airfoil.pred.vtu, whatever the format; case/case.foam -> case.pred.vtu."""
     source = Path(source)
+    if (case := find_case(source)) is not None:  # beside the case, never inside it
+        target = case.with_name(f"{case.name}.pred.vtu")
+        return target if source.is_absolute() else Path(os.path.relpath(target))
     return source.with_name(f"{source.stem}.pred.vtu")
 
 
 def picture_path(output: str | os.PathLike) -> Path:
-    """airfoil.pred.vtu -> airfoil.pred.png"""
+    """airfoil.pred.vtu -> airfoil.pred.png; case -> case.pred.png beside it"""
+    if find_case(output) is not None:
+        output = default_output(output)
     return Path(output).with_suffix(".png")
 
 
@@ -24,13 +30,21 @@ def plan_outputs(sources: Sequence[str | os.PathLike], out: str | os.PathLike | 
     """One output path for each source.
 
     `out` is a file (one source only), a folder that exists, or a new folder when it ends in a
-    slash or there are several sources. Raises MeshFileError where two results would fall on one
+    slash or there are several sources. Of one source, it may be an OpenFOAM case, which then gets
+    the predictions as fields. Raises MeshFileError where two results would fall on one
     path, on an input, or in a folder that does not exist; nothing is created here.
     """
     text = None if out is None else os.fspath(out)
     for source in sources:
-        if os.fspath(source) and Path(source).is_dir():
+        if os.path.isdir(source) and find_case(source) is None:
             raise MeshFileError(source, "", "input", "this is a folder", f"{source}/*.vtu")
+    if text is not None and (case := find_case(text)) is not None:
+        if len(sources) > 1:
+            raise MeshFileError(
+                text, "OpenFOAM", "output", f"{len(sources)} results do not fit into one case",
+                "one of them at a time, each with its own -o",
+            )  # fmt: skip
+        return [case if Path(text).is_absolute() else Path(os.path.relpath(case))]
     if text is None:
         outputs = [default_output(source) for source in sources]
     elif len(sources) > 1 or text.endswith(("/", os.sep)) or Path(text).is_dir():

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._version import __version__
-from ..mesh import Mesh
+from ..mesh import Mesh, flatten
 from ._accuracy import compare, truth_in
 from ._coefficients import integrate_pressure
 from ._conditions import resolve
 from ._paths import picture_path, plan_outputs
-from ._prediction import IN_RANGE, Arrays, Prediction
+from ._prediction import IN_RANGE, Arrays, Prediction, is_ratio
 
 if TYPE_CHECKING:
     from ..graph import Geometry
@@ -41,11 +41,13 @@ def predict(
 ) -> Prediction:
     """Predict the fields and scalars of one case.
 
-    mesh: a Mesh or a file. model: a name (`meshop models`), a file, or a loaded Surrogate. out:
-    file or folder to write the mesh with its predictions to, and a PNG beside it where `picture`;
-    None writes nothing. device: "auto", "cpu", "cuda". tile: nodes evaluated at once (memory; the
-    result is the same). conditions, such as ``aoa_deg=4.0, reynolds=3e6``, come before those in the
-    mesh's field data. A value out of the training range is a warning in the result.
+    mesh: a Mesh, a file, or the folder of a case. One layer of volumes (a two-dimensional case of
+    OpenFOAM) is a plane mesh to models of those. model: a name (`meshop models`), a file, or a
+    loaded Surrogate. out: file or folder to write the mesh with its predictions to, and a PNG
+    beside it where `picture`; an OpenFOAM case gets them as fields; None writes nothing. device:
+    "auto", "cpu", "cuda". tile: nodes evaluated at once (memory; the result is the same).
+    conditions, such as ``aoa_deg=4.0, reynolds=3e6``, come before those in the mesh's field data.
+    A value out of the training range is a warning in the result.
     Raises MeshFileError, MeshError, ConditionError, SurrogateError.
     """
     start = perf_counter()
@@ -93,6 +95,9 @@ def evaluate(
         timings["read"] = perf_counter() - start
     schema = surrogate.schema
     start = perf_counter()
+    whole, slab = mesh, None
+    if mesh.dim == 3 and surrogate.spec.dim == 2 and (slab := flatten(mesh)) is not None:
+        mesh = slab.plane
     geo = geometry(mesh, surrogate.spec)  # a wrong mesh is said before a missing condition
     timings["geometry"] = perf_counter() - start
     values = resolve(schema, conditions, mesh.field_data)
@@ -101,11 +106,16 @@ def evaluate(
 
     start = perf_counter()
     data = mesh.cell_data if schema.location == "cell" else mesh.point_data
-    fields, truth = {}, {}
+    fields: dict[str, np.ndarray] = {}
+    truth: dict[str, np.ndarray] = {}
     for item in schema.fields:
         fields[item.name] = _with_three(outcome.fields[item.name])
         if (known := truth_in(data, item.name, fields[item.name].shape)) is not None:
             truth[item.name] = known
+    warnings = list(outcome.warnings)
+    if truth and (text := _other_units(surrogate, geo, truth)):
+        warnings.append(text)
+        truth = {}
     integrated = _integrate(mesh, geo, surrogate, values, fields)
     integrated = {k: v for k, v in integrated.items() if k in outcome.scalars}
     scalars = dict(sorted(outcome.scalars.items(), key=lambda item: _place(item[0])))
@@ -127,8 +137,13 @@ def evaluate(
     for name, value in integrated.items():
         arrays.field[f"{name}_integrated"] = np.array([value], np.float64)
     arrays.field[IN_RANGE] = np.array([outcome.in_range], np.uint8)
+    plane = arrays.attach(mesh, meta) if slab else None
+    if slab:
+        arrays.cell = {n: slab.lift_cells(v, whole.n_cells) for n, v in arrays.cell.items()}
+        arrays.point = {n: slab.lift_points(v) for n, v in arrays.point.items()}
     result = Prediction(
-        mesh=arrays.attach(mesh, meta),
+        mesh=arrays.attach(whole, meta),
+        plane=plane,
         model=surrogate.name,
         model_hash=surrogate.hash,
         conditions=values,
@@ -138,7 +153,7 @@ def evaluate(
         scalars=scalars,
         integrated=integrated,
         in_range=bool(outcome.in_range),
-        warnings=list(outcome.warnings) + _disagreements(integrated, outcome.scalars),
+        warnings=warnings + _disagreements(integrated, outcome.scalars),
         errors=compare(mesh, geo, fields, truth, scalars),
         timings=timings,
     )
@@ -210,6 +225,22 @@ def _integrate(
                 return {}
     pressure = fields[name][:, 0].astype(np.float64)
     return integrate_pressure(mesh, geo.wall, pressure, conditions[spec.direction])
+
+
+def _other_units(
+    surrogate: Surrogate, geo: Geometry, truth: Mapping[str, np.ndarray]
+) -> str | None:
+    """Says so where the file's free stream is not 1 and the model's fields are ratios to it."""
+    far = (geo.kind == 2) & (geo.weight > 0)
+    for item in surrogate.schema.fields:
+        if item.name in truth and item.components > 1 and is_ratio(item.units) and far.any():
+            speed = float(np.linalg.norm(truth[item.name][far], axis=1).mean())
+            if not 0.9 < speed < 1.1:
+                return (
+                    f"the free stream of {item.name} in the file is {speed:.4g}, predicted is "
+                    f"{item.name} in units of it: they are not compared"
+                )
+    return None
 
 
 def _disagreements(integrated: Mapping[str, float], scalars: Mapping[str, float]) -> list[str]:

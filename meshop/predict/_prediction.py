@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..errors import MeshError
+from ..io import find_case, write_fields
 from ..mesh import Mesh
 
 META = "meshop_meta"
+_NOTE = "predicted by meshop, "  # how fields start that meshop wrote into a case
 IN_RANGE = "in_training_range"
 
 
@@ -25,6 +28,7 @@ class Prediction:
     model's scalar head. integrated: Cl and Cm from the predicted wall pressure, where the mesh has
     a wall. disagreement: |scalars - integrated|. errors: where the file holds the truth,
     ``{"whole": {field: relative L2}, "near": {...}, "scalars": {name: |error|}}``, else None.
+    plane: the 2-D mesh that was evaluated, where `mesh` is it as one layer of volumes; else None.
     in_range: whether the conditions lie in the training range. timings: seconds by step.
     """
 
@@ -41,6 +45,7 @@ class Prediction:
     warnings: list[str]
     errors: dict[str, dict[str, float]] | None
     timings: dict[str, float] = field(default_factory=dict)
+    plane: Mesh | None = None
 
     @property
     def disagreement(self) -> dict[str, float]:
@@ -49,24 +54,39 @@ class Prediction:
         return {k: abs(self.scalars[k] - self.integrated[k]) for k in sorted(both)}
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the mesh with its arrays; atomic. Raises MeshFileError."""
-        self.mesh.save(path)
+        """Write the mesh with its arrays, or the arrays alone as fields of the time that was read
+        where `path` is an OpenFOAM case; atomic. Raises MeshFileError."""
+        if find_case(path) is None:
+            self.mesh.save(path)
+            return
+        mesh = self.mesh.copy()
+        given = ", ".join(f"{name} = {value:g}" for name, value in self.conditions.items())
+        units = json.loads(str(mesh.field_data[META][0]))["units"]
+        names = []
+        for item in self.fields:
+            for name in (f"{item}_pred", f"{item}_error"):
+                if name in self._data:
+                    names.append(name)
+                    mesh.field_data[f"note {name}"] = np.array([f"{_NOTE}{self.model}: {given}"])
+                    if is_ratio(units[f"{item}_pred"]):
+                        mesh.field_data[f"dimensions {name}"] = np.array(["[0 0 0 0 0 0 0]"])
+        write_fields(mesh, path, arrays=names, overwrite=True)
 
     def picture(self, path: str | os.PathLike) -> None:
         """Draw the fields into a PNG: needs neither a display nor libGL; atomic."""
         from ..viz import field_picture, volume_picture
 
-        data = self._data
+        mesh, data = self.plane or self.mesh, self._data
         title = f"{self.model}: " + ", ".join(f"{k} = {v:g}" for k, v in self.conditions.items())
-        if self.mesh.dim == 3:
+        if mesh.dim == 3:
             first = self.pressure or self.fields[0]
-            volume_picture(self.mesh, f"{first}_pred", data[f"{first}_pred"], path, title=title)
+            volume_picture(mesh, f"{first}_pred", data[f"{first}_pred"], path, title=title)
             return
         truth = {
             name: data[name].astype(np.float64) for name in self.fields if f"{name}_error" in data
         }
         field_picture(
-            self.mesh,
+            mesh,
             {name: data[f"{name}_pred"] for name in self.fields},
             path,
             truth=truth,
@@ -91,7 +111,13 @@ class Prediction:
 
     @property
     def _data(self) -> dict[str, np.ndarray]:
-        return self.mesh.cell_data if self.location == "cell" else self.mesh.point_data
+        mesh = self.plane or self.mesh
+        return mesh.cell_data if self.location == "cell" else mesh.point_data
+
+
+def is_ratio(units: str) -> bool:
+    """Whether a field is in units of the free stream: a number, whatever it is made of."""
+    return re.search(r"_inf\b|free.?stream", units, re.IGNORECASE) is not None
 
 
 class Arrays:
@@ -105,8 +131,9 @@ class Arrays:
     def attach(self, mesh: Mesh, meta: dict[str, Any]) -> Mesh:
         """A copy of `mesh` with the arrays and `meta` (listed there by name) added.
 
-        Arrays that an earlier prediction listed in ``meshop_meta`` are removed first; any other
-        array of the same name is a MeshError: the user's data stay the user's.
+        Arrays that an earlier prediction listed in ``meshop_meta``, or whose note in a case says
+        so, are removed first; any other array of the same name is a MeshError: the user's data
+        stay the user's.
         """
         result = mesh.copy()
         places = {
@@ -115,11 +142,11 @@ class Arrays:
             "field": (result.field_data, self.field),
         }
         earlier = _earlier(mesh)
-        if earlier:
-            result.field_data.pop(META, None)
         for place, (data, new) in places.items():
             for name in earlier.get(place, ()):
                 data.pop(name, None)
+                result.field_data.pop(f"note {name}", None)
+                result.field_data.pop(f"dimensions {name}", None)
             taken = [name for name in new if name in data]
             if place == "field" and META in data:
                 taken.append(META)
@@ -138,11 +165,20 @@ class Arrays:
 
 def _earlier(mesh: Mesh) -> dict[str, list[str]]:
     """Names of the arrays that meshop itself added to this mesh before, by place."""
+    found: dict[str, list[str]] = {"cell": [], "point": [], "field": []}
+    for place, data in (("cell", mesh.cell_data), ("point", mesh.point_data)):
+        for name in data:
+            note = mesh.field_data.get(f"note {name}")
+            if note is not None and np.size(note) and str(np.ravel(note)[0]).startswith(_NOTE):
+                found[place].append(name)
     values = mesh.field_data.get(META)
     if values is None or np.size(values) != 1:
-        return {}
+        return found
     try:
         arrays = json.loads(str(np.asarray(values).item()))["arrays"]
-        return {place: [str(name) for name in names] for place, names in arrays.items()}
+        for place, names in arrays.items():
+            found.setdefault(place, []).extend(map(str, names))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        return found
+    found["field"].append(META)
+    return found

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from meshop.graph import GraphSpec, build_graph
-from meshop.mesh import Mesh
+from meshop.mesh import Mesh, Region
 from meshop.surrogate import Condition, Evaluation, Field, Scalar, Schema
 
 
@@ -30,6 +30,33 @@ def ring(
         [("quad", quads)],
         point_data={"boundary": tag.ravel()},
         field_data={name: np.array([value]) for name, value in data.items()},
+    )
+
+
+def extrude(mesh: Mesh, axis: int = 2, thickness: float = 0.1) -> Mesh:
+    """A plane mesh as one layer of volumes across an axis; patches by its tags, and `sides`."""
+    n = mesh.n_points
+    points = np.zeros((2 * n, 3))
+    points[:, [i for i in range(3) if i != axis]] = np.tile(mesh.points[:, :2], (2, 1))
+    points[n:, axis] += thickness
+    cells = np.split(mesh.cell_nodes, mesh.cell_offsets[1:-1])
+    sides = np.full((2, mesh.n_cells, 4), -1)
+    for i, nodes in enumerate(cells):
+        sides[:, i, : len(nodes)] = nodes, nodes + n
+    edges = mesh.boundary_facets().nodes
+    tag = mesh.point_data["boundary"][edges].min(axis=1)
+    ring = np.column_stack([edges, edges[:, ::-1] + n])
+    return Mesh(
+        points,
+        np.where(mesh.cell_types == 5, 13, 12),
+        2 * mesh.cell_offsets,
+        np.concatenate([np.concatenate([nodes, nodes + n]) for nodes in cells]),
+        regions={
+            "sides": Region("facet", sides.reshape(-1, 4)),
+            "airfoil": Region("facet", ring[tag == 1]),
+            "farfield": Region("facet", ring[tag == 2]),
+        },
+        field_data={"foam_patch sides": np.array(["empty"])},
     )
 
 

@@ -13,11 +13,11 @@ from meshop.errors import ConditionError, MeshError, MeshFileError
 from meshop.graph import GraphSpec, build_graph
 from meshop.io import read
 from meshop.mesh import Mesh
-from meshop.predict import Prediction, plan_outputs, predict, write
+from meshop.predict import Prediction, picture_path, plan_outputs, predict, write
 from meshop.surrogate import Evaluation, Field, Schema
 from meshop.viz import _scene
 
-from .fake import FakeSurrogate, cylinder_flow, ring
+from .fake import FakeSurrogate, cylinder_flow, extrude, ring
 
 GIVEN = {"aoa_deg": 4.0, "reynolds": 3e6}
 
@@ -237,6 +237,25 @@ def test_outputs(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_outputs_of_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("wing_2.5", "other"):
+        extrude(ring(12, 3)).save(f"{tmp_path / name}/")
+    monkeypatch.chdir(tmp_path)
+    beside = Path("wing_2.5.pred.vtu")
+    for source in ("wing_2.5", "wing_2.5/", "./wing_2.5/wing_2.5.foam", "wing_2.5/constant",
+                   "wing_2.5/system/controlDict", "wing_2.5/constant/polyMesh"):  # fmt: skip
+        assert plan_outputs([source], None) == [beside]
+    assert plan_outputs([tmp_path / "other"], None) == [tmp_path / "other.pred.vtu"]
+    assert plan_outputs(["other", "wing_2.5"], None) == [Path("other.pred.vtu"), beside]
+    assert plan_outputs(["other"], "other/") == [Path("other")]
+    assert plan_outputs(["other"], "new/") == [Path("new/other.pred.vtu")]
+    assert picture_path("wing_2.5") == Path("wing_2.5.pred.png")
+    monkeypatch.chdir(tmp_path / "other")
+    assert plan_outputs(["."], None) == [Path("../other.pred.vtu")]
+    with pytest.raises(MeshFileError, match="one case"):
+        plan_outputs(["a.vtu", "b.vtu"], tmp_path / "other")
+
+
 def test_predictions_are_written_as_vtu_alone(tmp_path: Path) -> None:
     with pytest.raises(MeshFileError, match=r"\.vtu"):
         plan_outputs(["body.su2"], tmp_path / "body.su2.stl")
@@ -317,11 +336,44 @@ def test_fields_on_points(tmp_path: Path) -> None:
     assert (tmp_path / "x.png").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(("axis", "axes"), [(2, [0, 1, 2]), (1, [0, 2, 1]), (0, [1, 2, 0])])
+def test_one_layer_of_volumes_is_a_plane_mesh(axis: int, axes: list[int]) -> None:
+    plane = ring(48, 12)
+    layer = extrude(plane, axis)
+    layer.cell_data["U"] = np.arange(3 * layer.n_cells, dtype=float).reshape(-1, 3)
+    want, found = run(plane), run(layer)
+    assert found.scalars == want.scalars
+    assert found.integrated["Cl"] == pytest.approx(want.integrated["Cl"], rel=1e-12)
+    turned = found.mesh.cell_data["U_pred"][:, axes]
+    np.testing.assert_array_equal(turned, want.mesh.cell_data["U_pred"])
+    np.testing.assert_array_equal(found.mesh.cell_data["p_pred"], want.mesh.cell_data["p_pred"])
+    assert found.mesh.n_points == 2 * plane.n_points
+    assert found.plane is not None
+    assert found.plane.n_points == plane.n_points
+    np.testing.assert_array_equal(found.mesh.cell_data["U"], layer.cell_data["U"])
+
+
+def test_a_layer_with_values_on_points() -> None:
+    layer = extrude(ring(24, 6))
+    result = predict(layer, Simple("point", 2))
+    np.testing.assert_allclose(result.mesh.point_data["T_pred"], layer.points[:, 0], rtol=1e-6)
+
+
+def test_what_is_no_solution_is_not_compared() -> None:
+    mesh = ring()
+    mesh.cell_data["U"] = np.tile([51.5, 0.0, 0.0], (mesh.n_cells, 1))  # how cases start
+    assert run(mesh).errors is None
+    mesh.cell_data["U"] = 51.5 * cylinder_flow(mesh.cell_centers(), 4.0, -0.4)[0]
+    result = run(mesh)
+    assert result.errors is None
+    assert any("free stream of U in the file is 51.5" in text for text in result.warnings)
+
+
 def test_a_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_scene, "_CHILD", "raise SystemExit(1)")
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], float)
     mesh = Mesh.from_blocks(corners, [("tetra", [[0, 1, 2, 3], [1, 2, 3, 4]])])
-    mesh.cell_data["T"] = np.zeros(2, np.float32)
+    mesh.cell_data["T"] = np.array([0, 1], np.float32)
     result = predict(mesh, Simple("cell", 3), tmp_path / "x.vtu")
     assert read(tmp_path / "x.vtu").cell_data["T_pred"].tolist() == [0.25, 0.5]
     assert result.warnings == []

@@ -18,7 +18,7 @@ from ._fields import write_fields
 from ._root import TIME
 from ._write import write_foam, write_foam_series
 
-__all__ = ["FORMAT", "read_foam", "read_foam_series", "write_fields", "write_foam"]
+__all__ = ["FORMAT", "find_case", "read_foam", "read_foam_series", "write_fields", "write_foam"]
 
 _STUBS = (".foam", ".openfoam")  # empty files by which other programs open the case
 
@@ -47,26 +47,46 @@ def _is_case(path: Path) -> bool:
     )
 
 
-def _case(path: Path) -> Case:
-    """What a path names: a case, one time of it, or the mesh of a polyMesh folder alone."""
+def find_case(path: str | os.PathLike) -> Path | None:
+    """The absolute folder of the case that a path names or lies in, as `read` takes it; or None.
+
+    None too where nothing is there yet.
+    """
+    path = Path(path)
+    there = os.path.isdir(path) or (os.path.isfile(path) and path.suffix.lower() in _STUBS)
+    if not there and not (path.name == "controlDict" and os.path.isfile(path)):
+        return None
+    try:
+        return _place(path)[0] if is_foam(path, b"FoamFile") else None
+    except OSError:
+        return None
+
+
+def _place(path: Path) -> tuple[Path, str | None, str | None, bool]:
+    """What a path names: the case, region and time (None: all), and whether it has fields."""
     path = Path(os.path.abspath(path))
     if path.suffix.lower() in _STUBS and not path.is_dir():
-        return Case(path.parent)
+        return path.parent, None, None, True
     if path.name == "controlDict" and not path.is_dir():
-        return Case(path.parent.parent)
+        return path.parent.parent, None, None, True
     if path.name == "polyMesh":
         time, region = path.parent, ""
         if time.name != "constant" and not TIME.fullmatch(time.name):
             time, region = time.parent, time.name
-        return Case(time.parent, region, time.name, fields=False)
+        return time.parent, region, time.name, False
     if not _is_case(path):
         if path.name == "constant":
-            return Case(path.parent, None, path.name, fields=False)
+            return path.parent, None, path.name, False
         if TIME.fullmatch(path.name):
-            return Case(path.parent, None, path.name)
+            return path.parent, None, path.name, True
         if path.name == "system":
-            return Case(path.parent)
-    return Case(path)
+            return path.parent, None, None, True
+    return path, None, None, True
+
+
+def _case(path: Path) -> Case:
+    folder, region, time, fields = _place(path)
+    return Case(folder, region, time, fields=fields)
 
 
 def read_foam(path: Path, arrays: list[str] | None = None) -> Mesh:

@@ -30,6 +30,7 @@ from ._text import FoamText, NotExecuted
 _CUT = "the file is cut off or damaged: copy or write it again"
 _BACKUPS = ("~", ".bak", ".bk", ".old", ".orig", ".save")
 DIMENSIONS = "dimensions "  # field data: the dimensions of a field, as its file has them
+NOTE = "note "  # field data: the note in the header of a field's file
 
 # Class of a field -> where it lives, how many components, and their names.
 _SYMMETRIC = ("XX", "XY", "XZ", "YY", "YZ", "ZZ")
@@ -267,6 +268,8 @@ def read_fields(
         into[name] = values
         if dimensions:
             data.dimensions[DIMENSIONS + name] = np.array([dimensions])
+        if text.note:
+            data.dimensions[NOTE + name] = np.array([text.note])
         if rank != "Scalar":
             data.components[place, name] = labels
     return data

@@ -14,7 +14,7 @@ import numpy as np
 from ...mesh import DIM, Mesh
 from .._files import Fault, guarded, new_name
 from .._format import warn_lost
-from ._case import DIMENSIONS, RANKS, Case, field_dimensions, read_fields
+from ._case import DIMENSIONS, NOTE, RANKS, Case, field_dimensions, read_fields
 from ._faces import word
 from ._mesh import PATCH, Patch
 from ._root import Root, inside
@@ -32,6 +32,7 @@ _RANK = {len(labels): rank for rank, labels in RANKS.items() if rank != "Spheric
 _VTK_SYMMETRIC = ("XX", "YY", "ZZ", "XY", "YZ", "XZ")
 _SET = re.compile(r"\[[^][;{}#$\\\"\n]*\]")
 _PAIRED = re.compile(r"[^()]*(\([^()]*\)[^()]*)*")
+_NOT_IN_NOTES = re.compile(r"[^ -~]|[\"\\$#{}]")
 _NO_DIMENSIONS = "[0 0 0 0 0 0 0]"
 _CHUNK = 1 << 16
 _RULE = "// " + "* " * 37 + "//\n"
@@ -51,7 +52,8 @@ def write_fields(
     time: by default the mesh's `TimeValue`, or else the last of the case. arrays: names of cell
     and point data; by default all. Cells are in the case's order, as `read` gives them. A field
     that is there already is left alone where it has these values; other values are an error
-    unless `overwrite`. `U_pred` takes the dimensions of `U`. On patches the gradient is zero,
+    unless `overwrite`. `U_pred` takes the dimensions of `U`, unless field data `dimensions U_pred`
+    has others; `note U_pred` becomes the note in its header. On patches the gradient is zero,
     unless their type decides. Nothing else in the case is touched, and either all fields appear
     or none. Pieces of a decomposed case, and regions, are written where they belong. Raises
     MeshFileError.
@@ -130,6 +132,7 @@ class _Field:
     rank: str
     values: np.ndarray
     dimensions: str
+    note: str
 
     def of(self, target: Target) -> np.ndarray:
         return self.values[target.cells if self.place == "vol" else target.points]
@@ -142,7 +145,7 @@ class _Field:
     def lines(self, target: Target, time: str, binary: bool) -> Iterator[bytes]:
         kind = f"{self.place}{self.rank}Field"
         location = "/".join(part for part in (time, target.region) if part)
-        yield header(kind, location, self.name, binary)
+        yield header(kind, location, self.name, binary, self.note)
         yield f"dimensions      {self.dimensions};\n\ninternalField   nonuniform List<".encode()
         yield self.rank[0].lower().encode() + self.rank[1:].encode() + b"> "
         yield from numbers(self.of(target), binary, self.rank != "Scalar")
@@ -196,9 +199,8 @@ def fields_of(
             paired = _PAIRED.fullmatch(name) is not None  # mag(U), as OpenFOAM's own programs say
             if (new := word(name, taken, "()" if paired else "")) != name:
                 renamed.append(f"{name!r} as {new}")
-            out.append(
-                _Field(new, place, rank, flat.astype(np.float64), _unit(mesh, name, dimensions))
-            )
+            unit, note = _unit(mesh, name, dimensions), _note(mesh, name)
+            out.append(_Field(new, place, rank, flat.astype(np.float64), unit, note))
     if renamed:
         warn_lost(path, NAME, f"names it cannot have: {', '.join(renamed)}")
     if integers:
@@ -221,8 +223,13 @@ def _unit(mesh: Mesh, name: str, known: dict[str, str]) -> str:
             return _NO_DIMENSIONS
 
 
+def _note(mesh: Mesh, name: str) -> str:
+    text = str(mesh.field_data.get(NOTE + name, [""])[0])
+    return _NOT_IN_NOTES.sub(" ", text)
+
+
 def warn_field_data(mesh: Mesh, path: Path | str) -> None:
-    kept = (DIMENSIONS, PATCH, "TimeValue")
+    kept = (DIMENSIONS, NOTE, PATCH, "TimeValue")
     if lost := [name for name in mesh.field_data if not name.startswith(kept)]:
         warn_lost(path, NAME, f"it holds no field data: {', '.join(map(repr, lost))}")
 

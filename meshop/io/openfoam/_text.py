@@ -43,7 +43,7 @@ class FoamText:
 
     def __init__(self, data: bytes, name: str) -> None:
         self.data, self.name, self.at = data, name, 0
-        self.binary, self.kind, self.declared = False, "", False
+        self.binary, self.kind, self.note, self.declared = False, "", "", False
         self.label, self.scalar = np.dtype("<i4"), np.dtype("<f8")
         self._seen: dict[bytes, bytes] = {}  # entries of the file itself, for $name
         self._header()
@@ -64,6 +64,7 @@ class FoamText:
         if form not in ("ascii", "binary"):
             raise self.fault(f"format {form[:40]!r}, expected ascii or binary")
         self.kind = found.get(b"class", "").strip('"')
+        self.note = found.get(b"note", "").strip('"')[:1000]
         if arch := found.get(b"arch", ""):
             self.declared = True
             order = ">" if "MSB" in arch else "<"

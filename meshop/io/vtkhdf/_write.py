@@ -177,7 +177,8 @@ class _Writer:
                 raise Fault(f"name {label!r}", "two arrays have it", "rename one of them")
             found.append(label)
             if self.count and label not in group:
-                raise Fault(f"{where} data array {name!r}", f"new at step {self.count}", _SAME)
+                raise Fault(f"{where} data array {name!r}", f"new at step {self.count}",
+                            self._shared(data, group))  # fmt: skip
             key = f"{where} {label}"
             if self.count and (
                 group[label].shape[1:] != stored.shape[1:]
@@ -200,8 +201,13 @@ class _Writer:
                     group[label].attrs["ComponentNames"] = [str(one) for one in labels]
         if self.count and set(found) != set(self.names[where]):
             missing = sorted(set(self.names[where]) - set(found))[0]
-            raise Fault(f"{where} data array {missing!r}", f"missing at step {self.count}", _SAME)
+            raise Fault(f"{where} data array {missing!r}", f"missing at step {self.count}",
+                        self._shared(data, group))  # fmt: skip
         self.names[where] = found
+
+    def _shared(self, data: dict[str, np.ndarray], group: Any) -> str:
+        common = [name for name in data if self._label(name) in group]
+        return f"{_SAME}, as with arrays = {','.join(common)}" if common else _SAME
 
     def _label(self, name: str) -> str:
         """A name that HDF5 takes: no slash, for that is a path."""
