@@ -14,8 +14,9 @@ import numpy as np
 from ..mesh import Mesh
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import integers, ragged, take_rows, unix, without_comments
+from ._ragged import ragged
 from ._surface import face_types, require_types, warn_data, warn_regions
+from ._words import integers, take_rows, unix, without_comments
 
 _KEY = re.compile(rb"\s*(ST)?(C)?(N)?(4)?(n)?OFF\b[ \t]*(BINARY)?")
 _MOST = 64  # numbers of a point

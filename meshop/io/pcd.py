@@ -15,9 +15,9 @@ from ..mesh import Mesh
 from ._columns import cloud, of_points, require_cloud
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import as_integers, take_rows
 from ._surface import warn_data, warn_regions
 from ._text import to_numbers
+from ._words import as_integers, take_rows
 
 _KEYS = ("VERSION", "FIELDS", "COLUMNS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", "VIEWPOINT",
          "POINTS", "DATA")  # fmt: skip

@@ -18,8 +18,9 @@ from ._columns import cloud, grouped
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._ply_write import write_ply
-from ._rows import as_integers, integers, ragged, take_rows, unix
+from ._ragged import ragged, within
 from ._surface import face_types
+from ._words import as_integers, integers, take_rows, unix
 
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
@@ -245,7 +246,7 @@ def _walk(data: bytes, at: int, element: _Element, order: str) -> int:
 def _every(starts: np.ndarray, counts: np.ndarray, item: np.dtype) -> np.ndarray:
     """The place of every item of lists that start there."""
     first = np.repeat(starts, counts)
-    return first + item.itemsize * (ragged(np.zeros_like(counts), counts))
+    return first + item.itemsize * within(counts)
 
 
 def _gather(raw: np.ndarray, places: np.ndarray, kind: np.dtype, order: str) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 from ..mesh import Mesh
 from ._files import Fault, guarded, read_bytes
 from ._format import Format
-from ._lines import take_rows
+from ._su2_rows import take_rows
 
 _MAGIC, _NAME = 535532, 33
 _CUT = "the file is cut off or damaged: copy or write it again"

@@ -81,10 +81,9 @@ def mesh_cad(
         own = unit_of(kind, content)
         wanted = _wanted(unit, own, kind)
         job: dict[str, Any] = {
-            "kind": "cad", "path": os.path.abspath(path), "format": kind, "size": size,
-            "volume": volume, "order": order, "min_size": min_size, "curvature": curvature,
-            "conformal": conformal, "repair": bool(repair), "unit": UNITS.get(wanted, 1.0),
-            "look": False, "local": [],
+            "format": kind, "size": size, "volume": volume, "order": order, "min_size": min_size,
+            "curvature": curvature, "conformal": conformal, "repair": bool(repair),
+            "unit": UNITS.get(wanted, 1.0), "look": False, "local": [],
         }  # fmt: skip
         scale = UNITS[own] / UNITS[wanted] if own and wanted else 1.0
 
@@ -92,9 +91,9 @@ def mesh_cad(
             given = job | {"repair": repair}
             limits: dict[str, Any] = {"seconds": time_limit, "memory": memory}
             if sizes:  # names find their faces only when the shapes are there
-                found, _ = run_gmsh(given | {"look": True}, **limits)
+                found, _ = run_gmsh("from_cad", given | {"look": True}, path, **limits)
                 given["local"] = _local(sizes, *_names(found, content, scale))
-            answer, arrays = run_gmsh(given, **limits, progress=progress)
+            answer, arrays = run_gmsh("from_cad", given, path, **limits, progress=progress)
             return answer, arrays, *_names(answer, content, scale)
 
         answer, arrays, faces, solids = _attempts(run, repair)

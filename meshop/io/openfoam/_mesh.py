@@ -10,7 +10,8 @@ import numpy as np
 
 from ...mesh import Mesh, Region
 from .._files import Fault
-from ._cells import cells_of, ragged
+from .._ragged import ragged, within
+from ._cells import cells_of
 from ._text import FoamText
 
 _CUT = "the file is cut off or damaged: copy or write it again"
@@ -373,6 +374,6 @@ def _tuples(poly: PolyMesh, faces: np.ndarray, name: str) -> np.ndarray:
                     "nodes would fill the memory")  # fmt: skip
     out = np.full((len(faces), width), -1, np.int64)
     row = np.repeat(np.arange(len(faces)), size)
-    column = np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)
+    column = within(size)
     out[row, column] = poly.face_nodes[ragged(first, size)]
     return out

@@ -2,7 +2,8 @@
 
 The HDF5 library trusts what it reads: a damaged file can crash it, hang it, or make it allocate
 without end. So a helper process opens the file and sends its structure and values; if it dies, the
-file was bad. The first file costs about 0.3 s, each later one a few milliseconds.
+file was bad. The first file costs about 0.3 s, each later one a few milliseconds: that, and rows
+read piece by piece, are why this is no task for `_child.run`, which starts a process a file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from .._child import start
 from .._files import Fault, require_file
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -222,23 +224,13 @@ def _start() -> tuple[subprocess.Popen, socket.socket]:
     ours, theirs = socket.socketpair()
     script = Path(__file__).with_name("_hdf5_child.py")
     environment = {
-        **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
         "HDF5_PLUGIN_PRELOAD": "::",  # no code that a file asks for
         "HDF5_USE_FILE_LOCKING": "FALSE",
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
     }
     with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(script), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    return process, ours
+        there = theirs.fileno()
+        return start("-P", str(script), str(there), pass_fds=[there], env=environment), ours
 
 
 @atexit.register

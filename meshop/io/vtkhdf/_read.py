@@ -18,6 +18,7 @@ from .._files import Fault, guarded
 from .._format import Arrays, Series
 from .._polydata import surface_types
 from .._polyhedra import face_stream
+from .._ragged import offsets_of, take_rows
 from .._region_arrays import from_field_data
 from .._structured import box_points, check_dimensions, structured_cells
 from ._hdf5 import Array, Group, Hdf5File, Link, arrays_of
@@ -419,10 +420,7 @@ class _Parts:
         size = np.concatenate([c.size for c in found])
         nodes = np.concatenate([c.nodes for c in found])
         if self.parts > 1:
-            starts = (np.cumsum(size) - size)[order]
-            length = size[order]
-            step = np.arange(len(nodes)) - np.repeat(np.cumsum(length) - length, length)
-            nodes = nodes[np.repeat(starts, length) + step]
+            _, nodes = take_rows(offsets_of(size), nodes, order)
         return self._mesh(points, np.concatenate(types)[order], size[order], nodes, start)
 
     def _mesh(

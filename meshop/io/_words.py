@@ -1,4 +1,7 @@
-"""Lines of numbers, block by block: where words start and end is found all at once."""
+"""Reading lines of words, most of them numbers: where words start and end is found all at once.
+
+For text whose lines matter. Where they do not, `_text.take_numbers` is faster.
+"""
 
 from __future__ import annotations
 
@@ -129,10 +132,3 @@ def as_integers(values: np.ndarray, kind: np.dtype, where: str) -> np.ndarray:
     if len(whole) and (whole.min() < info.min or whole.max() > info.max):
         raise Fault(where, f"a value does not fit {kind.name}")
     return whole.astype(kind)
-
-
-def ragged(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Indices starts[0], starts[0] + 1, ... (sizes[0] of them), then those of the next row."""
-    ends = np.cumsum(sizes)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - sizes), sizes)
