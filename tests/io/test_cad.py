@@ -15,6 +15,7 @@ from meshop.errors import MeshError, MeshFileError, MeshFileWarning
 from meshop.io import cad, fill_surface, mesh_cad, read
 from meshop.io._files import Fault
 from meshop.io.cad import _gmsh, _gmsh_job
+from meshop.io.cad import _mesh as _cad_mesh
 from meshop.io.cad import _text as _cad_text
 from meshop.io.cad._step_names import step_face_names
 from meshop.mesh import Mesh, Region
@@ -490,7 +491,7 @@ def test_step_that_means_harm(files, tmp_path, old, new):
     ],
 )
 def test_labels(label, name):
-    assert cad._name(label) == name
+    assert _cad_mesh._name(label) == name
 
 
 def test_units_in_the_text():

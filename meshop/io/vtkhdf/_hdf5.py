@@ -31,7 +31,7 @@ _RATIO = 1040  # the most that deflate makes of one byte
 _SLACK = 1 << 16  # bytes that an array may have without any stored: fill values
 _MAX_STRUCTURE = 1 << 28
 _BAD = "the HDF5 library fails on this file: it is damaged"
-_CUT = "the file is cut off or damaged: copy or write it again"
+CUT = "the file is cut off or damaged: copy or write it again"
 
 
 @dataclass
@@ -102,14 +102,14 @@ class Hdf5File:
         rows = array.shape[0]
         stop = rows if stop is None else stop
         if not 0 <= start <= stop <= rows:
-            raise Fault(array.path, f"rows {start} to {stop} are needed, it has {rows}", _CUT)
+            raise Fault(array.path, f"rows {start} to {stop} are needed, it has {rows}", CUT)
         total = array.itemsize
         for size in array.shape:
             total *= size
         most = array.stored * (_RATIO if array.filters else 1) + _SLACK
         if total > most:
             reason = f"{total} bytes declared, {array.stored} are stored in the file"
-            raise Fault(array.path, reason, _CUT)
+            raise Fault(array.path, reason, CUT)
         size = total // max(rows, 1) * (stop - start)
         if array.dtype == "text":
             size = size * 64 + (1 << 20)
@@ -172,7 +172,7 @@ class Hdf5File:
             except OSError:
                 got = 0
             if not got:
-                raise Fault("content", _BAD, _CUT)
+                raise Fault("content", _BAD, CUT)
             view = view[got:]
 
 
