@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from ..errors import MeshError, MeshFileError
 
+CUT = "the file is cut off or damaged: copy or write it again"  # the hint where bytes are missing
+
 
 class Fault(Exception):
     """A fault inside a file: where, reason, hint. `guarded` adds the path and the format."""

@@ -9,11 +9,10 @@ import re
 
 import numpy as np
 
-from ._files import Fault
+from ._files import CUT, Fault
 from ._text import to_numbers
 
 _CHUNK = 1 << 18  # bytes of text that are handled at once
-_CUT = "the file is cut off or damaged: copy or write it again"
 _SPACE = np.zeros(256, bool)
 _SPACE[list(b" \t\n\r\v\f")] = True
 _COMMENT = re.compile(rb"%[^\n]*")
@@ -35,7 +34,7 @@ def take_rows(
     """
     left = max(len(data) - start, 0)
     if count is not None and 2 * count - 1 > left:
-        raise Fault(where, f"{count} lines declared, {left} characters are left", _CUT)
+        raise Fault(where, f"{count} lines declared, {left} characters are left", CUT)
     values: list[np.ndarray] = [np.empty(0, dtype)]
     sizes: list[np.ndarray] = [np.empty(0, np.int64)]
     done = 0
@@ -52,7 +51,7 @@ def take_rows(
         done += len(each)
         start = stop if used is None else start + used
     if count is not None and done < count:
-        raise Fault(where, f"{done} lines of numbers found, {count} declared", _CUT)
+        raise Fault(where, f"{done} lines of numbers found, {count} declared", CUT)
     return np.concatenate(values), np.concatenate([[0], np.cumsum(np.concatenate(sizes))]), start
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import CELL_TYPES, DIM, SIZE, Mesh, Region, join
-from ._files import Fault, atomic_write, guarded, read_bytes
+from ._files import CUT, Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._lines import table_lines, to_lines
 from ._ragged import ragged
 from ._su2_rows import take_rows
 
-_CUT = "the file is cut off or damaged: copy or write it again"
 _WRITTEN = (1, 3, 5, 9, 10, 12, 13, 14)  # SU2's own; other codes are VTK's, from other programs
 _PERIODIC, _BOXES = "su2:periodic", "su2:ffd"
 _VERBATIM = ((_PERIODIC, ("NPERIODIC", "PERIODIC_")), (_BOXES, ("FFD_", "NCHUNK", "CHUNK_")))
@@ -55,7 +54,7 @@ class _Zone:
             raise Fault("content", "no NPOIN= section: this is no SU2 mesh")
         if len(self.markers) < self.n_markers:
             reason = f"{len(self.markers)} of {self.n_markers} markers found"
-            raise Fault("end of the file", reason, _CUT)
+            raise Fault("end of the file", reason, CUT)
         parts = [*self.cells, *((types, nodes) for _, types, nodes in self.markers)]
         types = np.concatenate([np.empty(0, np.int64), *(types for types, _ in parts)])
         ids: dict[str, list[np.ndarray]] = {}
@@ -108,7 +107,7 @@ class _Reader:
             elif key in _VALUES:
                 self._value(zone, key, value)
         if n_zones != len(self.zones):
-            raise Fault("end of the file", f"{len(self.zones)} of {n_zones} zones found", _CUT)
+            raise Fault("end of the file", f"{len(self.zones)} of {n_zones} zones found", CUT)
         if n_zones == 1:
             return self.zones[0].mesh()
         names = [f"zone_{number}" for number in range(1, n_zones + 1)]

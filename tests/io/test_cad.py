@@ -392,7 +392,7 @@ def replace_jobs(monkeypatch, folder, code):
 )
 def test_a_crash_of_the_child_is_an_error(monkeypatch, tmp_path, code, match, capfd):
     replace_jobs(monkeypatch, tmp_path, code)
-    fault(BRACKET, match, time_limit=0.5)
+    fault(BRACKET, match, time_limit=3)
     assert capfd.readouterr() == ("", "")
 
 

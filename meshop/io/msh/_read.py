@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from ...mesh import DIM, Mesh, Region
-from .._files import Fault
+from .._files import CUT, Fault
 from .._ragged import ragged, within
 from ._cells import N_NODES, VTK_CODE, order_of
 from ._sections import Sections, View
-from ._source import CUT, chain, whole
+from ._source import chain, whole
 
 _MOST_GROUPS = 10_000
 GROUP = ("point", "curve", "surface", "volume")  # Gmsh's words for dimensions

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._files import Fault
+from .._files import CUT, Fault
 from .._ragged import ragged, within
 from ._cells import N_KINDS, N_NODES, VTK_CODE, name_of
-from ._source import CUT, Binary, Source, Text, chain, walk, whole
+from ._source import Binary, Source, Text, chain, walk, whole
 
 _NAME = re.compile(rb'\s*(\d+)\s+(?:(-?\d+)\s+)?"(.*)"')
 _N_NODES = N_NODES.tolist()

@@ -13,12 +13,13 @@ import numpy as np
 
 from ...mesh import POLYHEDRON, Mesh, join
 from .._curved import current_order
-from .._files import Fault, guarded, read_bytes
+from .._files import CUT, Fault, guarded, read_bytes
 from .._polydata import surface_types
 from .._region_arrays import from_field_data
+from .._strings import decoded
 from .._structured import box_points, check_dimensions, structured_cells
 from ._cells import split_cells, with_faces
-from ._source import CUT, Source, text
+from ._source import Source
 
 _MAGIC = b"# vtk DataFile"
 _CUBES = ("unstructured_grid", "polydata", "structured_grid", "rectilinear_grid")
@@ -120,7 +121,7 @@ class _Reader(Source):
             if self._word().lower() != "child":
                 raise Fault(where, "it is missing", CUT)
             self._word()  # the type of what follows, which says so itself
-            name = text(self._line().strip().removeprefix(b"[").removesuffix(b"]"))
+            name = decoded(self._line().strip().removeprefix(b"[").removesuffix(b"]"))
             if self._peek() == "endchild":  # nothing in it
                 self._word()
                 continue

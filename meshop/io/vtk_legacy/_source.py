@@ -7,7 +7,8 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from .._files import Fault
+from .._files import CUT, Fault
+from .._strings import decoded, text_array
 from .._text import take_numbers
 
 _DTYPES = {
@@ -16,7 +17,6 @@ _DTYPES = {
     "vtktypeint64": "i8", "vtktypeuint64": "u8", "vtkidtype": "i8", "float": "f4", "double": "f8",
 }  # fmt: skip
 _STRINGS = ("string", "utf8_string")
-CUT = "the file is cut off or damaged: copy or write it again"
 _WORD = re.compile(rb"\S+")
 _METADATA = re.compile(rb"\s*METADATA[ \t]*\r?\n", re.IGNORECASE)
 
@@ -65,7 +65,7 @@ class Source:
         if word is None:
             raise Fault("end of the file", "the name of an array is missing", CUT)
         self.at = word.end()
-        return decoded(word[0])
+        return unquoted(word[0])
 
     # -- arrays -----------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Source:
             if self.at >= len(self.data):
                 raise Fault(label, f"{index} strings found, {count} declared", CUT)
             if not self.binary:
-                out.append(decoded(self._line().removesuffix(b"\r")))
+                out.append(unquoted(self._line().removesuffix(b"\r")))
                 continue
             # The first two bits say how many bytes the length has.
             extra = {3: 0, 2: 1, 1: 3, 0: 7}[self.data[self.at] >> 6]
@@ -143,11 +143,9 @@ class Source:
             self.at += 1 + extra
             if size > len(self.data) - self.at:
                 raise Fault(label, f"string {index} has {size} bytes, the file ends before", CUT)
-            out.append(text(self.data[self.at : self.at + size]))
+            out.append(decoded(self.data[self.at : self.at + size]))
             self.at += size
-        longest = max(map(len, out), default=0)
-        flat = longest * len(out) <= 4 * sum(map(len, out)) + 4096
-        return np.array(out, dtype=str if flat else object)
+        return text_array(out)
 
     def _metadata(self, components: int, where: str, name: str) -> None:
         """Lines up to a blank one; of them only the names of components are kept."""
@@ -160,7 +158,7 @@ class Source:
                 for _ in range(components):
                     if self.at >= len(self.data):
                         break
-                    names.append(decoded(self._line().strip()))
+                    names.append(unquoted(self._line().strip()))
                 while names and not names[-1]:
                     names.pop()
                 if names and name:
@@ -171,12 +169,6 @@ class Source:
         self._metadata(0, "", "")
 
 
-def decoded(word: bytes) -> str:
-    return text(unquote_to_bytes(word))
-
-
-def text(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+def unquoted(word: bytes) -> str:
+    """A name, in which %20 stands for a space."""
+    return decoded(unquote_to_bytes(word))

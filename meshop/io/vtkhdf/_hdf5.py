@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 
 from .._child import start
-from .._files import Fault, require_file
+from .._files import CUT, Fault, require_file
+from .._strings import text_array
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _RATIO = 1040  # the most that deflate makes of one byte
 _SLACK = 1 << 16  # bytes that an array may have without any stored: fill values
 _MAX_STRUCTURE = 1 << 28
 _BAD = "the HDF5 library fails on this file: it is damaged"
-CUT = "the file is cut off or damaged: copy or write it again"
 
 
 @dataclass
@@ -132,9 +132,7 @@ class Hdf5File:
             count *= size
         if not isinstance(found, list) or len(found) != count:
             raise Fault(array.path, _BAD)
-        longest = max(map(len, found), default=0)
-        flat = longest * count <= 4 * sum(map(len, found)) + 4096
-        return np.array(found, dtype=str if flat else object)
+        return text_array(found)
 
     def close(self) -> None:
         self._socket.close()

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...mesh import Mesh, Region
-from .._files import Fault
+from .._files import CUT, Fault
 from .._polydata import surface_types
 from .._polyhedra import face_stream
 from .._ragged import offsets_of, take_rows
 from .._region_arrays import from_field_data
-from ._hdf5 import CUT, Array, Group
+from ._hdf5 import Array, Group
 
 if TYPE_CHECKING:
     from ._read import Reader

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from ...mesh import Mesh, join
-from .._files import Fault, guarded
+from .._files import CUT, Fault, guarded
 from .._format import Arrays, Series
 from .._region_arrays import from_field_data
 from .._structured import box_points, check_dimensions, structured_cells
-from ._hdf5 import CUT, Array, Group, Hdf5File, Link, arrays_of
+from ._hdf5 import Array, Group, Hdf5File, Link, arrays_of
 from ._parts import Parts, note
 
 NAME = "VTKHDF"
