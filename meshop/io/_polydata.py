@@ -16,14 +16,14 @@ _TYPES = (
     np.array([0, 1, 2], np.uint8),
     np.array([0, 4, 3, 4], np.uint8),
     np.array([0, 1, 3, 5, 9, 7], np.uint8),
-    np.array([0, 1, 3, 6], np.uint8),
+    np.array([0, 6], np.uint8),
 )
 
 
 def surface_types(kind: int, size: np.ndarray) -> np.ndarray:
     """VTK cell types of the cells of one list, by how many nodes they have.
 
-    Polygons and strips of one or two nodes are what they look like: a vertex, a line.
+    Polygons of one or two nodes are what they look like: a vertex, a line.
     """
     types = _TYPES[kind]
     return types[np.minimum(size, len(types) - 1)]

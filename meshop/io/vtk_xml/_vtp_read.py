@@ -6,7 +6,7 @@ import numpy as np
 
 from ...mesh import Mesh, Region
 from .._files import Fault
-from .._polydata import surface_types
+from .._polydata import POLYGONS, STRIPS, surface_types
 from .._ragged import offsets_of, take_rows
 from ._data import ORDER, Integers, Reader, from_pieces, last
 from ._document import Document, Node
@@ -32,7 +32,10 @@ def poly_data(document: Document, opener: Opener) -> Mesh:
             size = np.diff(ends, prepend=0)
             if np.any(size < 0):
                 raise Fault(f"<{tag}>", "its offsets decrease")
-            types.append(surface_types(kind, size))
+            found = surface_types(kind, size)
+            if kind == STRIPS:  # too short for one: what its nodes are
+                found = np.where(size < 3, surface_types(POLYGONS, size), found)
+            types.append(found)
             sizes.append(size)
         kinds, offsets = np.concatenate(types), offsets_of(np.concatenate(sizes))
         all_nodes, data = np.concatenate(nodes), reader.data(node, "cell", len(kinds))
