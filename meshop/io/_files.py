@@ -12,6 +12,7 @@ from typing import BinaryIO
 from ..errors import MeshError, MeshFileError
 
 _LARGE = 1 << 26  # bytes: smaller files may have holes
+CUT = "the file is cut off or damaged: copy or write it again"  # the hint where bytes are missing
 
 
 class Fault(Exception):

@@ -1,4 +1,5 @@
-"""What text formats of finite-element programs share: labels, rows of several lengths, columns."""
+"""What text formats of finite-element programs share: numbered nodes, rows whose kind tells their
+length, numbers in fixed columns."""
 
 from __future__ import annotations
 

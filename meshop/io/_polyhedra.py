@@ -6,6 +6,7 @@ import numpy as np
 
 from ..mesh import is_node, parse_faces
 from ._files import Fault
+from ._ragged import ragged
 
 
 def face_stream(
@@ -33,8 +34,7 @@ def face_stream(
     before = np.cumsum(length + 1) - (length + 1) + np.cumsum(polyhedral)[cell]
     stream = np.empty(int(length.sum()) + len(used) + int(polyhedral.sum()), np.int64)
     stream[before] = length
-    step = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
-    stream[np.repeat(before + 1, length) + step] = nodes[np.repeat(starts[used], length) + step]
+    stream[ragged(before + 1, length)] = nodes[ragged(starts[used], length)]
     per_cell = np.bincount(cell, weights=length + 1, minlength=len(count)).astype(np.int64)
     ends = np.cumsum(per_cell + polyhedral)
     stream[(ends - per_cell - polyhedral)[polyhedral]] = count[polyhedral]

@@ -9,13 +9,12 @@ import numpy as np
 from ..mesh import CELL_TYPES, Mesh
 from ._files import Fault
 from ._format import warn_lost
-
-_OF_SIZE = np.array([0, 1, 3, 5, 9, 7], np.uint8)  # vertex, line, triangle, quad; polygon beyond
+from ._polydata import POLYGONS, surface_types
 
 
 def face_types(sizes: np.ndarray) -> np.ndarray:
     """Cell types of faces with that many corners; those with one or two are vertices and lines."""
-    return _OF_SIZE[np.minimum(sizes, 5)]
+    return surface_types(POLYGONS, sizes)
 
 
 def require_types(mesh: Mesh, allowed: tuple[int, ...], name: str) -> None:

@@ -6,11 +6,10 @@ import re
 
 import numpy as np
 
-from ._files import Fault
+from ._files import CUT, Fault
 
 _CHUNK = 1 << 18  # bytes of text that are split at once
 GAP = re.compile(rb"\s|\Z")  # where text can be cut and no number in two
-_CUT = "the file is cut off or damaged: copy or write it again"
 
 
 def take_numbers(
@@ -24,7 +23,7 @@ def take_numbers(
     dtype = np.dtype(dtype)
     left = len(data) - start
     if count < 0 or 2 * count - 1 > max(left, 0):
-        raise Fault(where, f"{count} numbers declared, {max(left, 0)} characters are left", _CUT)
+        raise Fault(where, f"{count} numbers declared, {max(left, 0)} characters are left", CUT)
     out = np.empty(count, dtype)
     done = 0
     while done < count:
@@ -35,7 +34,7 @@ def take_numbers(
         if len(words) > count - done:
             behind = stop - len(words.pop())  # split() keeps the white space at its end
         if not words and stop == len(data):
-            raise Fault(where, f"{done} numbers found, {count} declared", _CUT)
+            raise Fault(where, f"{done} numbers found, {count} declared", CUT)
         if words:
             out[done : done + len(words)] = to_numbers(words, dtype, where)
         done += len(words)

@@ -15,12 +15,11 @@ import numpy as np
 
 from ..mesh import Mesh
 from ._columns import cloud
-from ._files import Fault, guarded, read_bytes
+from ._files import CUT, Fault, guarded, read_bytes
 from ._format import Format
 from ._las_formats import BYTES, EXTRA, FORMATS, bits_of, lazrs_of
 from ._las_write import write_las
 
-_CUT = "the file is cut off or damaged: copy or write it again"
 _PIECE = 1 << 20  # points that are unpacked at once
 # Items of LASzip: their sizes (0: any), and how many layers they have in a chunk.
 _ITEMS = {0: 0, 6: 20, 7: 8, 8: 6, 9: 29, 10: 30, 11: 6, 12: 8, 13: 29, 14: 0}
@@ -84,17 +83,17 @@ class _Header:
         left = max(len(data) - self.start, 0)
         if not self.packed and count * self.length > left:
             reason = f"{count} points of {self.length} bytes declared, {left} bytes are left"
-            raise Fault("header", reason, _CUT)
+            raise Fault("header", reason, CUT)
         self.records: dict[tuple[bytes, int], bytes] = {}
         at = size
         if n_records * 54 > max(self.start - at, 0) or size < 227 or self.start > len(data):
             reason = f"{n_records} records between bytes {at} and {self.start} of {len(data)}"
-            raise Fault("header", reason, _CUT)
+            raise Fault("header", reason, CUT)
         for _ in range(n_records):
             inside = at + 54 <= self.start
             user, number, length = struct.unpack_from("<2x16sHH", data, at if inside else 0)
             if not inside or at + 54 + length > self.start:
-                raise Fault("records", "one is longer than the space before the points", _CUT)
+                raise Fault("records", "one is longer than the space before the points", CUT)
             self.records[user.rstrip(b"\0"), number] = data[at + 54 : at + 54 + length]
             at += 54 + length
 
@@ -188,7 +187,7 @@ def _unpack(data: bytes, head: _Header) -> bytes:
     except (Fault, KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:  # a panic of Rust is no Exception
-        raise Fault("points", f"the LAZ data are damaged: {str(error)[:200]}", _CUT) from None
+        raise Fault("points", f"the LAZ data are damaged: {str(error)[:200]}", CUT) from None
     return bytes(out[0]) if len(out) == 1 else b"".join(out)
 
 
@@ -210,26 +209,26 @@ def _items(record: bytes, length: int) -> list[tuple[int, int]]:
 def _chunks(data: bytes, head: _Header, record: bytes, lazrs: Any) -> list[tuple[int, int]]:
     """(points, bytes) of each chunk."""
     if head.start + 8 > len(data):
-        raise Fault("chunk table", "the file ends before it", _CUT)
+        raise Fault("chunk table", "the file ends before it", CUT)
     at = struct.unpack_from("<q", data, head.start)[0]
     if at == -1:
         at = struct.unpack_from("<q", data, len(data) - 8)[0]
     if not head.start + 8 <= at <= len(data) - 8:
-        raise Fault("chunk table", f"it lies at byte {at} of {len(data)}", _CUT)
+        raise Fault("chunk table", f"it lies at byte {at} of {len(data)}", CUT)
     count = struct.unpack_from("<I", data, at + 4)[0]
     room = at - head.start - 8
     if count > room // max(head.length, 1) + 1:
-        raise Fault("chunk table", f"{count} chunks in {room} bytes", _CUT)
+        raise Fault("chunk table", f"{count} chunks in {room} bytes", CUT)
     source = io.BytesIO(data)
     source.seek(head.start)
     found = lazrs.read_chunk_table(source, lazrs.LazVlr(record)) if count else []
     table = [(int(points), int(size)) for points, size in found]
     if sum(size for _, size in table) > room:
-        raise Fault("chunk table", f"chunks of {sum(s for _, s in table)} bytes in {room}", _CUT)
+        raise Fault("chunk table", f"chunks of {sum(s for _, s in table)} bytes in {room}", CUT)
     chunk = struct.unpack_from("<I", record, 12)[0]
     most = len(table) * chunk if chunk != 0xFFFFFFFF else sum(points for points, _ in table)
     if head.count > most:
-        raise Fault("chunk table", f"it has {most} points at most, {head.count} declared", _CUT)
+        raise Fault("chunk table", f"it has {most} points at most, {head.count} declared", CUT)
     return table
 
 
@@ -246,7 +245,7 @@ def _check_layers(
         if len(sizes) == 4 * layers:
             need += int(np.frombuffer(sizes, "<u4").sum(dtype=np.int64))
         if need > size or len(sizes) < 4 * layers:
-            raise Fault(f"chunk {number}", f"layers of {need} bytes in a chunk of {size}", _CUT)
+            raise Fault(f"chunk {number}", f"layers of {need} bytes in a chunk of {size}", CUT)
         at += size
 
 

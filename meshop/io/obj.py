@@ -17,9 +17,10 @@ from ..mesh import Mesh, Region
 from ._bounds import Allowance
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import Words, blocks, ragged, unix, without_comments
+from ._ragged import ragged
 from ._surface import face_types, require_types, warn_data, warn_regions
 from ._text import to_numbers
+from ._words import Words, blocks, unix, without_comments
 
 _NAMED = {b"g", b"o", b"usemtl"}
 _POINT = {b"v": "points", b"vt": "texture", b"vn": "normals"}

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import Mesh
-from ._files import Fault, atomic_write, guarded, read_bytes
+from ._files import CUT, Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import integers, ragged, take_rows, unix, without_comments
+from ._ragged import ragged
 from ._surface import face_types, require_types, warn_data, warn_regions
+from ._words import integers, take_rows, unix, without_comments
 
 _KEY = re.compile(rb"\s*(ST)?(C)?(N)?(4)?(n)?OFF\b[ \t]*(BINARY)?")
 _MOST = 64  # numbers of a point
-_CUT = "the file is cut off or damaged: copy or write it again"
 
 
 def read_off(path: Path) -> Mesh:
@@ -41,7 +41,7 @@ def read_off(path: Path) -> Mesh:
         if bad.any():
             row = int(np.argmax(bad))
             reason = f"{sizes[row]} corners declared, {sizes[row] + rest[row]} numbers follow"
-            raise Fault(f"faces, row {row + 1}", reason, _CUT)
+            raise Fault(f"faces, row {row + 1}", reason, CUT)
         mesh = Mesh(
             points,
             face_types(sizes),

@@ -14,16 +14,15 @@ import numpy as np
 from ..mesh import Mesh
 from ._bounds import free_name
 from ._columns import cloud, of_points, require_cloud
-from ._files import Fault, atomic_write, guarded, read_bytes
+from ._files import CUT, Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import as_integers, take_rows
 from ._surface import warn_data, warn_regions
 from ._text import to_numbers
+from ._words import as_integers, take_rows
 
 _KEYS = ("VERSION", "FIELDS", "COLUMNS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", "VIEWPOINT",
          "POINTS", "DATA")  # fmt: skip
 _HEADER = 1 << 16
-_CUT = "the file is cut off or damaged: copy or write it again"
 _MOST = 1 << 16  # values a point
 
 
@@ -44,7 +43,7 @@ def read_pcd(path: Path) -> Mesh:
         elif kind == "binary":
             if count * row.itemsize > len(data) - at:
                 reason = f"{count} points of {row.itemsize} bytes declared"
-                raise Fault("data", f"{reason}, {len(data) - at} bytes are left", _CUT)
+                raise Fault("data", f"{reason}, {len(data) - at} bytes are left", CUT)
             table = np.frombuffer(data, row, count, at)
         elif kind == "binary_compressed":
             table = _compressed(data, at, row, count)
@@ -112,11 +111,11 @@ def _ascii(data: bytes, at: int, row: np.dtype, count: int) -> np.ndarray:
     width = sum(row[name].shape[0] for name in row.names or ())
     if 2 * count * width - 1 > len(data) - at:
         reason = f"{count} points of {width} numbers declared"
-        raise Fault("data", f"{reason}, {len(data) - at} characters are left", _CUT)
+        raise Fault("data", f"{reason}, {len(data) - at} characters are left", CUT)
     values, _, behind = take_rows(data, at, count, "data", width)
     if len(values) != count * width or data[behind:].strip():
         raise Fault(
-            "data", f"{len(values)} numbers in {count} rows of {width}, or text behind", _CUT
+            "data", f"{len(values)} numbers in {count} rows of {width}, or text behind", CUT
         )
     table = np.empty(count, row)
     column = 0
@@ -142,7 +141,7 @@ def _compressed(data: bytes, at: int, row: np.dtype, count: int) -> np.ndarray:
     """Field after field, packed together."""
     size, plain = (int.from_bytes(data[at + i : at + i + 4], "little") for i in (0, 4))
     if size > len(data) - at - 8:
-        raise Fault("data", f"{size} compressed bytes declared, {len(data) - at} are left", _CUT)
+        raise Fault("data", f"{size} compressed bytes declared, {len(data) - at} are left", CUT)
     if plain != count * row.itemsize:
         raise Fault("data", f"{plain} bytes declared, {count} points need {count * row.itemsize}")
     raw = _unpack(data[at + 8 : at + 8 + size], plain)
@@ -186,9 +185,9 @@ def _unpack(packed: bytes, size: int) -> bytes:
             if len(out) > size:
                 break
     except IndexError:
-        raise Fault("data", "LZF data end early", _CUT) from None
+        raise Fault("data", "LZF data end early", CUT) from None
     if len(out) != size or at > end:
-        raise Fault("data", f"LZF data do not unpack to {size} bytes", _CUT)
+        raise Fault("data", f"LZF data do not unpack to {size} bytes", CUT)
     return bytes(out)
 
 

@@ -16,11 +16,12 @@ import numpy as np
 from ..mesh import Mesh
 from ._bounds import Allowance
 from ._columns import cloud, grouped
-from ._files import Fault, guarded, read_bytes
+from ._files import CUT, Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._ply_write import write_ply
-from ._rows import as_integers, integers, ragged, take_rows, unix
+from ._ragged import ragged, within
 from ._surface import face_types
+from ._words import as_integers, integers, take_rows, unix
 
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
@@ -31,7 +32,6 @@ _TYPES = {
 _ORDER = {b"ascii": "", b"binary_little_endian": "<", b"binary_big_endian": ">"}
 _HEADER = 1 << 20
 _PART = 1 << 16  # rows that are gathered at once
-_CUT = "the file is cut off or damaged: copy or write it again"
 _INDICES = ("vertex_indices", "vertex_index")
 Lists = tuple[np.ndarray, np.ndarray]  # all items, and how many each row has
 
@@ -135,7 +135,7 @@ def _fits(data: bytes, at: int, element: _Element, size: int) -> None:
         raise Fault(
             f"element {element.name}",
             f"{element.count} rows declared, {len(data) - at} bytes are left",
-            _CUT,
+            CUT,
         )
 
 
@@ -223,7 +223,7 @@ def _walk(data: bytes, at: int, element: _Element, order: str) -> int:
                     at += size.itemsize + width * count if count >= 0 else end
     if at > end or len(rows) < element.count:
         reason = "it is longer than what is left of the file"
-        raise Fault(f"element {element.name}, row {len(rows)} of {element.count}", reason, _CUT)
+        raise Fault(f"element {element.name}, row {len(rows)} of {element.count}", reason, CUT)
     raw, cursor = np.frombuffer(data, np.uint8), np.frombuffer(rows, np.int64)
     for name, size, item in element.properties:
         if size is None:
@@ -246,7 +246,7 @@ def _walk(data: bytes, at: int, element: _Element, order: str) -> int:
 def _every(starts: np.ndarray, counts: np.ndarray, item: np.dtype) -> np.ndarray:
     """The place of every item of lists that start there."""
     first = np.repeat(starts, counts)
-    return first + item.itemsize * (ragged(np.zeros_like(counts), counts))
+    return first + item.itemsize * within(counts)
 
 
 def _gather(raw: np.ndarray, places: np.ndarray, kind: np.dtype, order: str) -> np.ndarray:
@@ -279,7 +279,7 @@ def _ascii(data: bytes, at: int, element: _Element) -> int:
     for name, size, item in element.properties:
         if (cursor >= ends).any():
             row = int(np.argmax(cursor >= ends))
-            raise Fault(f"{where}, row {row + 1}", f"the line ends before {name!r}", _CUT)
+            raise Fault(f"{where}, row {row + 1}", f"the line ends before {name!r}", CUT)
         if size is None:
             element.scalars[name] = _cast(values[cursor], item, f"{where}, {name}")
             cursor = cursor + 1

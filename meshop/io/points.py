@@ -16,9 +16,9 @@ from ._bounds import free_name
 from ._columns import cloud, of_points, require_cloud
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._rows import Words, blocks, unix, without_comments
 from ._surface import warn_data, warn_regions
 from ._text import to_numbers
+from ._words import Words, blocks, unix, without_comments
 
 _SUFFIXES = (".csv", ".xyz", ".pts", ".txt", ".asc", ".tsv")
 _HINT = "one point a line: x y z, or x,y,z with a line of names above"

@@ -12,9 +12,10 @@ import numpy as np
 from ..mesh import Mesh, Region
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format
-from ._rows import blocks, unix
+from ._ragged import within
 from ._surface import require_types, warn_data, warn_lost, warn_regions
 from ._text import to_numbers
+from ._words import blocks, unix
 
 _INDENT = 80  # characters before "solid" on its line
 # facet normal x y z, outer loop, vertex x y z (three times), endloop, endfacet: 21 words.
@@ -236,7 +237,7 @@ def _triangles(mesh: Mesh, path: Path | str) -> tuple[np.ndarray, np.ndarray]:
     warn_lost(path, "STL", f"{kinds} are split into triangles", "write .ply or .vtu")
     size = np.diff(mesh.cell_offsets)
     cell = np.repeat(np.arange(mesh.n_cells), size - 2)
-    local = np.arange(len(cell)) - np.repeat(np.cumsum(size - 2) - (size - 2), size - 2)
+    local = within(size - 2)
     kind = mesh.cell_types[cell]
     start = mesh.cell_offsets[cell]
     odd = local % 2 == 1

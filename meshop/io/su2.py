@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import CELL_TYPES, DIM, SIZE, Mesh, Region, join
-from ._files import Fault, atomic_write, guarded, read_bytes
+from ._files import CUT, Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
-from ._lines import spread, table_lines, take_rows, to_lines
+from ._lines import table_lines, to_lines
+from ._ragged import ragged
+from ._su2_rows import take_rows
 
-_CUT = "the file is cut off or damaged: copy or write it again"
 _WRITTEN = (1, 3, 5, 9, 10, 12, 13, 14)  # SU2's own; other codes are VTK's, from other programs
 _PERIODIC, _BOXES = "su2:periodic", "su2:ffd"
 _VERBATIM = ((_PERIODIC, ("NPERIODIC", "PERIODIC_")), (_BOXES, ("FFD_", "NCHUNK", "CHUNK_")))
@@ -53,7 +54,7 @@ class _Zone:
             raise Fault("content", "no NPOIN= section: this is no SU2 mesh")
         if len(self.markers) < self.n_markers:
             reason = f"{len(self.markers)} of {self.n_markers} markers found"
-            raise Fault("end of the file", reason, _CUT)
+            raise Fault("end of the file", reason, CUT)
         parts = [*self.cells, *((types, nodes) for _, types, nodes in self.markers)]
         types = np.concatenate([np.empty(0, np.int64), *(types for types, _ in parts)])
         ids: dict[str, list[np.ndarray]] = {}
@@ -106,7 +107,7 @@ class _Reader:
             elif key in _VALUES:
                 self._value(zone, key, value)
         if n_zones != len(self.zones):
-            raise Fault("end of the file", f"{len(self.zones)} of {n_zones} zones found", _CUT)
+            raise Fault("end of the file", f"{len(self.zones)} of {n_zones} zones found", CUT)
         if n_zones == 1:
             return self.zones[0].mesh()
         names = [f"zone_{number}" for number in range(1, n_zones + 1)]
@@ -191,7 +192,7 @@ class _Reader:
             row = CELL_TYPES[int(types[element])]
             reason = f"a {row.name} needs {row.size} nodes, {sizes[element] - 1} are there"
             raise Fault(f"{where}, element {element}", reason)
-        return types, values[spread(starts[:-1] + 1, SIZE[types])]
+        return types, values[ragged(starts[:-1] + 1, SIZE[types])]
 
 
 def write_su2(mesh: Mesh, path: str | os.PathLike) -> None:
@@ -319,8 +320,8 @@ def _element_lines(mesh: Mesh, cells: np.ndarray, first: int) -> Iterator[bytes]
         starts = np.cumsum(sizes + 1) - sizes - 1
         values = np.empty(int(np.sum(sizes + 1)), np.int64)
         values[starts] = types
-        nodes = mesh.cell_nodes[spread(mesh.cell_offsets[mine], sizes)]
-        values[spread(starts + 1, sizes)] = nodes - first
+        nodes = mesh.cell_nodes[ragged(mesh.cell_offsets[mine], sizes)]
+        values[ragged(starts + 1, sizes)] = nodes - first
         yield from to_lines(values, sizes + 1)
 
 

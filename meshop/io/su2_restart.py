@@ -19,12 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from ..mesh import Mesh
-from ._files import Fault, guarded, read_bytes
+from ._files import CUT, Fault, guarded, read_bytes
 from ._format import Format
-from ._lines import take_rows
+from ._su2_rows import take_rows
 
 _MAGIC, _NAME = 535532, 33
-_CUT = "the file is cut off or damaged: copy or write it again"
 _META = (
     "AOA", "SIDESLIP_ANGLE", "INITIAL_BCTHRUST", "DCD_DCL_VALUE", "DCMX_DCL_VALUE",
     "DCMY_DCL_VALUE", "DCMZ_DCL_VALUE",
@@ -59,13 +58,13 @@ def read_su2_restart(path: Path) -> Mesh:
 def _binary(data: bytes) -> tuple[list[str], np.ndarray, dict[str, np.ndarray]]:
     order = next((o for o in "<>" if data[:4] == np.array(_MAGIC, f"{o}i4").tobytes()), "")
     if not order or len(data) < 20:
-        raise Fault("header", f"no SU2 restart file: it does not begin with {_MAGIC}", _CUT)
+        raise Fault("header", f"no SU2 restart file: it does not begin with {_MAGIC}", CUT)
     _, n_names, n_points, n_integers, n_doubles = np.frombuffer(data, f"{order}i4", 5).tolist()
     start = 20 + _NAME * n_names
     need = start + 8 * n_names * n_points
     if min(n_names, n_points, n_integers, n_doubles) < 0 or n_names < 2 or need > len(data):
         reason = f"{n_names} variables at {n_points} points need {need} bytes, {len(data)} are left"
-        raise Fault("header", reason, _CUT)
+        raise Fault("header", reason, CUT)
     words = [data[at : at + _NAME].partition(b"\0")[0] for at in range(20, start, _NAME)]
     names = [word.decode("utf-8", "replace").strip() for word in words]
     table = np.frombuffer(data, f"{order}f8", n_names * n_points, start)
@@ -86,15 +85,15 @@ def _ascii(data: bytes) -> tuple[list[str], np.ndarray, dict[str, np.ndarray]]:
     values, starts, end = take_rows(data, len(head) + 1, None, np.float64, "rows")
     sizes = np.diff(starts)
     if not len(sizes):
-        raise Fault("rows", "there is none below the names", _CUT)
+        raise Fault("rows", "there is none below the names", CUT)
     if np.any(sizes != len(names)):
         row = int(np.argmax(sizes != len(names)))
-        raise Fault(f"row {row}", f"{sizes[row]} numbers for {len(names)} names", _CUT)
+        raise Fault(f"row {row}", f"{sizes[row]} numbers for {len(names)} names", CUT)
     found = {}
     for line in data[end:].decode("utf-8", "replace").splitlines():
         key, equals, value = line.partition("=")
         if not equals and line[:1].isdigit():
-            raise Fault("rows", "there are more of them behind KEY= VALUE lines", _CUT)
+            raise Fault("rows", "there are more of them behind KEY= VALUE lines", CUT)
         try:
             number = float(value.replace("_", "?"))
         except ValueError:

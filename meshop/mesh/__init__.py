@@ -15,7 +15,7 @@ from ._join import join
 from ._mesh import REGION_KINDS, Mesh, Region
 from ._metrics import METRICS, Metric, cell_quality, quality_names
 from ._quality import QualityReport
-from ._shells import closed_bodies, triangles_of
+from ._shells import closed_bodies, fans, triangles_of
 from ._slab import Slab, flatten
 from ._summary import histogram, summary
 from ._surface import RepairReport, repair_surface, sample_surface
@@ -43,6 +43,7 @@ __all__ = [
     "closed_bodies",
     "connected_parts",
     "facet_table",
+    "fans",
     "find_rows",
     "flatten",
     "histogram",

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import MeshError
 from ._blocks import blocks
+from ._topology import components, in_order_of_appearance, pair_edges
 
 if TYPE_CHECKING:
     from ._mesh import Mesh
@@ -23,12 +24,16 @@ def triangles_of(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     for block in blocks(mesh, 2):
         if block.row.name == "triangle_strip":
             raise MeshError("triangle strips", "expected triangles, quads or polygons")
-        _fan(block.corners, block.cells, parts, owner)
+        triangles, of = fans(block.corners)
+        parts.append(triangles)
+        owner.append(block.cells[of])
     if not parts and mesh.dim == 3:
         facets = mesh.boundary_facets()
         size = (facets.nodes >= 0).sum(axis=1)
         for k in np.unique(size).tolist():
-            _fan(facets.nodes[size == k, :k], facets.owner[size == k], parts, owner)
+            triangles, of = fans(facets.nodes[size == k, :k])
+            parts.append(triangles)
+            owner.append(facets.owner[size == k][of])
     if not parts:
         raise MeshError("the mesh has no surface", "expected triangles, quads or polygons")
     cells = np.concatenate(owner)
@@ -36,36 +41,20 @@ def triangles_of(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(parts)[order], cells[order]
 
 
-def _fan(corners: np.ndarray, cells: np.ndarray, parts: list, owner: list) -> None:
-    for j in range(2, corners.shape[1]):
-        parts.append(corners[:, [0, j - 1, j]])
-        owner.append(cells)
-
-
-def edge_uses(loops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Undirected edges (E, 2) of loops (m, k) of points, sorted, and how many loops use each."""
-    edges = np.stack([loops, np.roll(loops, -1, axis=1)], axis=-1).reshape(-1, 2)
-    edges.sort(axis=1)
-    order = np.lexsort((edges[:, 1], edges[:, 0]))
-    edges = edges[order]
-    first = np.ones(len(edges), bool)
-    first[1:] = (edges[1:] != edges[:-1]).any(axis=1)
-    starts = np.flatnonzero(first)
-    return edges[starts], np.diff(np.append(starts, len(edges)))
+def fans(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(T, 3) triangles of polygons (F, k), which -1 may pad, and the polygon (T,) of each."""
+    found, of = [np.empty((0, 3), np.int64)], [np.empty(0, np.int64)]
+    for j in range(2, polygons.shape[1]):
+        has = np.flatnonzero(polygons[:, j] >= 0)
+        found.append(polygons[has[:, None], [0, j - 1, j]])
+        of.append(has)
+    return np.concatenate(found), np.concatenate(of)
 
 
 def shells(triangles: np.ndarray, n_points: int) -> np.ndarray:
     """(T,) number of the connected part of each triangle, from 0 in order of appearance."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    a, b = triangles[:, [0, 1]].ravel(), triangles[:, [1, 2]].ravel()
-    graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(n_points, n_points))
-    _, label = connected_components(graph, directed=False)
-    _, first, number = np.unique(label[triangles[:, 0]], return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[number.ravel()]
+    label = components(triangles[:, [0, 1]].ravel(), triangles[:, [1, 2]].ravel(), n_points)
+    return in_order_of_appearance(label[triangles[:, 0]])[0]
 
 
 def enclosing(points: np.ndarray, triangles: np.ndarray, shell: np.ndarray) -> list[list[int]]:
@@ -108,10 +97,11 @@ def closed_bodies(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray
 
     Raises MeshError, naming edges, where the surface is not closed.
     """
-    edges, uses = edge_uses(triangles)
-    if len(odd := edges[uses != 2]):
+    start, end = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
+    order, first, uses = pair_edges(start, end)
+    if len(odd := order[first[uses != 2]]):
         free = int((uses == 1).sum())
-        a, b = odd[0].tolist()
+        a, b = sorted((int(start[odd[0]]), int(end[odd[0]])))
         where = " to ".join("(" + ", ".join(f"{v:.5g}" for v in points[p]) + ")" for p in (a, b))
         crowd = f", {len(odd) - free} edges have more than two triangles" if free < len(odd) else ""
         raise MeshError(

@@ -12,6 +12,7 @@ from ..errors import MeshError
 from ._blocks import blocks
 from ._mesh import Mesh, Region
 from ._shells import enclosing, triangles_of
+from ._topology import components, in_order_of_appearance, pair_edges
 
 _LINEAR = (5, POLYGON, 9)  # triangle, polygon, quad
 FILLED = "filled holes"
@@ -93,7 +94,7 @@ def repair_surface(
         if report.triangles_added and (turn := _against(out)).any():
             out.cell_nodes = _turned(out, turn)  # now that it is closed, outward is known
             report.flipped += int(turn[: len(kept)].sum())
-    uses = _edge_uses(out)
+    uses = pair_edges(*_directed(out)[:2]).uses
     report.open_edges, report.crowded_edges = int((uses == 1).sum()), int((uses > 2).sum())
     out.check()
     return out, report
@@ -135,21 +136,12 @@ def sample_surface(mesh: Mesh, n: int, seed: int = 0) -> Mesh:
 
 def _merge(points: np.ndarray, tolerance: float | None) -> tuple[np.ndarray, np.ndarray]:
     """New row of each point, and the old row of each new one; the order is kept."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
-    n = len(points)
     if tolerance is None:
         tolerance = 1e-7 * float(np.linalg.norm(np.ptp(points, axis=0)))
     pairs = cKDTree(points).query_pairs(tolerance, output_type="ndarray")
-    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    _, label = connected_components(graph, directed=False)
-    _, first, number = np.unique(label, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(first), np.int64)
-    rank[order] = np.arange(len(first))
-    return rank[number.ravel()], first[order]
+    return in_order_of_appearance(components(pairs[:, 0], pairs[:, 1], len(points)))
 
 
 def _distinct(mesh: Mesh, nodes: np.ndarray) -> np.ndarray:
@@ -180,28 +172,14 @@ def _rows(mesh: Mesh, nodes: np.ndarray) -> Any:
             yield block.row, block.cells, nodes[start[:, None] + np.arange(width)]
 
 
-def _directed(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """(E, 2) edges as their cells have them, and (E,) those cells."""
-    parts, owner = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
+def _directed(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Start and end (E,) of the edges as their cells have them, and those cells (E,)."""
+    starts, ends, owner = [none := np.empty(0, np.int64)], [none], [none]
     for _, ids, rows in _rows(mesh, mesh.cell_nodes):
-        parts.append(np.stack([rows, np.roll(rows, -1, axis=1)], axis=-1).reshape(-1, 2))
+        starts.append(rows.ravel())
+        ends.append(np.roll(rows, -1, axis=1).ravel())
         owner.append(np.repeat(ids, rows.shape[1]))
-    return np.concatenate(parts), np.concatenate(owner)
-
-
-def _edge_uses(mesh: Mesh) -> np.ndarray:
-    """How many cells use each edge."""
-    edges, _ = _directed(mesh)
-    edges.sort(axis=1)
-    order = np.lexsort((edges[:, 1], edges[:, 0]))
-    return np.diff(np.append(_starts(edges[order]), len(order)))
-
-
-def _starts(rows: np.ndarray) -> np.ndarray:
-    """Where the runs of equal rows start."""
-    new = np.ones(len(rows), bool)
-    new[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    return np.flatnonzero(new)
+    return np.concatenate(starts), np.concatenate(ends), np.concatenate(owner)
 
 
 def _against(mesh: Mesh) -> np.ndarray:
@@ -210,25 +188,14 @@ def _against(mesh: Mesh) -> np.ndarray:
     Each cell stands for two, as it is and turned; those that fit across an edge are connected. The
     two halves of an orientable part then fall apart, and one of them is the answer.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    def connected(a: np.ndarray, b: np.ndarray, n: int) -> np.ndarray:
-        graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(n, n))
-        return connected_components(graph, directed=False)[1]
-
     n = mesh.n_cells
-    edges, owner = _directed(mesh)
-    forward = edges[:, 0] < edges[:, 1]
-    ends = np.sort(edges, axis=1)
-    order = np.lexsort((ends[:, 1], ends[:, 0]))
-    start = _starts(ends[order])
-    uses = np.diff(np.append(start, len(order)))
-    pair = start[uses == 2]
+    start, end, owner = _directed(mesh)
+    order, first, uses = pair_edges(start, end)
+    pair = first[uses == 2]
     one, two = order[pair], order[pair + 1]
-    a, b, differ = owner[one], owner[two], forward[one] == forward[two]
-    part = connected(a, b, n)
-    half = connected(np.append(a, a + n), np.append(b + n * differ, b + n * ~differ), 2 * n)
+    a, b, differ = owner[one], owner[two], start[one] == start[two]
+    part = components(a, b, n)
+    half = components(np.append(a, a + n), np.append(b + n * differ, b + n * ~differ), 2 * n)
     _, root = np.unique(part, return_index=True)
     turn = half[:n] != half[root][part]
     # The direction of each part as a whole.

@@ -95,7 +95,7 @@ def flipped_cells(edges: SurfaceEdges, n_cells: int) -> np.ndarray:
     a, b = edges.inner.T
     other = np.where(edges.twisted, b + n_cells, b)
     mirror = np.where(edges.twisted, b, b + n_cells)
-    label = _components(
+    label = components(
         np.concatenate([a, a + n_cells]), np.concatenate([other, mirror]), 2 * n_cells
     )
     plain, turned = label[:n_cells], label[n_cells:]
@@ -117,7 +117,7 @@ def connected_parts(mesh: Mesh) -> np.ndarray:
     Cells that share a point hang together, whatever their dimension; -1 for cells without points.
     """
     cell = np.repeat(np.arange(mesh.n_cells), np.diff(mesh.cell_offsets))
-    label = _components(cell, mesh.cell_nodes + mesh.n_cells, mesh.n_cells + mesh.n_points)
+    label = components(cell, mesh.cell_nodes + mesh.n_cells, mesh.n_cells + mesh.n_points)
     label = label[: mesh.n_cells].copy()
     filled = np.diff(mesh.cell_offsets) > 0
     found, index, count = np.unique(label[filled], return_inverse=True, return_counts=True)
@@ -128,12 +128,22 @@ def connected_parts(mesh: Mesh) -> np.ndarray:
     return out
 
 
-def _components(a: np.ndarray, b: np.ndarray, n: int) -> np.ndarray:
+def components(a: np.ndarray, b: np.ndarray, n: int) -> np.ndarray:
+    """(n,) the connected part that each node is in, where links run from a (L,) to b (L,)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     links = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(n, n))
     return connected_components(links.tocsr(), directed=False)[1]
+
+
+def in_order_of_appearance(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(L,) labels as numbers from 0 in their order of appearance, and where each appears first."""
+    _, first, number = np.unique(label, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(first), np.int64)
+    rank[order] = np.arange(len(first))
+    return rank[number.ravel()], first[order]
 
 
 def duplicate_cells(mesh: Mesh) -> np.ndarray:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import MeshError
-from ..mesh import CELL_TYPES, DIM, Mesh
+from ..mesh import CELL_TYPES, DIM, Mesh, fans
 from . import _scene
 from ._paint import (
     PALETTE,
     Paint,
     by_value,
-    fans,
     outlines,
     paint_of,
     rgb_rows,

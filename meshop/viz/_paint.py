@@ -55,7 +55,7 @@ def shell_of(mesh: Mesh, clip: bool) -> Shell:
 def cell_rings(mesh: Mesh, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Corners around two-dimensional cells (F, k), padded with -1, and the cell of each row."""
     size = np.diff(mesh.cell_offsets)
-    rings, owners, width = [], [], 3
+    rings, owners, width = [np.empty((0, 3), np.int64)], [np.empty(0, np.int64)], 3
     for code in np.unique(mesh.cell_types[cells]):
         row = CELL_TYPES[int(code)]
         mine = cells[mesh.cell_types[cells] == code]
@@ -73,15 +73,6 @@ def cell_rings(mesh: Mesh, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             width = max(width, parts[0].shape[1])
     out = [np.pad(r, ((0, 0), (0, width - r.shape[1])), constant_values=-1) for r in rings]
     return np.concatenate(out), np.concatenate(owners)
-
-
-def fans(nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    found, of = [np.empty((0, 3), np.int64)], [np.empty(0, np.int64)]
-    for j in range(2, nodes.shape[1]):
-        has = np.flatnonzero(nodes[:, j] >= 0)
-        found.append(nodes[has][:, [0, j - 1, j]])
-        of.append(has)
-    return np.concatenate(found), np.concatenate(of)
 
 
 def outlines(nodes: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..mesh import CELL_TYPES
+from ..mesh import DIM, fans
+from ._paint import cell_rings
 
 if TYPE_CHECKING:
     from ..mesh import Mesh
@@ -68,7 +69,7 @@ def rasterise(
 
 def to_points(mesh: Mesh, values: np.ndarray) -> np.ndarray:
     """(N,) the mean over each point's two-dimensional cells of values (M,); 0 where it has none."""
-    use = np.isin(mesh.cell_types, [row.code for row in CELL_TYPES.values() if row.dim == 2])
+    use = DIM[mesh.cell_types] == 2
     size = np.diff(mesh.cell_offsets)
     nodes = mesh.cell_nodes[np.repeat(use, size)]
     total = np.bincount(nodes, np.repeat(values[use], size[use]), minlength=mesh.n_points)
@@ -77,24 +78,9 @@ def to_points(mesh: Mesh, values: np.ndarray) -> np.ndarray:
 
 def plane_triangles(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     """Corner fans of the two-dimensional cells: triangles (T, 3) and the cell of each (T,)."""
-    size = np.diff(mesh.cell_offsets)
-    fans, owner = [np.empty((0, 3), np.int64)], [np.empty(0, np.int64)]
-    for code in np.unique(mesh.cell_types):
-        row = CELL_TYPES[int(code)]
-        if row.dim != 2:
-            continue
-        cells = np.flatnonzero(mesh.cell_types == code)
-        for n in np.unique(size[cells]):
-            some = cells[size[cells] == n]
-            ids = mesh.cell_nodes[mesh.cell_offsets[some][:, None] + np.arange(n)]
-            corners = row.corners if row.corners > 0 else n if row.corners == 0 else n // 2
-            ring = [0, 1, 3, 2] if row.name == "pixel" else list(range(corners))
-            strip = row.name == "triangle_strip"
-            for j in range(1, corners - 1):
-                corner = [j - 1, j, j + 1] if strip else [ring[0], ring[j], ring[j + 1]]
-                fans.append(ids[:, corner])
-                owner.append(some)
-    return np.concatenate(fans), np.concatenate(owner)
+    rings, cells = cell_rings(mesh, np.flatnonzero(DIM[mesh.cell_types] == 2))
+    triangles, of = fans(rings)
+    return triangles, cells[of]
 
 
 def _triangles(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import MeshError
+from ..mesh import fans
 from ._mesh import draw_scene
-from ._paint import by_value, fans
+from ._paint import by_value
 from ._scene import Scene
 
 if TYPE_CHECKING:

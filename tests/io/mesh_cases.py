@@ -6,6 +6,19 @@ from hypothesis.extra import numpy as hnp
 
 from meshop.mesh import CELL_TYPES, Mesh, Region
 
+PLANE = Mesh.from_blocks(
+    [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1]],
+    [("triangle", [[0, 1, 4]]), ("quad", [[1, 2, 5, 4]]), ("triangle", [[0, 4, 3]]),
+     ("line", [[0, 1], [1, 2], [2, 5], [5, 4]])],
+    regions={"airfoil": Region("cell", [3, 4]), "far field": Region("cell", [5, 6])},
+)  # fmt: skip
+SOLID = Mesh.from_blocks(
+    np.random.default_rng(0).random((8, 3)),
+    [("tetra", [[0, 1, 2, 3]]), ("wedge", [[0, 1, 2, 3, 4, 5]]), ("pyramid", [[0, 1, 2, 3, 4]]),
+     ("hexahedron", [range(8)]), ("tetra", [[4, 5, 6, 7]]), ("triangle", [[0, 1, 2]])],
+    regions={"wall": Region("cell", [5])},
+)  # fmt: skip
+
 DTYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 FIXED = [row for row in CELL_TYPES.values() if row.size]
 VARYING = [CELL_TYPES[code] for code in (2, 4, 6, 7, 36, 41, 68)]

@@ -13,8 +13,8 @@ import pytest
 from mesh_cases import assert_same, sample
 
 import meshop
+from meshop.io._child import run
 from meshop.io._files import Fault
-from meshop.io.foreign._child import run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits of a process are POSIX")
 
@@ -101,7 +101,7 @@ def test_runs_from_an_archive_and_from_any_folder(path, tmp_path):
                 archive.write(file, file.relative_to(package.parent))
     code = (
         "import sys; sys.path[:0] = [sys.argv[1], sys.argv[2]]\nfrom pathlib import Path\n"
-        "import meshop.io.foreign._child as child\nassert '.zip' in child.__file__\n"
+        "import meshop.io._child as child\nassert '.zip' in child.__file__\n"
         "print(child.run('child_tasks:answer', Path(sys.argv[3]))['mesh'].n_points)"
     )
     command = [sys.executable, "-c", code, tmp_path / "meshop.zip", Path(__file__).parent, path]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from mesh_cases import NAMES, meshes
+from mesh_cases import NAMES, PLANE, meshes
 
 from meshop.errors import MeshFileError, MeshFileWarning
 from meshop.io import read, read_series, write_series
@@ -18,12 +18,6 @@ from meshop.io.msh._cells import N_NODES, VTK_CODE, kind_of, lattice, order_of
 from meshop.mesh import Mesh, Region
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-PLANE = Mesh.from_blocks(
-    [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1]],
-    [("triangle", [[0, 1, 4]]), ("quad", [[1, 2, 5, 4]]), ("triangle", [[0, 4, 3]]),
-     ("line", [[0, 1], [1, 2], [2, 5], [5, 4]])],
-    regions={"airfoil": Region("cell", [3, 4]), "far field": Region("cell", [5, 6])},
-)  # fmt: skip
 KINDS = [("4.1", True), ("4.1", False), ("2.2", True), ("2.2", False)]
 FAMILIES = {
     "line": 10, "triangle": 10, "quadrangle": 10, "tetrahedron": 10, "hexahedron": 9, "prism": 9,

@@ -152,7 +152,7 @@ def test_errors_name_the_line(tmp_path):
 
 
 def test_blocks_of_text_do_not_show(tmp_path, monkeypatch):
-    monkeypatch.setattr("meshop.io._rows._BLOCK", 40)
+    monkeypatch.setattr("meshop.io._words._BLOCK", 40)
     (tmp_path / "a.obj").write_text(TEXT)
     small = read(tmp_path / "a.obj")
     monkeypatch.undo()

@@ -129,7 +129,7 @@ def test_blocks_of_text_do_not_show(tmp_path, monkeypatch):
     rows = "".join(f"{i},{i}.5,{i},{2**60 + i}\n" for i in range(50))
     (tmp_path / "a.csv").write_text("x,y,z,id\n" + rows)
     whole = read(tmp_path / "a.csv")
-    monkeypatch.setattr("meshop.io._rows._BLOCK", 30)
+    monkeypatch.setattr("meshop.io._words._BLOCK", 30)
     assert_same(read(tmp_path / "a.csv"), whole)
     assert whole.point_data["id"].tolist() == [2**60 + i for i in range(50)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from mesh_cases import meshes
+from mesh_cases import PLANE, SOLID, meshes
 
 from meshop.errors import MeshFileError, MeshFileWarning
 from meshop.io import read
@@ -17,18 +17,6 @@ from meshop.mesh import DIM, Mesh, Region
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 GEOMETRIES = Path(__file__).parents[2] / "geometries"
-PLANE = Mesh.from_blocks(
-    [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1]],
-    [("triangle", [[0, 1, 4]]), ("quad", [[1, 2, 5, 4]]), ("triangle", [[0, 4, 3]]),
-     ("line", [[0, 1], [1, 2], [2, 5], [5, 4]])],
-    regions={"airfoil": Region("cell", [3, 4]), "far field": Region("cell", [5, 6])},
-)  # fmt: skip
-SOLID = Mesh.from_blocks(
-    np.random.default_rng(0).random((8, 3)),
-    [("tetra", [[0, 1, 2, 3]]), ("wedge", [[0, 1, 2, 3, 4, 5]]), ("pyramid", [[0, 1, 2, 3, 4]]),
-     ("hexahedron", [range(8)]), ("tetra", [[4, 5, 6, 7]]), ("triangle", [[0, 1, 2]])],
-    regions={"wall": Region("cell", [5])},
-)  # fmt: skip
 ZONE = """NDIME= 2
 AOA_OFFSET= 1.5
 NELEM= 1

@@ -36,10 +36,12 @@ def fill_surface(
     used, triangles = np.unique(triangles, return_inverse=True)
     points, triangles = points[used], triangles.reshape(-1, 3)
     shell, bodies = closed_bodies(points, triangles)
-    job = {"kind": "fill", "size": size, "bodies": bodies}
-    given = {"points": points, "triangles": triangles, "shell": shell}
+    job = {"size": size, "bodies": bodies}
     try:
-        _, found = run_gmsh(job, given, seconds=time_limit, memory=memory, progress=progress)
+        found = run_gmsh(
+            "fill", job, seconds=time_limit, memory=memory, progress=progress,
+            points=points, triangles=triangles, shell=shell,
+        )  # fmt: skip
     except Fault as fault:
         raise MeshError(f"filling the surface: {fault.where}", fault.reason, fault.hint) from None
     if lost := [*mesh.point_data, *mesh.cell_data]:

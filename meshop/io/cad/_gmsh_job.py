@@ -1,71 +1,53 @@
-"""What a child process does with gmsh. Run as a script: imports gmsh and numpy, nothing of meshop.
+"""What a child process does with gmsh: tasks for `_gmsh.run_gmsh`, which reads what gmsh prints."""
 
-`python -I _gmsh_job.py FOLDER` reads FOLDER/job.json (and .npy arrays), writes FOLDER/answer.json
-and .npy arrays. gmsh talks on standard output, which `_gmsh.py` reads for progress and errors.
-"""
+import contextlib
 
-import ctypes
-import json
-import os
-import resource
-import sys
+import numpy as np
+
+from .._files import Fault
 
 # Elements by order: gmsh's type, its nodes, and where VTK has them (gmsh swaps two of tetra10).
 TRIANGLES = {1: (2, [0, 1, 2]), 2: (9, [0, 1, 2, 3, 4, 5])}
 TETRAHEDRA = {1: (4, [0, 1, 2, 3]), 2: (11, [0, 1, 2, 3, 4, 5, 6, 7, 9, 8])}
+_INSTALL = (
+    "pip install 'meshop[cad]'",
+    "apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1 libgomp1",
+)
 
 
-class Stop(Exception):
-    """where, reason, hint."""
-
-
-def main(folder):
-    with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
-        job = json.load(file)
-    sys.path[:] = job["import_from"]
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: never outlive who asked
-    limit = job["memory"]
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.chdir(folder)
-    try:
-        answer = {"ok": True} | run(job)
-    except Stop as stop:
-        where, reason, hint = stop.args
-        answer = {"ok": False, "where": where, "reason": reason, "hint": hint}
-    except MemoryError:
-        answer = {"ok": False, "where": "memory", "reason": "", "hint": ""}
-    except Exception as error:  # gmsh raises bare ones
-        reason = f"gmsh failed on it: {error}"
-        answer = {"ok": False, "where": "content", "reason": reason, "hint": "export it again"}
-    with open("answer.tmp", "w", encoding="utf-8") as file:
-        json.dump(answer, file)
-    os.replace("answer.tmp", "answer.json")
-    sys.stdout.flush()
-    os._exit(0)  # what OpenCASCADE does when it is taken down is of no interest
-
-
-def run(job):
+@contextlib.contextmanager
+def started():
+    """gmsh, ready for one task; whatever it raises is a Fault."""
     try:
         import gmsh
     except (ImportError, OSError) as error:
-        raise Stop("gmsh", str(error), "import") from None
-    gmsh.initialize([""], readConfigFiles=False, interruptible=False)
-    set_number = gmsh.option.setNumber
-    set_number("General.Terminal", 1)
-    set_number("General.Verbosity", 5)
-    set_number("General.NumThreads", 1)  # the same mesh on every machine
-    return {"cad": from_cad, "fill": fill}[job["kind"]](gmsh, job)
+        hint = _INSTALL[".so" in str(error)]
+        raise Fault("gmsh", f"gmsh cannot be imported: {error}", hint) from None
+    try:
+        gmsh.initialize([""], readConfigFiles=False, interruptible=False)
+        set_number = gmsh.option.setNumber
+        set_number("General.Terminal", 1)
+        set_number("General.Verbosity", 5)
+        set_number("General.NumThreads", 1)  # the same mesh on every machine
+        yield gmsh
+    except (Fault, MemoryError):
+        raise
+    except Exception as error:  # gmsh raises bare ones
+        raise Fault("content", f"gmsh failed on it: {error}", "export it again") from None
 
 
 # -- CAD ---------------------------------------------------------------------------------------
 
 
-def from_cad(gmsh, job):
-    """What is in the file and, unless it is only to be looked at, its mesh."""
+def from_cad(path, job):
+    """What is in the file and, unless it is only to be looked at, the arrays of its mesh."""
+    with started() as gmsh:
+        return mesh_shapes(gmsh, path, job)
+
+
+def mesh_shapes(gmsh, path, job):
     model = gmsh.model
-    names = load(gmsh, job)
+    names = load(gmsh, path, job)
     faces, solids = ([tag for _, tag in model.getEntities(dim)] for dim in (2, 3))
     answer = {
         "faces": [
@@ -78,10 +60,10 @@ def from_cad(gmsh, job):
         "message": "",
     }
     if job["look"]:
-        return answer
+        return answer, {}
     if job["volume"] and not solids:
         reason = f"its {len(faces)} faces enclose no volume"
-        raise Stop("solids", reason, "mesh its surface, or export a solid (STEP keeps solids)")
+        raise Fault("solids", reason, "mesh its surface, or export a solid (STEP keeps solids)")
     answer["size"] = sizes(gmsh, job)
     for solid in solids:
         model.mesh.setOutwardOrientation(solid)
@@ -90,21 +72,20 @@ def from_cad(gmsh, job):
         if answer["failed"]:
             which = called(names, 2, answer["failed"])
             reason = f"{len(answer['failed'])} of {len(faces)} faces cannot be meshed ({which})"
-            raise Stop("faces", f"{reason}: {answer['message']}", "a smaller size")
+            raise Fault("faces", f"{reason}: {answer['message']}", "a smaller size")
         mesh_solids(gmsh, solids, names)
     if job["order"] == 2 and (message := generate(gmsh, order=2)):
-        raise Stop("order 2", message, "order 1, or a smaller size")
+        raise Fault("order 2", message, "order 1, or a smaller size")
     row, points = nodes(gmsh)
     cells, owner = elements(model, 2, faces, TRIANGLES[job["order"]])
     parts = {"triangles": row(cells), "triangle_face": owner}
     if job["volume"]:
         cells, owner = elements(model, 3, solids, TETRAHEDRA[job["order"]])
         parts |= {"tetrahedra": row(cells), "tetrahedron_solid": owner}
-    save(points / job["unit"], parts)
-    return answer
+    return answer, used(points / job["unit"], parts)
 
 
-def load(gmsh, job):
+def load(gmsh, path, job):
     """Read the shapes: (dim, tag) -> label."""
     model = gmsh.model
     set_number = gmsh.option.setNumber
@@ -113,16 +94,16 @@ def load(gmsh, job):
         for name in ("FixDegenerated", "FixSmallEdges", "FixSmallFaces"):
             set_number(f"Geometry.OCC{name}", 1)
     try:
-        found = model.occ.importShapes(job["path"], highestDimOnly=False, format=job["format"])
+        found = model.occ.importShapes(str(path), highestDimOnly=False, format=job["format"])
     except Exception as error:
-        raise Stop("content", f"OpenCASCADE cannot read it: {error}", "export it again") from None
+        raise Fault("content", f"OpenCASCADE cannot read it: {error}", "export it again") from None
     model.occ.synchronize()
     if job["repair"] and not model.getEntities(3):
         close(gmsh)  # only then: sewing takes solids that are in order apart
     if not model.getEntities(2):
         kinds = [f"{len(model.getEntities(1))} curves", f"{len(model.getEntities(0))} points"]
         what = f"it has no faces to mesh, only {' and '.join(kinds)}" if found else "it is empty"
-        raise Stop("shapes", what, "export the surfaces or the solid, not only its curves")
+        raise Fault("shapes", what, "export the surfaces or the solid, not only its curves")
     names = {pair: model.getEntityName(*pair) for pair in model.getEntities()}
     if not job["conformal"]:
         return names
@@ -131,7 +112,7 @@ def load(gmsh, job):
         _, became = model.occ.fragment(parts, [])
         model.occ.synchronize()
     except Exception as error:
-        raise Stop("parts", f"they cannot be made conformal: {error}", "without it") from None
+        raise Fault("parts", f"they cannot be made conformal: {error}", "without it") from None
     new = {pair: model.getEntityName(*pair) for pair in model.getEntities()}
     for part, pieces in zip(parts, became, strict=False):
         new |= {tuple(piece): names[part] for piece in pieces}
@@ -144,7 +125,7 @@ def mesh_faces(gmsh, faces, failed):
     empty = {tag for tag in faces if not has_elements(gmsh.model, 2, tag)}
     if len(empty) == len(faces):
         reason = f"none of the {len(faces)} faces could be meshed: {message}"
-        raise Stop("faces", reason, "a smaller size")
+        raise Fault("faces", reason, "a smaller size")
     if message or empty:
         bad = {tag for dim, tag in gmsh.model.mesh.getLastEntityError() if dim == 2}
         failed.extend(sorted(empty | bad))
@@ -157,7 +138,7 @@ def mesh_solids(gmsh, solids, names):
     if message or bad:
         which = called(names, 3, bad) or "the solids"
         reason = f"{which} cannot be filled: {message or 'no cells'}"
-        raise Stop("solids", reason, "a smaller size, or its surface only (no volume)")
+        raise Fault("solids", reason, "a smaller size, or its surface only (no volume)")
 
 
 def called(names, dim, tags):
@@ -188,7 +169,7 @@ def sizes(gmsh, job):
     box = model.getBoundingBox(-1, -1)
     diagonal = sum((box[i + 3] - box[i]) ** 2 for i in range(3)) ** 0.5
     if not 0 < diagonal < 1e150:
-        raise Stop("shapes", f"its bounding box has the diagonal {diagonal:g}", "export it again")
+        raise Fault("shapes", f"its bounding box has the diagonal {diagonal:g}", "export it again")
     unit = job["unit"]  # in millimetres, which is what OpenCASCADE's numbers are
     size = (job["size"] or 0.0) * unit or diagonal / 30
     smallest = (job["min_size"] or 0.0) * unit or size / 20
@@ -215,7 +196,7 @@ def sizes(gmsh, job):
         expected += 8.5 * volume / size**3
     if expected * 500 > job["memory"]:
         reason = f"size {size / unit:g} means about {expected:.1e} cells: they do not fit in memory"
-        raise Stop("size", reason, f"{diagonal / unit / 100:.3g}")
+        raise Fault("size", reason, f"{diagonal / unit / 100:.3g}")
     return size / unit
 
 
@@ -233,11 +214,13 @@ def corners(model, faces, unit):
 # -- a closed surface ----------------------------------------------------------------------------
 
 
-def fill(gmsh, job):
+def fill(path, job, points, triangles, shell):
     """Tetrahedra inside closed shells; bodies: for each its shells, the outer one first."""
-    import numpy as np
+    with started() as gmsh:
+        return fill_shells(gmsh, job, points, triangles, shell)
 
-    points, triangles, shell = (np.load(f"{n}.npy") for n in ("points", "triangles", "shell"))
+
+def fill_shells(gmsh, job, points, triangles, shell):
     model = gmsh.model
     tags = {}
     owner = np.full(len(points), -1)
@@ -257,17 +240,15 @@ def fill(gmsh, job):
     solids = [tag for _, tag in model.getEntities(3)]
     if message or not all(has_elements(model, 3, tag) for tag in solids):
         reason = f"it cannot be filled: {message or 'a part of it stays empty'}"
-        raise Stop("surface", reason, "the surface may cut itself: repair it in a CAD program")
+        raise Fault("surface", reason, "the surface may cut itself: repair it in a CAD program")
     cells, owner = elements(model, 3, solids, TETRAHEDRA[1])
     index, xyz, _ = model.mesh.getNodes()
     inner = index > len(points)  # the first ones are those of the surface, untouched
     row = np.zeros(int(index.max()) + 1, np.int64)
     row[1 : len(points) + 1] = np.arange(len(points))
     row[index[inner]] = len(points) + np.arange(int(inner.sum()))
-    np.save("inner.npy", xyz.reshape(-1, 3)[inner])
-    np.save("tetrahedra.npy", row[cells])
-    np.save("tetrahedron_solid.npy", owner)
-    return {}
+    inside = xyz.reshape(-1, 3)[inner]
+    return {"inner": inside, "tetrahedra": row[cells], "tetrahedron_solid": owner}
 
 
 # -- what both share -----------------------------------------------------------------------------
@@ -297,8 +278,6 @@ def has_elements(model, dim, tag):
 
 def elements(model, dim, tags, shape):
     """(m, k) node tags in VTK's order, and the entity of each."""
-    import numpy as np
-
     kind, order = shape
     cells, owner = [np.empty((0, len(order)), np.int64)], [np.empty(0, np.int32)]
     for tag in tags:
@@ -310,27 +289,17 @@ def elements(model, dim, tags, shape):
 
 def nodes(gmsh):
     """A function from node tags to rows, and all points."""
-    import numpy as np
-
     tags, xyz, _ = gmsh.model.mesh.getNodes()
     row = np.zeros(int(tags.max(initial=0)) + 1, np.int64)
     row[tags] = np.arange(len(tags))
     return row.__getitem__, xyz.reshape(-1, 3)
 
 
-def save(points, parts):
-    """Points that cells use, in their order, and the cells renumbered."""
-    import numpy as np
-
-    used = np.zeros(len(points), bool)
-    for name in ("triangles", "tetrahedra"):
-        if name in parts:
-            used[parts[name]] = True
-    row = np.cumsum(used) - 1
-    np.save("points.npy", points[used])
-    for name, array in parts.items():
-        np.save(f"{name}.npy", row[array] if name in ("triangles", "tetrahedra") else array)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+def used(points, parts):
+    """The arrays, cells renumbered, with those points that cells use, in their order."""
+    cells = [name for name in ("triangles", "tetrahedra") if name in parts]
+    is_used = np.zeros(len(points), bool)
+    for name in cells:
+        is_used[parts[name]] = True
+    row = np.cumsum(is_used) - 1
+    return parts | {"points": points[is_used]} | {name: row[parts[name]] for name in cells}

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...mesh import CELL_TYPES, POLYGON, POLYHEDRON, Mesh, Region
+from .._child import run
 from .._files import Fault, guarded, new_name, require_file
 from .._format import Format, warn_lost
-from ._child import run
 
 _PLAIN = (
     "empty", "vertex", "line", "triangle", "polygon", "pixel", "quad", "tetra", "hexahedron",

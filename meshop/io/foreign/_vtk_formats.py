@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...mesh import Mesh
+from .._child import run
 from .._files import guarded, require_file
 from .._format import Format, Series, warn_lost
-from ._child import run
 
 _READ = "meshop.io.foreign._vtk:read"
 Claims = Callable[[Path, bytes], bool]

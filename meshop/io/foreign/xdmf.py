@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...mesh import Mesh
+from .._child import run
 from .._files import Fault, guarded, require_file
 from .._format import Format, Series
-from ._child import run
 from ._meshio import _from_meshio, _quiet, _reason, write_meshio
 
 _LOAD = "meshop.io.foreign.xdmf:load"
@@ -30,7 +31,7 @@ def read_steps(path: Path) -> Series:
     return Series(times or [0.0], lambda index: read_xdmf(path, index if times else None))
 
 
-def _run(path: Path, **options: int | bool | None) -> dict:
+def _run(path: Path, **options: Any) -> dict:
     require_file(path)
     size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
     try:

@@ -8,11 +8,11 @@ import numpy as np
 
 from ...mesh import DIM, Mesh, Region
 from .._bounds import Allowance
-from .._files import Fault
-from .._lines import spread
+from .._files import CUT, Fault
+from .._ragged import ragged, within
 from ._cells import N_NODES, VTK_CODE, order_of
 from ._sections import Sections, View
-from ._source import CUT, chain, whole
+from ._source import chain, whole
 
 _MOST_GROUPS = 10_000
 GROUP = ("point", "curve", "surface", "volume")  # Gmsh's words for dimensions
@@ -60,7 +60,7 @@ class MshFile(Sections):
         tags = np.abs(np.array([tag for group in groups for tag in group], np.int64))
         many = sizes[which]
         Allowance(len(self.data)).take(many.sum(), "$Entities")
-        tag = tags[spread((np.cumsum(sizes) - sizes)[which], many)]
+        tag = tags[ragged((np.cumsum(sizes) - sizes)[which], many)]
         mine = (tag > 0) & (tag < 2**31)
         self.members = (
             _key(np.repeat(dims, many), tag)[mine],
@@ -83,7 +83,7 @@ class MshFile(Sections):
         order = np.argsort(keys, kind="stable")
         found, first = np.unique(keys[order], return_index=True)
         return {
-            (int(key >> 33), int(key & (2**33 - 1)) - 2**32): spread(starts[mine], counts[mine])
+            (int(key >> 33), int(key & (2**33 - 1)) - 2**32): ragged(starts[mine], counts[mine])
             for key, mine in zip(found.tolist(), np.split(order, first[1:]), strict=False)
         }
 
@@ -213,7 +213,7 @@ class MshFile(Sections):
                 raise Fault(where, "the section is not complete", CUT)
             table = np.array(counts, np.int64).reshape(-1, 3)
             tags, sizes = table[:, 1], table[:, 2]
-            places = spread(table[:, 0] + 2, 2 * width * sizes)
+            places = ragged(table[:, 0] + 2, 2 * width * sizes)
             values = np.ascontiguousarray(ints[places]).view(f"{self.order}f8")
         else:
             self.at = view.at
@@ -223,7 +223,7 @@ class MshFile(Sections):
             step = np.where(good, 2 + width * np.where(good, more, 0).astype(np.int64), 0)
             starts = chain(step, n, 2, where)
             tags, sizes = whole(flat[starts], where), flat[starts + 1].astype(np.int64)
-            values = flat[spread(starts + 2, width * sizes)]
+            values = flat[ragged(starts + 2, width * sizes)]
         cells = lookup.find(tags, where)
         most = int(sizes.max(initial=1))
         if most * width * lookup.count > 64 * (len(values) + lookup.count):
@@ -231,7 +231,7 @@ class MshFile(Sections):
         self.room.take(max(lookup.count * most * width - len(values), 0), where)
         out = np.full((lookup.count, most, width), np.nan)
         row = np.repeat(cells, sizes)
-        local = spread(np.zeros(len(sizes), np.int64), sizes)
+        local = within(sizes)
         out[row, local] = values.reshape(-1, width)
         for kind in np.unique(self.kinds).tolist():
             order = order_of(kind)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._files import Fault
-from .._lines import spread
+from .._files import CUT, Fault
+from .._ragged import ragged, within
 from ._cells import N_KINDS, N_NODES, VTK_CODE, name_of
-from ._source import CUT, Binary, Source, Text, chain, walk, whole
+from ._source import Binary, Source, Text, chain, walk, whole
 
 _NAME = re.compile(rb'\s*(\d+)\s+(?:(-?\d+)\s+)?"(.*)"')
 _N_NODES = N_NODES.tolist()
@@ -286,7 +286,7 @@ class Sections(Source):
             element = int(np.argmax(bad))
             reason = f"{n_left[element]} nodes, expected {sizes[element]}"
             raise Fault(f"{where}, element {element}", reason)
-        self.nodes = flat[spread(first, sizes)].astype(np.int64)
+        self.nodes = flat[ragged(first, sizes)].astype(np.int64)
         if self.binary:
             self.at += 4 * end
         if head == 4:
@@ -322,12 +322,12 @@ class Sections(Source):
             raise Fault(where, f"{done} elements in its blocks, {count} declared", CUT)
         table = np.array(heads, np.int64).reshape(-1, 5)
         runs = table[:, 1]
-        rank = spread(np.zeros(len(runs), np.int64), runs)
+        rank = within(runs)
         self.kinds, n_tags, start, width = (np.repeat(table[:, k], runs) for k in (0, 2, 3, 4))
         starts = start + rank * width
         self.tags = ints[starts].astype(np.int64)
         self._set_tags(ints, starts + 1, n_tags)
-        self.nodes = ints[spread(starts + 1 + n_tags, N_NODES[self.kinds])].astype(np.int64)
+        self.nodes = ints[ragged(starts + 1 + n_tags, N_NODES[self.kinds])].astype(np.int64)
         self.at += 4 * at
 
     def _element_blocks(self, where: str) -> None:
@@ -367,7 +367,7 @@ class Sections(Source):
             at += total
         table = np.array(heads, np.int64).reshape(-1, 5)
         entity, kinds, counts, starts, totals = table.T
-        values = units[spread(starts, totals)]
+        values = units[ragged(starts, totals)]
         values = (values.view(f"{self.order}i8") if unit == 2 else values).astype(np.int64)
         self.kinds, self.entity = np.repeat(kinds, counts), np.repeat(entity, counts)
         sizes = 1 + N_NODES[self.kinds]

@@ -6,10 +6,9 @@ import struct
 
 import numpy as np
 
-from .._files import Fault
+from .._files import CUT, Fault
 from .._text import to_numbers
 
-CUT = "the file is cut off or damaged: copy or write it again"
 _CHUNK = 1 << 18  # bytes of text that are split at once
 _EXACT = 2**53  # integers up to here are exact among floats
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from ...mesh import CELL_TYPES, DIM, Mesh
 from .._files import Fault
-from .._lines import spread, table_lines, to_lines
+from .._lines import table_lines, to_lines
+from .._ragged import ragged
 from ._cells import N_NODES, VTK_CODE, kind_of, order_of
 from ._read import GROUP
 
@@ -283,7 +284,7 @@ class MshWriter:
             values = np.empty(int(np.sum(sizes + width)), np.int64)
             for k, column in enumerate(columns):
                 values[starts + k] = column[first:end]
-            values[spread(starts + width, sizes)] = self._nodes_of(first, end)
+            values[ragged(starts + width, sizes)] = self._nodes_of(first, end)
             mine = slice(*np.searchsorted(begins, [first, end]))
             yield self._with_heads(values, sizes + width, heads[mine], begins[mine] - first)
 
@@ -298,7 +299,7 @@ class MshWriter:
         before[at] = heads.shape[1]
         starts = np.cumsum(sizes + before) - sizes
         out = np.empty(len(values) + heads.size, values.dtype)
-        out[spread(starts, sizes)] = values
+        out[ragged(starts, sizes)] = values
         out[(starts[at] - heads.shape[1])[:, None] + np.arange(heads.shape[1])] = heads
         return out, np.insert(sizes, at, heads.shape[1])
 
@@ -315,7 +316,7 @@ class MshWriter:
         sizes = np.diff(mesh.cell_offsets)
         for dim in sorted(set(dims), reverse=True):
             cells = np.flatnonzero(self.dims == dim)
-            nodes = mesh.cell_nodes[spread(mesh.cell_offsets[cells], sizes[cells])]
+            nodes = mesh.cell_nodes[ragged(mesh.cell_offsets[cells], sizes[cells])]
             self.node_entity[nodes] = np.repeat(self.which_entity[cells], sizes[cells])
         if len(_changes(self.node_entity)) > 1000 + mesh.n_points // 16:
             self.node_entity[:] = main  # blocks of a node or two each would be slow to read

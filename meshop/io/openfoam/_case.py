@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import MeshFileWarning
 from ...mesh import Mesh, join
-from .._files import Fault
+from .._files import CUT, Fault
 from ._mesh import (
     Addressing,
     Patch,
@@ -27,7 +27,6 @@ from ._mesh import (
 from ._root import SLACK, Root, inside, listed, roots_of_processors
 from ._text import FoamText, NotExecuted
 
-_CUT = "the file is cut off or damaged: copy or write it again"
 _BACKUPS = ("~", ".bak", ".bk", ".old", ".orig", ".save")
 DIMENSIONS = "dimensions "  # field data: the dimensions of a field, as its file has them
 NOTE = "note "  # field data: the note in the header of a field's file
@@ -286,7 +285,7 @@ def _field(text: FoamText, rank: str, count: int) -> tuple[np.ndarray, str]:
         if values is not None and dimensions:
             break
     if values is None:
-        raise text.fault("it has no internalField", _CUT)
+        raise text.fault("it has no internalField", CUT)
     return values, dimensions
 
 

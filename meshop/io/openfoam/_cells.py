@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...mesh import CELL_TYPES, POLYHEDRON
+from .._ragged import ragged, within
 
 _CHUNK = 1 << 13  # cells at once: what is worked on stays in the cache
 
@@ -115,12 +116,6 @@ def cells_of(
     return Cells(types, ends, out, stream, face_offsets)
 
 
-def ragged(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """starts[0], starts[0] + 1, ... sizes[0] of them, then the same for the next."""
-    before = np.cumsum(sizes) - sizes
-    return np.repeat(starts - before, sizes) + np.arange(int(sizes.sum()))
-
-
 def _chunks(cells: np.ndarray) -> list[np.ndarray]:
     return [cells[i : i + _CHUNK] for i in range(0, len(cells), _CHUNK)]
 
@@ -184,7 +179,7 @@ def _polyhedra(
     face, flipped = sides.face[at], sides.flipped[at]
     first = sides.offsets[face]
     size = sides.offsets[face + 1] - first
-    step = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
+    step = within(size)
     mirrored = np.repeat(flipped, size) & (step > 0)  # from the same node, the other way round
     step = np.where(mirrored, np.repeat(size, size) - step, step)
     nodes = sides.nodes[np.repeat(first, size) + step].astype(np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 from ...mesh import CELL_TYPES, DIM, POLYHEDRON, Mesh, parse_faces
 from .._files import Fault
 from .._format import warn_lost
-from ._cells import ragged
+from .._ragged import ragged
 from ._mesh import PATCH, Patch, PolyMesh
 
 _CHUNK = 1 << 15  # facets at once

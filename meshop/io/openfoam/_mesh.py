@@ -10,11 +10,11 @@ import numpy as np
 
 from ...mesh import Mesh, Region
 from .._bounds import free_name
-from .._files import Fault
-from ._cells import cells_of, ragged
+from .._files import CUT, Fault
+from .._ragged import ragged, within
+from ._cells import cells_of
 from ._text import FoamText
 
-_CUT = "the file is cut off or damaged: copy or write it again"
 _ZONES = (
     ("cellZones", "cellLabels", "cell"),
     ("faceZones", "faceLabels", "facet"),
@@ -76,11 +76,11 @@ def read_poly(open_file: Callable[[str], FoamText | None]) -> PolyMesh:
     text = need("owner", "labelList", "labelIOList")
     owner = text.labels(len(size))
     if len(owner) != len(size):
-        raise Fault(text.name, f"{len(owner)} owners of {len(size)} faces", _CUT)
+        raise Fault(text.name, f"{len(owner)} owners of {len(size)} faces", CUT)
     text = need("neighbour", "labelList", "labelIOList")
     neighbour = text.labels(len(size))
     if len(neighbour) > len(size):
-        raise Fault(text.name, f"{len(neighbour)} neighbours of {len(size)} faces", _CUT)
+        raise Fault(text.name, f"{len(neighbour)} neighbours of {len(size)} faces", CUT)
     inner = np.flatnonzero(neighbour != -1)  # old versions pad with -1 at the boundary
     neighbour = neighbour[: inner[-1] + 1 if len(inner) else 0]
     poly = PolyMesh(points, offsets, nodes, owner, neighbour, [])
@@ -116,7 +116,7 @@ def _check_cells(poly: PolyMesh) -> None:
         cells = (
             f"{poly.n_cells} cells cannot be made of {poly.n_faces} faces, {inner} of them shared"
         )
-        raise Fault(where, cells, _CUT)
+        raise Fault(where, cells, CUT)
     if np.any(same := poly.owner[:inner] == poly.neighbour):
         raise Fault(where, f"face {int(np.argmax(same))} has one cell on both sides")
     count = np.bincount(np.concatenate([poly.owner, poly.neighbour]))
@@ -174,9 +174,9 @@ def _members(text: FoamText) -> Iterator[str]:
         found += 1
     text.at += len(end)
     if count is None and not end and not found:
-        raise text.fault("the file ends before its list", _CUT)
+        raise text.fault("the file ends before its list", CUT)
     if count is not None and found != count:
-        raise text.fault(f"{found} entries found, {count} declared", _CUT)
+        raise text.fault(f"{found} entries found, {count} declared", CUT)
 
 
 def _zones(text: FoamText, key: str, kind: str, n: int) -> list[tuple[str, str, np.ndarray]]:
@@ -241,10 +241,10 @@ def assemble(pieces: list[tuple[PolyMesh, Addressing]]) -> PolyMesh:
         source[where[mine]] = poly.offsets[:-1][mine] + shift
     if np.any(source < 0) or np.any(owner < 0):
         bad = int(np.argmax((source < 0) | (owner < 0)))
-        raise Fault("faceProcAddressing", f"face {bad} of the whole mesh is in no piece", _CUT)
+        raise Fault("faceProcAddressing", f"face {bad} of the whole mesh is in no piece", CUT)
     shared = int(np.sum(neighbour >= 0))
     if np.any(neighbour[:shared] < 0):
-        raise Fault("faceProcAddressing", "the faces between cells are not the first ones", _CUT)
+        raise Fault("faceProcAddressing", "the faces between cells are not the first ones", CUT)
     nodes = np.concatenate([at.points[poly.face_nodes] for poly, at in pieces])
     poly = PolyMesh(
         points,
@@ -257,7 +257,7 @@ def assemble(pieces: list[tuple[PolyMesh, Addressing]]) -> PolyMesh:
     )
     if not sum(len(at.cells) for _, at in pieces) == n_cells == poly.n_cells:
         reason = "the pieces do not have each cell of the whole mesh once"
-        raise Fault("cellProcAddressing", reason, _CUT)
+        raise Fault("cellProcAddressing", reason, CUT)
     _check_cells(poly)
     return poly
 
@@ -282,7 +282,7 @@ def _scatter(of: str, parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         filled[ids] = True
     if not filled.all():
         bad = int(np.argmin(filled))
-        raise Fault(f"{of}ProcAddressing", f"{of} {bad} of the whole mesh is in no piece", _CUT)
+        raise Fault(f"{of}ProcAddressing", f"{of} {bad} of the whole mesh is in no piece", CUT)
     return out
 
 
@@ -293,7 +293,7 @@ def scatter_data(
     out = {}
     for name in parts[0][1]:
         if not all(name in data for _, data in parts):
-            raise Fault(name, "some of the processors have this field, some do not", _CUT)
+            raise Fault(name, "some of the processors have this field, some do not", CUT)
         out[name] = _scatter(of, [(ids, data[name]) for ids, data in parts])
     return out
 
@@ -312,7 +312,7 @@ def _joined_patches(pieces: list[tuple[PolyMesh, Addressing]], inner: int) -> li
     for name, (ends, entries) in ranges.items():
         start, stop = (min(ends), max(ends)) if ends else (behind, behind)
         if start < behind:
-            raise Fault("faceProcAddressing", f"the faces of patch {name!r} are scattered", _CUT)
+            raise Fault("faceProcAddressing", f"the faces of patch {name!r} are scattered", CUT)
         out.append(Patch(name, start, stop - start, entries))
         behind = stop
     return out
@@ -372,6 +372,6 @@ def _tuples(poly: PolyMesh, faces: np.ndarray, name: str) -> np.ndarray:
                     "nodes would fill the memory")  # fmt: skip
     out = np.full((len(faces), width), -1, np.int64)
     row = np.repeat(np.arange(len(faces)), size)
-    column = np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)
+    column = within(size)
     out[row, column] = poly.face_nodes[ragged(first, size)]
     return out

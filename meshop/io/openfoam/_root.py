@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import MeshFileError
-from .._files import Fault, read_bytes
+from .._files import CUT, Fault, read_bytes
 from ._text import FoamText
 
 _Blocks = dict[Path, list[bytes]]
-_CUT = "the file is cut off or damaged: copy or write it again"
 TIME = re.compile(r"-?\d{1,40}(\.\d{0,40})?([eE][+-]?\d{1,3})?")
 _PROCESSOR = re.compile(
     r"processor(?P<all>s?)(?P<number>\d{1,5})(_(?P<first>\d{1,5})-(?P<last>\d{1,5}))?"
@@ -134,7 +133,7 @@ def _unpacked(data: bytes, name: str, most: int) -> bytes:
     try:
         plain = gzip.GzipFile(fileobj=io.BytesIO(data)).read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise Fault(f"{name}.gz", f"the gzip file is damaged: {error}", _CUT) from None
+        raise Fault(f"{name}.gz", f"the gzip file is damaged: {error}", CUT) from None
     if len(plain) > most:
         raise Fault(f"{name}.gz", f"it unpacks to more than {most} bytes", "gunzip it first")
     return plain
@@ -150,7 +149,7 @@ def _blocks(data: bytes, name: str) -> list[bytes]:
         size = text.count()
         text.expect(b"(")
         if size is None or size > len(data) - text.at:
-            raise text.fault(f"the part of processor {len(parts)} is cut off", _CUT)
+            raise text.fault(f"the part of processor {len(parts)} is cut off", CUT)
         part = data[text.at : text.at + size]
         text.at += size
         text.expect(b")")

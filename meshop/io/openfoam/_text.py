@@ -13,10 +13,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._files import Fault
+from .._files import CUT, Fault
 from .._text import to_numbers
 
-_CUT = "the file is cut off or damaged: copy or write it again"
 _WHITE = re.compile(rb"\s*")
 _GAP = re.compile(rb"\s|\Z")
 _WORD = re.compile(rb"(?:[^\s;{}()\[\]\"/]++|/(?![/*]))++")
@@ -89,7 +88,7 @@ class FoamText:
             elif two == b"/*":
                 end = self.data.find(b"*/", self.at + 2)
                 if end < 0:
-                    raise self.fault("a comment is never closed", _CUT)
+                    raise self.fault("a comment is never closed", CUT)
                 self.at = end + 2
             else:
                 return
@@ -102,7 +101,7 @@ class FoamText:
     def expect(self, mark: bytes) -> None:
         if self.peek() != mark:
             found = self.data[self.at : self.at + 20]
-            raise self.fault(f"{mark.decode()} expected, found {found!r}", _CUT)
+            raise self.fault(f"{mark.decode()} expected, found {found!r}", CUT)
         self.at += 1
 
     def _word(self, required: bool = True) -> bytes:
@@ -112,7 +111,7 @@ class FoamText:
         if found is None or found.end() - start > 4096:
             if not required:
                 return b""
-            raise self.fault(f"a word expected, found {self.data[start : start + 20]!r}", _CUT)
+            raise self.fault(f"a word expected, found {self.data[start : start + 20]!r}", CUT)
         self.at = found.end()
         return found.group().strip(b'"')
 
@@ -127,7 +126,7 @@ class FoamText:
                 self.at += len(end)
                 return
             if mark == b"":
-                raise self.fault("the file ends inside { }", _CUT)
+                raise self.fault("the file ends inside { }", CUT)
             if mark == b";":
                 self.at += 1
             elif mark == b"#":  # a directive: the rest of its line
@@ -155,19 +154,19 @@ class FoamText:
         while True:
             found = _STOP.search(self.data, self.at)
             if found is None:
-                raise self.fault("the file ends inside an entry", _CUT)
+                raise self.fault("the file ends inside an entry", CUT)
             self.at, mark = found.start(), found.group()
             if mark in (b"//", b"/*"):
                 self.skip()
             elif mark == b'"':
                 text = _STRING.match(self.data, self.at)
                 if text is None:
-                    raise self.fault("a string is never closed", _CUT)
+                    raise self.fault("a string is never closed", CUT)
                 self.at = text.end()
             elif mark == b"#{":
                 end = self.data.find(b"#}", self.at)
                 if end < 0:
-                    raise self.fault("code is never closed with #}", _CUT)
+                    raise self.fault("code is never closed with #}", CUT)
                 self.at = end + 2
             elif mark.startswith(b"List<"):
                 self.at = found.end()
@@ -182,7 +181,7 @@ class FoamText:
             elif not stack and mark == b"}":
                 return  # the end of the dictionary around an entry without its ;
             elif not stack or stack.pop() != _PAIRS[mark][0]:
-                raise self.fault(f"{mark.decode()} without its opening", _CUT)
+                raise self.fault(f"{mark.decode()} without its opening", CUT)
             else:
                 self.at += 1
                 if not stack and mark == b"}":
@@ -257,7 +256,7 @@ class FoamText:
         values = values.reshape(shape)
         wanted = expected if count is None else count
         if wanted is not None and len(values) != wanted:
-            raise self.fault(f"{len(values)} values found, {wanted} expected", _CUT, start)
+            raise self.fault(f"{len(values)} values found, {wanted} expected", CUT, start)
         return values
 
     def value(self, width: int, integers: bool = False) -> np.ndarray:
@@ -300,7 +299,7 @@ class FoamText:
                 return found.astype(dtype.newbyteorder("="))
         left = len(self.data) - self.at
         sizes = " or ".join(str(count * dtype.itemsize) for dtype in dtypes)
-        raise self.fault(f"a binary list of {sizes} bytes does not end there ({left} left)", _CUT)
+        raise self.fault(f"a binary list of {sizes} bytes does not end there ({left} left)", CUT)
 
     def _groups(self, dtype: np.dtype, tuples: bool) -> tuple[np.ndarray, np.ndarray]:
         """The numbers of an ascii list from its ( on, and how many each inner ( ) holds.
@@ -321,7 +320,7 @@ class FoamText:
             # Comments inside a list are rare enough to pay for a copy.
             self.data = self.data[:start] + _COMMENT.sub(b" ", self.data[start:])
         if stop < 0:
-            raise self.fault("a list is never closed", _CUT)
+            raise self.fault("a list is never closed", CUT)
         values, sizes = [np.empty(0, dtype)], [np.empty(0, np.int64)]
         while start < stop:
             end = min(start + _CHUNK, stop)
@@ -349,14 +348,14 @@ class FoamText:
         opens, closes = np.flatnonzero(text == 40), np.flatnonzero(text == 41)
         alternate = len(opens) == len(closes) and np.all(opens < closes)
         if not alternate or np.any(closes[:-1] > opens[1:]):
-            raise self.fault("parentheses in the list do not pair", _CUT)
+            raise self.fault("parentheses in the list do not pair", CUT)
         first, last = words[opens], words[closes]
         lead = first - np.concatenate([[0], last[:-1]])  # numbers before each (
         if (len(last) and last[-1] != len(numbers)) or (not len(last) and len(numbers)):
-            raise self.fault("numbers outside the parentheses of the list", _CUT)
+            raise self.fault("numbers outside the parentheses of the list", CUT)
         counted = lead == 1
         if np.any(lead > 1) or np.any(numbers[first[counted] - 1] != (last - first)[counted]):
-            raise self.fault("an element of the list does not hold what it declares", _CUT)
+            raise self.fault("an element of the list does not hold what it declares", CUT)
         keep = np.ones(len(numbers), bool)
         keep[first[counted] - 1] = False
         return numbers[keep], last - first
@@ -371,24 +370,24 @@ class FoamText:
             if len(offsets) == 0:
                 offsets = np.zeros(1, np.int64)
             if offsets[0] != 0 or offsets[-1] != len(nodes) or np.any(np.diff(offsets) < 0):
-                raise self.fault("the offsets of the faces do not fit their nodes", _CUT)
+                raise self.fault("the offsets of the faces do not fit their nodes", CUT)
             return offsets, nodes
         start = self.at
         count = self.count()
         if self.peek() != b"(":
-            raise self.fault("the list of faces expected", _CUT)
+            raise self.fault("the list of faces expected", CUT)
         if self.binary and count:
             nodes, sizes = self._binary_faces(count)
         else:
             nodes, sizes = self._groups(np.dtype(np.int64), True)
         if count is not None and len(sizes) != count:
-            raise self.fault(f"{len(sizes)} faces found, {count} declared", _CUT, start)
+            raise self.fault(f"{len(sizes)} faces found, {count} declared", CUT, start)
         return np.concatenate([[0], np.cumsum(sizes)]), nodes
 
     def _binary_faces(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Each face a binary list of its own, as old versions wrote them."""
         if 3 * count > len(self.data) - self.at:
-            raise self.fault(f"{count} faces declared in {len(self.data) - self.at} bytes", _CUT)
+            raise self.fault(f"{count} faces declared in {len(self.data) - self.at} bytes", CUT)
         self.expect(b"(")
         faces = [self.labels(0) for _ in range(count)]
         self.expect(b")")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...mesh import SIZE, is_node, parse_faces
-from .._files import Fault
-
-_CUT = "the file is cut off or damaged: copy or write it again"
+from .._files import CUT, Fault
 
 
 def split_cells(
@@ -17,7 +15,7 @@ def split_cells(
     if offsets is not None:
         return offsets, nodes
     if count > len(nodes) or (len(nodes) and not count):
-        raise Fault(where, f"{count} cells declared in {len(nodes)} numbers", _CUT)
+        raise Fault(where, f"{count} cells declared in {len(nodes)} numbers", CUT)
     if not count:
         return np.zeros(1, np.int64), nodes
     size, rest = divmod(len(nodes), count)
@@ -48,7 +46,7 @@ def _starts(count: int, nodes: np.ndarray, where: str) -> np.ndarray:
         first = place
         values = nodes[first : first + chunk].tolist()
         if not values:
-            raise Fault(where, f"{cell} cells found, {count} declared", _CUT)
+            raise Fault(where, f"{cell} cells found, {count} declared", CUT)
         found: list[int] = []
         end = len(values)
         at = 0
@@ -62,7 +60,7 @@ def _starts(count: int, nodes: np.ndarray, where: str) -> np.ndarray:
         cell += len(found)
         place = first + at
     if place != len(nodes):
-        raise Fault(where, f"its {count} cells take {place} numbers, {len(nodes)} declared", _CUT)
+        raise Fault(where, f"its {count} cells take {place} numbers, {len(nodes)} declared", CUT)
     return out
 
 

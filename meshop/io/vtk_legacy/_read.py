@@ -8,33 +8,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
 from ...mesh import POLYHEDRON, Mesh, join
 from .._curved import current_order
-from .._files import Fault, guarded, read_bytes
+from .._files import CUT, Fault, guarded, read_bytes
 from .._polydata import surface_types
 from .._region_arrays import from_field_data
+from .._strings import decoded
 from .._structured import box_points, check_dimensions, structured_cells
-from .._text import take_numbers
 from ._cells import split_cells, with_faces
+from ._source import Source
 
-_DTYPES = {
-    "char": "i1", "signed_char": "i1", "unsigned_char": "u1", "short": "i2",
-    "unsigned_short": "u2", "int": "i4", "unsigned_int": "u4", "long": "i8", "unsigned_long": "u8",
-    "vtktypeint64": "i8", "vtktypeuint64": "u8", "vtkidtype": "i8", "float": "f4", "double": "f8",
-}  # fmt: skip
-_STRINGS = ("string", "utf8_string")
 _MAGIC = b"# vtk DataFile"
-_CUT = "the file is cut off or damaged: copy or write it again"
 _CUBES = ("unstructured_grid", "polydata", "structured_grid", "rectilinear_grid")
 _IMAGES = ("structured_points", "image_data", "image")
 _BLOCKS = ("multiblock", "partitioned", "partitioned_collection", "multipiece")
 _MAX_DEPTH = 16
-_WORD = re.compile(rb"\S+")
-_METADATA = re.compile(rb"\s*METADATA[ \t]*\r?\n", re.IGNORECASE)
 _LOOKUP = re.compile(rb"\s*LOOKUP_TABLE\s+\S+", re.IGNORECASE)
 _COMPONENTS = re.compile(rb"[ \t]+(\d{1,18})[ \t]*\r?\n")
 _NULL = re.compile(rb"\s*NULL_ARRAY\s")
@@ -65,16 +56,13 @@ def read_vtk(path: Path) -> Mesh:
         return _Reader(read_bytes(path)).mesh()
 
 
-class _Reader:
+class _Reader(Source):
     def __init__(self, data: bytes, at: int = 0, depth: int = 0) -> None:
-        self.data = data
-        self.at = at
+        super().__init__(data, at)
         self.depth = depth  # of blocks in blocks
         self.storage: dict[str, str] = {}
-        self.components: dict[tuple[str, str], tuple[str, ...]] = {}
         self.field_data: dict[str, np.ndarray] = {}
         self.data_of: dict[str, dict[str, np.ndarray]] = {"point": {}, "cell": {}}
-        self.binary = False
         self.version = (0, 0)
         self.dimensions: tuple[int, int, int] | None = None
         self.points: np.ndarray | None = None
@@ -126,14 +114,14 @@ class _Reader:
         if self.depth > _MAX_DEPTH:
             raise Fault("CHILDREN", "blocks nest too deeply")
         if self._word().lower() != "children":
-            raise Fault("DATASET", "CHILDREN is missing", _CUT)
+            raise Fault("DATASET", "CHILDREN is missing", CUT)
         parts: dict[str, Mesh] = {}
         for index in range(self._count("CHILDREN")):
             where = f"CHILD {index}"
             if self._word().lower() != "child":
-                raise Fault(where, "it is missing", _CUT)
+                raise Fault(where, "it is missing", CUT)
             self._word()  # the type of what follows, which says so itself
-            name = _text(self._line().strip().removeprefix(b"[").removesuffix(b"]"))
+            name = decoded(self._line().strip().removeprefix(b"[").removesuffix(b"]"))
             if self._peek() == "endchild":  # nothing in it
                 self._word()
                 continue
@@ -147,12 +135,12 @@ class _Reader:
             name = name or f"block_{index}"
             parts[name if name not in parts else f"{name}_{index}"] = mesh
         if self.depth and self._word().lower() != "endchild":
-            raise Fault("CHILDREN", "ENDCHILD is missing", _CUT)
+            raise Fault("CHILDREN", "ENDCHILD is missing", CUT)
         if not parts:
             raise Fault("CHILDREN", "there is no block with anything in it")
         return join(list(parts.values()), list(parts))
 
-    # -- header and words -------------------------------------------------------------------------
+    # -- header, and what is not known ------------------------------------------------------------
 
     def _header(self) -> None:
         first = self._line()
@@ -168,154 +156,14 @@ class _Reader:
             raise Fault("line 3", f"expected ASCII or BINARY, found {mode[:40]!r}")
         self.binary = mode == "binary"
 
-    def _line(self) -> bytes:
-        """The rest of this line."""
-        end = self.data.find(b"\n", self.at)
-        end = len(self.data) if end < 0 else end
-        line = self.data[self.at : end]
-        self.at = end + 1
-        return line
-
-    def _word(self) -> str:
-        found = _WORD.search(self.data, self.at)
-        if found is None:
-            self.at = len(self.data)
-            return ""
-        self.at = found.end()
-        return found[0].decode("utf-8", "replace")
-
-    def _peek(self) -> str:
-        found = _WORD.search(self.data, self.at)
-        return found[0].decode("utf-8", "replace").lower() if found else ""
-
-    def _count(self, where: str, least: int = 0) -> int:
-        word = self._word()
-        if not re.fullmatch(r"[+-]?\d{1,18}", word, re.ASCII) or int(word) < least:
-            raise Fault(where, f"expected a count, found {word[:40]!r}", "" if word else _CUT)
-        return int(word)
-
-    def _numbers(self, where: str, count: int) -> tuple[float, ...]:
-        out, self.at = take_numbers(self.data, self.at, count, "f8", where)
-        return tuple(out.tolist())
-
-    def _name(self) -> str:
-        word = _WORD.search(self.data, self.at)
-        if word is None:
-            raise Fault("end of the file", "the name of an array is missing", _CUT)
-        self.at = word.end()
-        return _decoded(word[0])
-
     def _unknown(self, key: str) -> None:
         """Pass over a section that is not known, where text shows where the next one starts."""
         if self.binary or not re.match(r"[a-z]", key) or key in _KEYWORDS:
-            raise Fault(f"byte {self.at}", f"expected a section, found {key[:40]!r}", _CUT)
+            raise Fault(f"byte {self.at}", f"expected a section, found {key[:40]!r}", CUT)
         while self.at < len(self.data):
             self._line()
             if self._peek() in _KEYWORDS:
                 return
-
-    # -- arrays -----------------------------------------------------------------------------------
-
-    def _array(
-        self, kind: str, tuples: int, components: int, where: str, name: str = ""
-    ) -> np.ndarray:
-        """(tuples,) or (tuples, components) values of VTK's type `kind`, and what is said of them.
-
-        name: of the array in point, cell or field data, for the names of its components.
-        """
-        label = f"array {name!r}" if name else where.upper()
-        count = tuples * components
-        kind = kind.lower()
-        if kind in _STRINGS:
-            out = self._strings(count, label)
-        elif kind == "bit":
-            out = self._bits(count, label)
-        elif kind in ("char", "signed_char") and not self.binary:  # 0 to 255 as well: bytes of C
-            wide = self._values(np.dtype(np.int16), count, label)
-            if wide.min(initial=0) < -128 or wide.max(initial=0) > 255:
-                raise Fault(label, "a value does not fit a byte")
-            out = wide.astype(np.int8)
-        elif kind in _DTYPES:
-            stored = ">i4" if kind == "vtkidtype" and self.binary else _DTYPES[kind]
-            out = self._values(np.dtype(stored), count, label)
-            out = out.astype(_DTYPES[kind], copy=False)
-        else:
-            raise Fault(label, f"type {kind[:40]!r}, expected one of {', '.join(_DTYPES)}")
-        if found := _METADATA.match(self.data, self.at):
-            self.at = found.end()
-            self._metadata(components, where if name else "", name)
-        return out if components == 1 else out.reshape(tuples, components)
-
-    def _values(self, dtype: np.dtype, count: int, label: str) -> np.ndarray:
-        if not self.binary:
-            out, self.at = take_numbers(self.data, self.at, count, dtype, label)
-            return out
-        start = self._block(count * dtype.itemsize, label)
-        found = np.frombuffer(self.data, dtype.newbyteorder(">"), count, start)
-        return found.astype(dtype.newbyteorder("="))
-
-    def _block(self, size: int, label: str) -> int:
-        """Where `size` bytes lie that start on the next line; the place moves behind them."""
-        self._line()
-        start = self.at
-        if size > max(len(self.data) - start, 0):
-            left = max(len(self.data) - start, 0)
-            raise Fault(label, f"{size} bytes declared, but the file ends after {left}", _CUT)
-        self.at = start + size
-        return start
-
-    def _bits(self, count: int, label: str) -> np.ndarray:
-        if not self.binary:
-            return self._values(np.dtype(np.uint8), count, label).astype(bool)
-        size = (count + 7) // 8
-        start = self._block(size, label)
-        packed = np.frombuffer(self.data, np.uint8, size, start)
-        return np.unpackbits(packed, count=count).astype(bool)
-
-    def _strings(self, count: int, label: str) -> np.ndarray:
-        self._line()
-        if count > max(len(self.data) - self.at, 0) + 1:
-            raise Fault(label, f"{count} strings declared, the file is too short for them", _CUT)
-        out = []
-        for index in range(count):
-            if self.at >= len(self.data):
-                raise Fault(label, f"{index} strings found, {count} declared", _CUT)
-            if not self.binary:
-                out.append(_decoded(self._line().removesuffix(b"\r")))
-                continue
-            # The first two bits say how many bytes the length has.
-            extra = {3: 0, 2: 1, 1: 3, 0: 7}[self.data[self.at] >> 6]
-            head = int.from_bytes(self.data[self.at : self.at + 1 + extra], "big")
-            size = head & ((1 << (8 * extra + 6)) - 1)
-            self.at += 1 + extra
-            if size > len(self.data) - self.at:
-                raise Fault(label, f"string {index} has {size} bytes, the file ends before", _CUT)
-            out.append(_text(self.data[self.at : self.at + size]))
-            self.at += size
-        longest = max(map(len, out), default=0)
-        flat = longest * len(out) <= 4 * sum(map(len, out)) + 4096
-        return np.array(out, dtype=str if flat else object)
-
-    def _metadata(self, components: int, where: str, name: str) -> None:
-        """Lines up to a blank one; of them only the names of components are kept."""
-        while self.at < len(self.data):
-            line = self._line().strip()
-            if not line:
-                return
-            if line.lower() == b"component_names":
-                names = []
-                for _ in range(components):
-                    if self.at >= len(self.data):
-                        break
-                    names.append(_decoded(self._line().strip()))
-                while names and not names[-1]:
-                    names.pop()
-                if names and name:
-                    self.components[where, name] = tuple(names)
-
-    def _skip_metadata(self) -> None:
-        self._line()
-        self._metadata(0, "", "")
 
     # -- sections of data -------------------------------------------------------------------------
 
@@ -332,7 +180,7 @@ class _Reader:
             kind = self._word()
             if where != "field" and tuples != length:
                 raise Fault(
-                    f"{where} data array {name!r}", f"{tuples} tuples, expected {length}", _CUT
+                    f"{where} data array {name!r}", f"{tuples} tuples, expected {length}", CUT
                 )
             if components == 0:
                 tuples = 0
@@ -443,7 +291,7 @@ class _Reader:
         count, size = self._count(where), self._count(where)
         if not _OFFSETS.match(self.data, self.at):
             if self.version >= (5, 0) and self.binary and size:
-                raise Fault(where, "OFFSETS is missing", _CUT)
+                raise Fault(where, "OFFSETS is missing", CUT)
             self.storage["connectivity"] = self.storage["offsets"] = "int32"
             dtype = np.dtype(np.int32 if self.binary else np.int64)
             nodes = self._values(dtype, size, where)
@@ -451,7 +299,7 @@ class _Reader:
         self._word()
         offsets = self._indices(f"OFFSETS of {where}", "offsets", count)
         if self._word().lower() != "connectivity":
-            raise Fault(where, "CONNECTIVITY is missing after OFFSETS", _CUT)
+            raise Fault(where, "CONNECTIVITY is missing after OFFSETS", CUT)
         nodes = self._indices(f"CONNECTIVITY of {where}", "connectivity", size)
         if not count:
             offsets = np.zeros(1, np.int64)
@@ -576,17 +424,6 @@ class _Reader:
         if self.version < (5, 1):
             nodes = current_order(types, offsets, nodes)
         return types, offsets, nodes, faces, face_offsets
-
-
-def _decoded(word: bytes) -> str:
-    return _text(unquote_to_bytes(word))
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
 
 
 def _shown(line: bytes) -> str:

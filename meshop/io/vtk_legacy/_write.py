@@ -11,6 +11,7 @@ from ...mesh import POLYHEDRON, Mesh
 from .._curved import OLD_XML, current_order
 from .._files import Fault, atomic_write, guarded
 from .._region_arrays import to_field_data
+from .._strings import encoded
 from ..vtk_xml._writer import storable
 
 _TYPES = {  # the names that every version of VTK knows
@@ -185,11 +186,7 @@ def _numbers(values: np.ndarray, binary: bool) -> Iterator[bytes | memoryview]:
 
 
 def _strings(name: str, values: np.ndarray, binary: bool) -> Iterator[bytes]:
-    for item in values.reshape(-1).tolist():
-        if isinstance(item, str):
-            item = item.encode("utf-8", "surrogateescape")
-        if not isinstance(item, bytes):
-            raise Fault(f"array {name!r}", f"no text that can be stored: {str(item)[:40]!r}")
+    for item in encoded(name, values, zero=True):
         if not binary:
             yield _percent(item) + b"\n"
             continue

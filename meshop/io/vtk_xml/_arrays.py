@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .._files import Fault
+from .._files import CUT, Fault
+from .._strings import decoded
 from .._text import take_numbers
 from ._document import Document, Node
 from ._threads import in_threads
@@ -31,7 +32,6 @@ _LZMA_MEMORY = 128 << 20
 _UNDECLARED = 64 << 20  # bytes of text or field data whose length is not declared
 _STRINGS = 1 << 20  # that any file may hold
 _WHITE = b" \t\r\n"
-CUT = "the file is cut off or damaged: copy or write it again"
 
 
 def read_array(document: Document, node: Node, tuples: int | None) -> np.ndarray:
@@ -264,15 +264,8 @@ def _strings(raw: np.ndarray | None, count: int | None, node: Node, size: int) -
         items.pop()  # what follows the last terminator
     if count is not None and len(items) != count:
         raise Fault(node.label, f"{len(items)} strings found, {count} expected")
-    texts = [_text(item) for item in items]
+    texts = [decoded(item) for item in items]
     longest = max(map(len, texts), default=0)
     if 4 * longest * len(texts) > 64 * len(raw) + (1 << 16):
         return np.array(texts, dtype=object)
     return np.array(texts, dtype=str)
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:  # old programs wrote the local encoding
-        return raw.decode("latin-1")

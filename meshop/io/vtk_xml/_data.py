@@ -136,20 +136,6 @@ def last(ends: np.ndarray, name: str = "offsets") -> int:
     return found
 
 
-def offsets_of(sizes: np.ndarray) -> np.ndarray:
-    """(M+1,) where rows of these sizes start and end."""
-    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-
-
-def take_rows(
-    offsets: np.ndarray, values: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets and values of some rows of a ragged array."""
-    sizes = np.diff(offsets)[rows]
-    found = offsets_of(sizes)
-    return found, values[np.repeat(offsets[:-1][rows] - found[:-1], sizes) + np.arange(found[-1])]
-
-
 Build = Callable[[Node, dict[str, np.ndarray], dict[str, Region]], Mesh]
 
 

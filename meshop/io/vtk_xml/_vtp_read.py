@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...celltypes import POLY_LINE, POLYGON, TRIANGLE_STRIP
 from ...mesh import Mesh, Region
 from .._files import Fault
-from ._data import ORDER, Integers, Reader, from_pieces, last, offsets_of, take_rows
+from .._polydata import POLYGONS, STRIPS, surface_types
+from .._ragged import offsets_of, take_rows
+from ._data import ORDER, Integers, Reader, from_pieces, last
 from ._document import Document, Node
 from ._open import Opener
 
 # Cell data follow this order, whatever the order of the elements in the file is (vtkPolyData).
-# Each has its general type, and those of certain sizes. Polygons and strips too short to be one
-# are what their nodes are: a line, a vertex, nothing.
-LISTS = {
-    "Verts": (2, {0: 0, 1: 1}),
-    "Lines": (POLY_LINE, {0: 0, 2: 3}),
-    "Polys": (POLYGON, {0: 0, 1: 1, 2: 3, 3: 5, 4: 9}),
-    "Strips": (TRIANGLE_STRIP, {0: 0, 1: 1, 2: 3}),
-}
+LISTS = ("Verts", "Lines", "Polys", "Strips")
 
 
 def poly_data(document: Document, opener: Opener) -> Mesh:
@@ -30,7 +24,7 @@ def poly_data(document: Document, opener: Opener) -> Mesh:
         n_points = node.count("NumberOfPoints")
         points = reader.points(node, n_points)
         types, sizes, nodes = [], [], []
-        for tag, (general, special) in LISTS.items():
+        for kind, tag in enumerate(LISTS):
             count = node.count(f"NumberOf{tag}", 0)
             integers = Integers(reader, node.one(tag), count > 0)
             ends = integers("offsets", count)
@@ -38,10 +32,10 @@ def poly_data(document: Document, opener: Opener) -> Mesh:
             size = np.diff(ends, prepend=0)
             if np.any(size < 0):
                 raise Fault(f"<{tag}>", "its offsets decrease")
-            kind = np.full(count, general, np.uint8)
-            for length, code in special.items():
-                kind[size == length] = code
-            types.append(kind)
+            found = surface_types(kind, size)
+            if kind == STRIPS:  # too short for one: what its nodes are
+                found = np.where(size < 3, surface_types(POLYGONS, size), found)
+            types.append(found)
             sizes.append(size)
         kinds, offsets = np.concatenate(types), offsets_of(np.concatenate(sizes))
         all_nodes, data = np.concatenate(nodes), reader.data(node, "cell", len(kinds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...mesh import Mesh, Region
-from .._files import Fault
+from .._polyhedra import face_stream
 from ._data import Integers, Reader, from_pieces, last
 from ._document import Document, Node
 from ._open import Opener
@@ -66,32 +66,9 @@ def _new_faces(
     """VTK 9.4's four arrays, turned into the face stream that every version reads."""
     cell_end = integers("polyhedron_offsets", n_cells)
     used = integers("polyhedron_to_faces", last(cell_end, "polyhedron_offsets"))
-    n_faces = int(used.max(initial=-1)) + 1
     ends = integers("face_offsets", None)
     nodes = integers("face_connectivity", last(ends, "face_offsets"))
     for name in ("polyhedron_offsets", "polyhedron_to_faces", "face_connectivity"):
         storage.pop(name, None)
     storage["faces"] = storage["faceoffsets"] = storage.pop("face_offsets")
-    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
-    count = np.diff(np.concatenate([[0], cell_end]))
-    if np.any(count < 0) or np.any(ends < starts) or used.min(initial=0) < 0:
-        raise Fault("<Cells>", "offsets of polyhedra or faces decrease")
-    if n_faces > len(ends):
-        raise Fault("<Cells>", f"face {n_faces - 1} is used, {len(ends)} faces are there")
-    size = (ends - starts)[used]
-    if int(size.sum()) > 64 * (len(nodes) + len(used)) + 1024:
-        raise Fault("<Cells>", "faces are shared by more polyhedra than is possible")
-    polyhedral = count > 0
-    if not polyhedral.any():
-        return None, None
-    # Stream of a cell: its face count, then (size, ids...) per face. Place every face first.
-    cell_of = np.repeat(np.arange(n_cells), count)
-    before = np.cumsum(size + 1) - (size + 1) + np.cumsum(polyhedral)[cell_of]
-    stream = np.empty(int(size.sum()) + len(used) + int(polyhedral.sum()), np.int64)
-    stream[before] = size
-    step = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
-    stream[np.repeat(before + 1, size) + step] = nodes[np.repeat(starts[used], size) + step]
-    length = np.bincount(cell_of, weights=size + 1, minlength=n_cells).astype(np.int64)
-    end = np.cumsum(length + polyhedral)
-    stream[(end - length - polyhedral)[polyhedral]] = count[polyhedral]
-    return stream, np.where(polyhedral, end, -1)
+    return face_stream(np.diff(cell_end, prepend=0), used, np.diff(ends, prepend=0), nodes)

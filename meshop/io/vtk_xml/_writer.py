@@ -14,6 +14,7 @@ import numpy as np
 from ...mesh import CURVED_HEXAHEDRA, Mesh
 from .._files import Fault, atomic_write
 from .._region_arrays import to_field_data
+from .._strings import encoded
 from ._arrays import _lz4
 from ._data import ACTIVE
 from ._threads import in_threads
@@ -166,14 +167,7 @@ def storable(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _text_bytes(name: str, values: np.ndarray) -> memoryview:
-    items = []
-    for item in values.reshape(-1).tolist():
-        if isinstance(item, str):
-            item = item.encode("utf-8", "surrogateescape")
-        if not isinstance(item, bytes) or b"\0" in item:
-            raise Fault(f"array {name!r}", f"no text that can be stored: {str(item)[:40]!r}")
-        items.append(item + b"\0")
-    return memoryview(b"".join(items))
+    return memoryview(b"".join(item + b"\0" for item in encoded(name, values)))
 
 
 def attribute(text: str) -> str:

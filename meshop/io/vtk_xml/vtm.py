@@ -15,7 +15,7 @@ import numpy as np
 from ...mesh import Mesh, is_node, parse_faces
 from .._files import guarded
 from .._format import Format, warn_lost
-from ._data import take_rows
+from .._ragged import take_rows
 from ._folder import list_of_files
 from ._kinds import BLOCKS, KINDS
 from ._open import claims, naming, read_with

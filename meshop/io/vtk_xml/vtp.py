@@ -13,13 +13,13 @@ import numpy as np
 from ...mesh import CELL_TYPES, Mesh
 from .._files import Fault, guarded
 from .._format import Format, warn_lost
-from ._data import ORDER, take_rows
+from .._polydata import LIST_OF, surface_types
+from .._ragged import take_rows
+from ._data import ORDER
 from ._kinds import SINGLE
 from ._open import claims, read_with, series_with
 from ._vtp_read import LISTS
 from ._writer import XmlWriter
-
-_LIST = {0: 2, 1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 7: 2, 9: 2, 6: 3}  # the list in `LISTS` of each type
 
 
 def write_vtp(
@@ -38,9 +38,7 @@ def write_vtp(
     """
     with guarded(path, "VTP"):
         mesh.check()
-        lists = np.full(256, -1)
-        lists[list(_LIST)] = list(_LIST.values())
-        mine = lists[mesh.cell_types]
+        mine = LIST_OF[mesh.cell_types]
         if np.any(mine < 0):
             cell = int(np.flatnonzero(mine < 0)[0])
             name = CELL_TYPES[int(mesh.cell_types[cell])].name
@@ -75,11 +73,17 @@ def write_vtp(
 def _warn(mesh: Mesh, path: Path) -> None:
     """PolyData tells types by their sizes alone."""
     size = np.diff(mesh.cell_offsets)
-    for general, special in LISTS.values():
-        for length, code in special.items():
-            if n := int(np.sum((mesh.cell_types == general) & (size == length))):
-                old, new = CELL_TYPES[general].name, CELL_TYPES[code].name
-                warn_lost(path, "VTP", f"{n} {old} cells of {length} nodes become {new} cells")
+    read = np.zeros(mesh.n_cells, np.uint8)
+    for kind in range(len(LISTS)):
+        mine = LIST_OF[mesh.cell_types] == kind
+        read[mine] = surface_types(kind, size[mine])
+    other = read != mesh.cell_types
+    rows, counts = np.unique(
+        [mesh.cell_types[other], read[other], size[other]], axis=1, return_counts=True
+    )
+    for (before, after, length), n in zip(rows.T.tolist(), counts.tolist(), strict=True):
+        old, new = CELL_TYPES[before].name, CELL_TYPES[after].name
+        warn_lost(path, "VTP", f"{n} {old} cells of {length} nodes become {new} cells")
 
 
 FORMAT = Format(

@@ -2,7 +2,8 @@
 
 The HDF5 library trusts what it reads: a damaged file can crash it, hang it, or make it allocate
 without end. So a helper process opens the file and sends its structure and values; if it dies, the
-file was bad. The first file costs about 0.3 s, each later one a few milliseconds.
+file was bad. The first file costs about 0.3 s, each later one a few milliseconds: that, and rows
+read piece by piece, are why this is no task for `_child.run`, which starts a process a file.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from .._files import Fault, require_file
+from .._child import start
+from .._files import CUT, Fault, require_file
+from .._strings import text_array
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _RATIO = 1040  # the most that deflate makes of one byte
@@ -30,7 +33,6 @@ _SLACK = 1 << 16  # bytes that an array may have without any stored: fill values
 _UNSTORED = 1 << 26  # such bytes in all arrays of a mesh
 _MAX_STRUCTURE = 1 << 28
 _BAD = "the HDF5 library fails on this file: it is damaged"
-_CUT = "the file is cut off or damaged: copy or write it again"
 
 
 @dataclass
@@ -107,7 +109,7 @@ class Hdf5File:
         rows = array.shape[0]
         stop = rows if stop is None else stop
         if not 0 <= start <= stop <= rows:
-            raise Fault(array.path, f"rows {start} to {stop} are needed, it has {rows}", _CUT)
+            raise Fault(array.path, f"rows {start} to {stop} are needed, it has {rows}", CUT)
         total = array.itemsize
         for size in array.shape:
             total *= size
@@ -119,7 +121,7 @@ class Hdf5File:
         most = array.stored * (_RATIO if array.filters else 1) + _SLACK
         if total > most:
             reason = f"{total} bytes declared, {array.stored} are stored in the file"
-            raise Fault(array.path, reason, _CUT)
+            raise Fault(array.path, reason, CUT)
         size = total // max(rows, 1) * (stop - start)
         if array.dtype == "text":
             size = size * 64 + (1 << 20)
@@ -142,9 +144,7 @@ class Hdf5File:
             count *= size
         if not isinstance(found, list) or len(found) != count:
             raise Fault(array.path, _BAD)
-        longest = max(map(len, found), default=0)
-        flat = longest * count <= 4 * sum(map(len, found)) + 4096
-        return np.array(found, dtype=str if flat else object)
+        return text_array(found)
 
     def close(self) -> None:
         self._socket.close()
@@ -182,7 +182,7 @@ class Hdf5File:
             except OSError:
                 got = 0
             if not got:
-                raise Fault("content", _BAD, _CUT)
+                raise Fault("content", _BAD, CUT)
             view = view[got:]
 
 
@@ -234,23 +234,13 @@ def _start() -> tuple[subprocess.Popen, socket.socket]:
     ours, theirs = socket.socketpair()
     script = Path(__file__).with_name("_hdf5_child.py")
     environment = {
-        **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
         "HDF5_PLUGIN_PRELOAD": "::",  # no code that a file asks for
         "HDF5_USE_FILE_LOCKING": "FALSE",
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
     }
     with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(script), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    return process, ours
+        there = theirs.fileno()
+        return start("-P", str(script), str(there), pass_fds=[there], env=environment), ours
 
 
 @atexit.register

@@ -19,6 +19,7 @@ from .._files import Fault, guarded, new_name
 from .._format import warn_lost
 from .._polyhedra import single_faces
 from .._region_arrays import to_field_data
+from .._strings import encoded
 from ..vtk_xml._data import ACTIVE
 from ..vtk_xml._writer import storable
 
@@ -303,12 +304,7 @@ def _rows(name: str, values: np.ndarray) -> np.ndarray:
 
 def _text(name: str, values: np.ndarray) -> np.ndarray:
     out = np.empty(values.size, object)
-    for index, item in enumerate(values.ravel().tolist()):
-        if isinstance(item, str):
-            item = item.encode("utf-8", "surrogateescape")
-        if not isinstance(item, bytes) or b"\0" in item:
-            raise Fault(f"array {name!r}", f"no text that can be stored: {str(item)[:40]!r}")
-        out[index] = item
+    out[:] = encoded(name, values)
     return out
 
 

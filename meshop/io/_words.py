@@ -1,4 +1,7 @@
-"""Lines of numbers, block by block: where words start and end is found all at once."""
+"""Reading lines of words, most of them numbers: where words start and end is found all at once.
+
+For text whose lines matter. Where they do not, `_text.take_numbers` is faster.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ._files import Fault
+from ._files import CUT, Fault
 from ._text import to_numbers
 
 _BLOCK = 1 << 21  # bytes that are split at once
 _LONGEST = 1 << 24  # bytes of one line
-_CUT = "the file is cut off or damaged: copy or write it again"
 _COMMENT = re.compile(rb"(?:^|(?<=\s))#[^\n]*", re.MULTILINE)
 
 
@@ -87,7 +89,7 @@ def take_rows(
     """
     left = max(len(data) - start, 0)
     if count < 0 or count * 2 * least - 1 > left:
-        raise Fault(where, f"{count} lines declared, {left} characters are left", _CUT)
+        raise Fault(where, f"{count} lines declared, {left} characters are left", CUT)
     values, sizes, found, behind = [], [], 0, start
     for text, at in blocks(data, start) if count else ():
         words = Words(without_comments(text))
@@ -105,7 +107,7 @@ def take_rows(
         if found == count:
             break
     if found < count:
-        raise Fault(where, f"{found} lines found, {count} declared", _CUT)
+        raise Fault(where, f"{found} lines found, {count} declared", CUT)
     offsets = np.concatenate([[0], *sizes]).cumsum() if sizes else np.zeros(1, np.int64)
     return np.concatenate(values) if values else np.empty(0), offsets, behind
 
@@ -129,10 +131,3 @@ def as_integers(values: np.ndarray, kind: np.dtype, where: str) -> np.ndarray:
     if len(whole) and (whole.min() < info.min or whole.max() > info.max):
         raise Fault(where, f"a value does not fit {kind.name}")
     return whole.astype(kind)
-
-
-def ragged(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Indices starts[0], starts[0] + 1, ... (sizes[0] of them), then those of the next row."""
-    ends = np.cumsum(sizes)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - sizes), sizes)

@@ -8,26 +8,28 @@ signal, loops or allocates without bound is one `Fault` here. Nothing is pickled
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import math
 import os
+import selectors
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from ...errors import MeshFileError
-from ...mesh import Mesh, Region
-from .._files import Fault
+from ..errors import MeshFileError
+from ..mesh import Mesh, Region
+from ._files import Fault
 
-_START = (
-    "import sys; sys.path[:] = sys.argv[3:]; from meshop.io.foreign._child import serve; serve()"
-)
+_START = "import sys; sys.path[:] = sys.argv[1:]; from meshop.io._child import serve; serve()"
 _PLAIN_MEMORY = 256 << 20  # bytes a task may use, whatever the size of its file
 _PER_BYTE = 64  # and for each byte of it: text becomes objects, structured grids become cells
 _PLAIN_SECONDS = 20.0
@@ -37,75 +39,109 @@ _MESH_ARRAYS = ("points", "cell_types", "cell_offsets", "cell_nodes", "faces", "
 _MESH_DICTS = ("point_data", "cell_data", "field_data", "storage")
 
 
+class Ended(Fault):
+    """The child gave no answer. status: as of `subprocess.Popen`; None: its time was up."""
+
+    def __init__(self, status: int | None, reason: str) -> None:
+        super().__init__("content", reason, _DAMAGED)
+        self.status = status
+
+
 def run(
     task: str,
-    path: Path,
+    path: Path | None = None,
     *,
     size: int | None = None,
     seconds: float | None = None,
+    clock: float | None = None,
     memory: int | None = None,
+    hear: Callable[[bytes], None] | None = None,
     **options: Any,
 ) -> Any:
     """What the task returns for `path`, computed in a child process.
 
     size: bytes that will be read, where other files belong to `path`; the limits grow with it.
-    seconds: of computing (the clock may show three times as many); memory: bytes beyond what the
-    interpreter and its modules take. options: passed to the task, as JSON. Raises Fault.
+    seconds: of computing; clock: of waiting, by default three times as many; memory: bytes beyond
+    what the interpreter and its modules take. hear: called with what the child writes to its
+    standard output, as it comes. options: passed to the task. Raises Fault.
     """
-    size = path.stat().st_size if size is None else size
+    if size is None:
+        size = path.stat().st_size if path else 0
     seconds = _PLAIN_SECONDS + size / _BYTES_PER_SECOND if seconds is None else seconds
-    memory = _PLAIN_MEMORY + _PER_BYTE * size if memory is None else memory
     job = {
         "task": task,
-        "path": os.path.abspath(path),
+        "path": os.path.abspath(path) if path else None,
         "options": options,
         "seconds": math.ceil(seconds),
-        "memory": memory,
+        "memory": _PLAIN_MEMORY + _PER_BYTE * size if memory is None else memory,
     }
-    with tempfile.TemporaryDirectory(prefix="meshop-", ignore_cleanup_errors=True) as folder:
-        status = _wait(folder, json.dumps(job), 3 * seconds + 10)
-        answer = Path(folder, "answer.json")
-        if status or not answer.is_file():
-            raise Fault("content", _death(status), _DAMAGED)
+    with tempfile.TemporaryDirectory(prefix="meshop-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        _put(folder / "job", job)
+        status = _wait(folder, 3 * seconds + 10 if clock is None else clock, hear)
+        if status or not (folder / "answer.json").is_file():
+            raise Ended(status, _death(status))
         try:
-            found = json.loads(answer.read_bytes())
-            if "fault" in found:
-                raise Fault(*found["fault"])
-            return _load(found["value"], Path(folder, "arrays"))
+            found = _take(folder / "answer")
+            if "value" in found:
+                return found["value"]
+            raise Fault(*found["fault"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Fault("content", f"the reader's answer is damaged ({error})", _DAMAGED) from None
 
 
-def _wait(folder: str, job: str, seconds: float) -> int:
-    """Start the child and return its exit status once it has ended."""
+def start(*arguments: str, **options: Any) -> subprocess.Popen:
+    """A Python process without input and output, and of one thread."""
     if not sys.executable:
         raise Fault("opening the file", "there is no Python interpreter to read it apart from this")
-    root = str(Path(__file__).parents[3])  # also a zip archive's name
-    # One thread each: idle pools of threads would count against the limit on memory.
+    # Idle pools of threads would count against a limit on memory.
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-c", _START, folder, job, root, *sys.path],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={
-            **os.environ,
-            **single,
-            "MALLOC_ARENA_MAX": "1",
-            "VTK_SMP_BACKEND_IN_USE": "Sequential",
-        },
+    single |= {"MALLOC_ARENA_MAX": "1", "VTK_SMP_BACKEND_IN_USE": "Sequential"}
+    silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    environment = {**os.environ, **single, **options.pop("env", {})}
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env=environment,
         start_new_session=True,
+        **silent | options,
+    )
+
+
+def _wait(folder: Path, seconds: float, hear: Callable[[bytes], None] | None) -> int:
+    """Start the child and return its exit status once it has ended."""
+    end = monotonic() + seconds
+    root = str(Path(__file__).parents[2])  # also a zip archive's name
+    process = start(
+        *("-I", "-c", _START, root, *map(os.path.abspath, sys.path)),
+        cwd=folder,
+        stdout=subprocess.PIPE if hear else subprocess.DEVNULL,
     )
     try:
-        return process.wait(seconds)
+        if hear:
+            _listen(process.stdout, hear, end)
+        return process.wait(end - monotonic())
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
         process.wait()
         if isinstance(error, subprocess.TimeoutExpired):
             reason = f"the reader did not finish within {seconds:.0f} seconds"
-            raise Fault("content", reason, _DAMAGED) from None
+            raise Ended(None, reason) from None
         raise
+    finally:
+        if process.stdout:
+            process.stdout.close()
+
+
+def _listen(pipe: Any, hear: Callable[[bytes], None], end: float) -> None:
+    """Pass on what comes through the pipe until it is closed or time is up."""
+    with selectors.DefaultSelector() as ready:
+        ready.register(pipe, selectors.EVENT_READ)
+        while (left := end - monotonic()) > 0:
+            if ready.select(left):
+                if not (text := os.read(pipe.fileno(), 1 << 16)):
+                    return
+                hear(text)
 
 
 def _death(status: int) -> str:
@@ -121,9 +157,11 @@ def _death(status: int) -> str:
 
 
 def serve() -> None:
-    """Do the job named on the command line, and leave its answer in the folder named there."""
-    folder, text = Path(sys.argv[1]), sys.argv[2]
-    job = json.loads(text)
+    """Do the job in the working folder, and leave its answer there."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: never outlive who asked
+    folder = Path.cwd()
+    job = _take(folder / "job")
     try:
         module, _, name = job["task"].partition(":")
         task = getattr(importlib.import_module(module), name)
@@ -131,24 +169,18 @@ def serve() -> None:
         if prepare is not None:
             prepare(**job["options"])  # imports, before the limits count
         _limit(job["seconds"], job["memory"])
-        with open(folder / "arrays", "wb") as arrays:
-            answer = {"value": _dump(task(Path(job["path"]), **job["options"]), arrays)}
-    except Fault as fault:
-        answer = {"fault": [fault.where, fault.reason, fault.hint]}
-    except MeshFileError as error:
-        answer = {"fault": [error.where, error.reason, error.hint]}
+        path = job["path"] and Path(job["path"])
+        _put(folder / "answer", {"value": task(path, **job["options"])})
+        os._exit(0)  # destructors of damaged libraries must not spoil a good answer
+    except (Fault, MeshFileError) as error:
+        fault = [error.where, error.reason, error.hint]
     except MemoryError:
-        answer = {
-            "fault": ["memory", "it declares more than a file of its size can hold", _DAMAGED]
-        }
+        fault = ["memory", "it declares more than a file of its size can hold", _DAMAGED]
     except BaseException as error:
         reason = f"{error}".strip() or "unreadable"
-        reason = f"{reason[:300]} ({type(error).__name__})"
-        answer = {"fault": ["content", reason, _DAMAGED]}
-    data = json.dumps(answer).encode()
-    (folder / "answer.part").write_bytes(data)
-    os.replace(folder / "answer.part", folder / "answer.json")
-    os._exit(0)  # destructors of damaged libraries must not spoil a good answer
+        fault = ["content", f"{reason[:300]} ({type(error).__name__})", _DAMAGED]
+    _put(folder / "answer", {"fault": fault})
+    os._exit(0)
 
 
 def _limit(seconds: int, memory: int) -> None:
@@ -171,6 +203,19 @@ def _limit(seconds: int, memory: int) -> None:
 
 
 # -- both sides: values as JSON, arrays as raw bytes in one file -------------------------------
+
+
+def _put(name: Path, value: Any) -> None:
+    """Write a value to two files of this name."""
+    with open(name.with_suffix(".arrays"), "wb") as arrays:
+        data = json.dumps(_dump(value, arrays)).encode()
+    name.with_suffix(".part").write_bytes(data)
+    os.replace(name.with_suffix(".part"), name.with_suffix(".json"))  # complete or not at all
+
+
+def _take(name: Path) -> Any:
+    data = json.loads(name.with_suffix(".json").read_bytes())
+    return _load(data, name.with_suffix(".arrays"))
 
 
 def _dump(value: Any, file: Any) -> Any:
