@@ -1,5 +1,8 @@
 """MeshGraph and how it is built: nodes, weights, wall, potential flow, features, edges."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._boundary import (
     Boundary,
     WallFacets,
@@ -8,7 +11,6 @@ from ._boundary import (
     nearest_on_facets,
     wall_facets,
 )
-from ._build import build_graph
 from ._features import (
     Features,
     free_stream,
@@ -19,9 +21,23 @@ from ._features import (
     token_weights,
 )
 from ._geometry import FlowBasis, Geometry, dual_weights, geometry
-from ._graph import MeshGraph
 from ._potential import PotentialFlow, wall_loops
 from ._spec import GraphSpec, Location
+
+if TYPE_CHECKING:
+    from ._build import build_graph as build_graph
+    from ._graph import MeshGraph as MeshGraph
+
+# PyTorch Geometric takes seconds to import, and who asks for a boundary needs none of it.
+_HOMES = {"build_graph": "_build", "MeshGraph": "_graph"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'meshop.graph' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return value
+
 
 __all__ = [
     "Boundary",
