@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     abaqus,
     cad,
+    fluent,
     foreign,
     frd,
     las,
@@ -38,6 +39,7 @@ FORMATS: tuple[Format, ...] = (
     su2.FORMAT,
     su2_restart.FORMAT,
     msh.FORMAT,
+    fluent.FORMAT,
     mfem.FORMAT,
     unv.FORMAT,
     frd.FORMAT,
