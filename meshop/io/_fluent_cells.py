@@ -58,8 +58,14 @@ def volume_cells(faces: Faces, n_cells: int, points: np.ndarray) -> Cells:
     sorted_faces = faces.take(order, turned)
     neighbour = faces.second[order][: int(inner.sum())]
     cells = _cells(sorted_faces, owner, neighbour, n_cells)
-    if odd := _turned(sorted_faces, owner, neighbour, cells, points):
-        cells = _cells(sorted_faces.take(np.arange(len(order)), odd[0]), owner, neighbour, n_cells)
+    rows = np.arange(len(order))
+    some = rows[:: len(rows) // 1000 + 1]
+    if (
+        _odd(sorted_faces, owner, neighbour, cells)
+        or _inward(sorted_faces, some, owner, cells, points).mean() > 0.5
+    ):
+        inward = _inward(sorted_faces, rows, owner, cells, points)
+        cells = _cells(sorted_faces.take(rows, inward), owner, neighbour, n_cells)
     return cells
 
 
@@ -68,46 +74,39 @@ def _cells(faces: Faces, owner: np.ndarray, neighbour: np.ndarray, n_cells: int)
     return cells_of(offsets, faces.nodes, owner, neighbour, n_cells)
 
 
-def _turned(
-    faces: Faces, owner: np.ndarray, neighbour: np.ndarray, cells: Cells, points: np.ndarray
-) -> list[np.ndarray]:
-    """[mask of faces that point into their owner] where cells that should be simple are not."""
+def _odd(faces: Faces, owner: np.ndarray, neighbour: np.ndarray, cells: Cells) -> bool:
+    """True where cells have the faces of a simple one, but not wound so that they close."""
     uses = np.concatenate([owner, neighbour])
     sizes = np.concatenate([faces.sizes, faces.sizes[: len(neighbour)]])
-    n_cells = len(cells.types)
-    count = [np.bincount(uses[sizes == n], minlength=n_cells) for n in (3, 4)]
-    simple = np.zeros(n_cells, bool)
-    for triangles, quads in _SIMPLE:
-        simple |= (count[0] == triangles) & (count[1] == quads)
-    odd = simple & (cells.types == POLYHEDRON)
-    odd &= np.bincount(uses, minlength=n_cells) == count[0] + count[1]
-    if not odd.any():
-        return []
-    mine = odd[owner]
-    mine[: len(neighbour)] |= odd[neighbour]
-    # Normals by Newell's formula, from the middle of the face; out of the middle of the cell.
-    face = np.repeat(np.arange(len(faces.sizes)), faces.sizes)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        corners = points[faces.nodes]
-        middle = _mean(corners, face, len(faces.sizes))
-        corners = corners - middle[face]
-        ends = np.cumsum(faces.sizes)
-        following = np.arange(1, len(face) + 1)
-        following[ends - 1] = ends - faces.sizes
-        normal = _sum(np.cross(corners, corners[following]), face, len(faces.sizes))
-        both = np.concatenate([middle, middle[: len(neighbour)]])
-        centre = _mean(both, uses, n_cells)
-        inward = np.einsum("ij,ij->i", normal, middle - centre[owner]) < 0
-    inward &= mine
-    return [inward] if inward.any() else []
+    three, four = (np.bincount(uses[sizes == n], minlength=len(cells.types)) for n in (3, 4))
+    poly = cells.types == POLYHEDRON
+    poly &= np.bincount(uses, minlength=len(cells.types)) == three + four
+    return any(bool(np.any(poly & (three == n) & (four == m))) for n, m in _SIMPLE)
 
 
-def _sum(rows: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-    return np.column_stack([np.bincount(groups, column, count) for column in rows.T])
+def _inward(
+    faces: Faces, rows: np.ndarray, owner: np.ndarray, cells: Cells, points: np.ndarray
+) -> np.ndarray:
+    """Which of the faces `rows` have a normal that points into their owner.
 
-
-def _mean(rows: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-    return _sum(rows, groups, count) / np.maximum(np.bincount(groups, minlength=count), 1)[:, None]
+    Normals by Newell's formula from the middle of the face, seen from the middle of the cell.
+    """
+    chosen = faces.take(rows)
+    ends = np.cumsum(chosen.sizes)
+    first = ends - chosen.sizes
+    face = np.repeat(np.arange(len(rows)), chosen.sizes)
+    following = np.arange(1, len(face) + 1)
+    following[ends - 1] = first
+    known, cell = np.unique(owner[rows], return_inverse=True)
+    count = cells.offsets[known + 1] - cells.offsets[known]
+    members = cells.nodes[ragged(cells.offsets[known], count)]
+    centre = np.add.reduceat(points[members], np.cumsum(count) - count) / count[:, None]
+    corners = points[chosen.nodes]
+    with np.errstate(over="ignore", invalid="ignore"):
+        middle = np.add.reduceat(corners, first) / chosen.sizes[:, None]
+        corners -= middle[face]
+        normal = np.add.reduceat(np.cross(corners, corners[following]), first)
+        return np.einsum("ij,ij->i", normal, middle - centre[cell]) < 0
 
 
 def plane_cells(faces: Faces, n_cells: int, points: np.ndarray) -> Cells:

@@ -61,8 +61,9 @@ class _Zone(NamedTuple):
 
 
 def is_fluent(path: Path, start: bytes) -> bool:
-    """True where the first section is one that starts a mesh or a case."""
-    return _START.match(start) is not None
+    """True where the first section is one that starts a mesh or a case, or might once unpacked."""
+    packed = start.startswith(b"\x1f\x8b") and path.suffix.lower() in (".cas", ".msh")
+    return packed or _START.match(start) is not None
 
 
 def read_fluent(path: Path) -> Mesh:
@@ -129,7 +130,7 @@ class _File:
             body = head.end() + 1
             if binary:
                 mark = self._mark(body)
-                if mark is None:
+                if mark is None or int(mark[1]) != index:
                     raise Fault(where, "its end is missing", _CUT)
                 end, behind = mark.start(), mark.end()
             else:

@@ -158,6 +158,8 @@ def _from_meshio(found: Any, name: str) -> Mesh:
         if block.type not in _CODE:
             raise Fault("cells", f"{count} cells of meshio's type {block.type!r}: not in VTK")
         data = np.asarray(block.data)
+        if data.dtype == np.uint64:  # numpy makes floats of these and int64
+            data = data.astype(np.int64)
         if block.type == "wedge" and data.ndim == 2 and data.shape[1] == 6:
             data = data[:, _WEDGE_ORDER]
         data = data.reshape(count, -1)
