@@ -95,7 +95,6 @@ FORMATS = (
     _format("AVS UCD", (".ucd", ".avs"), _is_ucd),
     _format("Tecplot", (".dat", ".tec", ".tp"), _is_tecplot, regions="zones"),
     _format("ProSTAR", (".cel", ".vrt"), beside=True),
-    _format("GAMBIT", (".neu",), _starts(rb"\s*CONTROL INFO")),
     _format("MFIX", (".res",), beside=True, time="yes"),
     _format("BYU", (".g",)),
     _format("Facet", (".facet",), _starts(rb"(?i)FACET FILE")),
