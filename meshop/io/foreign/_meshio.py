@@ -18,6 +18,7 @@ from ...mesh import CELL_TYPES, POLYGON, POLYHEDRON, Mesh, Region
 from .._child import run
 from .._files import Fault, guarded, new_name, require_file
 from .._format import Format
+from ._gmsh import KNOWN, read_gmsh
 from ._reread import match_cells, warn_of_losses
 
 _PLAIN = (
@@ -38,13 +39,23 @@ _WITH_COMPANIONS = ("tetgen",)
 
 
 def read_meshio(path: Path, names: list[str]) -> Mesh:
-    """Read through meshio, in a child process, as the first of `names` that fits."""
+    """Read through meshio as the first of `names` that fits, or else through gmsh: in a child."""
     with guarded(path, names[0]):
         require_file(path)
         beside = names[0] in _WITH_COMPANIONS
         files = [file for file in path.parent.iterdir() if file.is_file()] if beside else [path]
         size = sum(file.stat().st_size for file in files)
-        return run("meshop.io.foreign._meshio:load", path, size=size, names=names)
+        try:
+            return run("meshop.io.foreign._meshio:load", path, size=size, names=names)
+        except Fault as fault:
+            if path.suffix.lower() not in KNOWN:
+                raise
+            first = fault
+        try:
+            return read_gmsh(path)
+        except Fault as fault:
+            reason = f"{first.reason}; nor can gmsh: {fault.reason}"
+            raise Fault(first.where, reason, first.hint) from None
 
 
 def prepare(names: list[str]) -> None:
@@ -193,6 +204,8 @@ def _from_meshio(found: Any, name: str) -> Mesh:
         if block.type not in _CODE:
             raise Fault("cells", f"{count} cells of meshio's type {block.type!r}: not in VTK")
         data = np.asarray(block.data)
+        if data.dtype == np.uint64:  # numpy makes floats of these and int64
+            data = data.astype(np.int64)
         if block.type == "wedge" and data.ndim == 2 and data.shape[1] == 6:
             data = data[:, _WEDGE_ORDER]
         data = data.reshape(count, -1)

@@ -35,9 +35,7 @@ _READERS = {
     "EnSight SOS": ("vtkIOEnSight", "vtkEnSightSOSGoldReader", "SetCaseFileName"),
     "Exodus": ("vtkIOExodus", "vtkExodusIIReader", "SetFileName"),
     "Facet": ("vtkFiltersHybrid", "vtkFacetReader", "SetFileName"),
-    "Fluent": ("vtkIOGeometry", "vtkFLUENTReader", "SetFileName"),
     "Fluent CFF": ("vtkIOFLUENTCFF", "vtkFLUENTCFFReader", "SetFileName"),
-    "GAMBIT": ("vtkIOGeometry", "vtkGAMBITReader", "SetFileName"),
     "MFIX": ("vtkIOGeometry", "vtkMFIXReader", "SetFileName"),
     "Nek5000": ("vtkIOParallel", "vtkNek5000Reader", "SetFileName"),
     "ProSTAR": ("vtkIOGeometry", "vtkProStarReader", "SetFileName"),
@@ -98,7 +96,7 @@ def _attempt(
     else:
         source.Update()
     data = source.GetOutputDataObject(0)
-    faces = _drop_faces_of_fluent(data) if reader in ("Fluent", "Fluent CFF") else []
+    faces = _drop_faces_of_fluent(data) if reader == "Fluent CFF" else []
     found = _CONVERT.get(reader, joined)(data)
     left_out = _complain(said, path, empty=found is None or not found.n_points)
     if found is None or not found.n_points:

@@ -62,11 +62,6 @@ def _is_exodus(path: Path, start: bytes) -> bool:
     return start.startswith((b"CDF\x01", b"CDF\x02", b"CDF\x05")) and b"num_el_blk" in start
 
 
-def _is_fluent(path: Path, start: bytes) -> bool:
-    """Sections in parentheses: a case, or a mesh that gmsh's suffix hides."""
-    return re.match(rb"\s*\(\s*(0|1|2|4|10|37|39|45)\s", start) is not None
-
-
 def _is_ucd(path: Path, start: bytes) -> bool:
     """Five counts in the first line that is no comment, then nodes; or the binary magic."""
     if path.suffix.lower() not in (".inp", ".avs", ".ucd"):
@@ -96,12 +91,10 @@ FORMATS = (
         "EnSight", (".case", ".encas"), _starts(_ENSIGHT), beside=True, regions="parts", time="yes",
     ),
     _format("Fluent CFF", (".cas.h5",), beside=True, regions="zones"),
-    _format("Fluent", (".cas",), _is_fluent, beside=True, regions="zones"),
     _format("Nek5000", (".nek5000",), beside=True, time="yes"),
     _format("AVS UCD", (".ucd", ".avs"), _is_ucd),
     _format("Tecplot", (".dat", ".tec", ".tp"), _is_tecplot, regions="zones"),
     _format("ProSTAR", (".cel", ".vrt"), beside=True),
-    _format("GAMBIT", (".neu",), _starts(rb"\s*CONTROL INFO")),
     _format("MFIX", (".res",), beside=True, time="yes"),
     _format("BYU", (".g",)),
     _format("Facet", (".facet",), _starts(rb"(?i)FACET FILE")),
