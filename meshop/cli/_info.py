@@ -89,7 +89,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
             f"{axis} {low:g} to {high:g}" for axis, (low, high) in found["extent"].items()
         ),
     ]  # fmt: skip
-    if times := found["times"]:
+    if len(times := found["times"]) > 1:
         shown = ", ".join(f"{t:g}" for t in times[:4]) + (", ..." if len(times) > 5 else "")
         last = f", {times[-1]:g}" if len(times) > 4 else ""
         lines.append(f"times      {len(times)}: {shown}{last}; what follows is the last")
@@ -104,7 +104,9 @@ def _lines(found: dict[str, Any]) -> list[str]:
     if found["parts"] > 1:
         lines.append(f"parts      {found['parts']:,}, not connected")
     for name, region in found["regions"].items():
-        lines.append(f"region     {name}: {region['size']:,} {region['kind']}s")
+        lines.append(
+            f"region     {name}: {region['size']:,} {region['kind']}{'s' * (region['size'] != 1)}"
+        )
     for name, value in found["field_data"].items():
         text = f"{value:g}" if isinstance(value, float) else str(value)
         lines.append(f"field      {name} = {text if len(text) <= 100 else text[:97] + '...'}")

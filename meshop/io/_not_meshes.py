@@ -16,6 +16,10 @@ _SUFFIXES = {
     ".csm": ("this is a script of OpenCSM, not a mesh", "mesh it first"),
     ".egads": ("this is CAD geometry of EGADS, not a mesh", "mesh it first, or save it as STEP"),
     ".fms": ("this is a mesh in MFEM's FMS format", "save it in MFEM as .mesh or VTU"),
+    ".geo": (
+        "this is a script of Gmsh, or the geometry of an EnSight case",
+        "gmsh -3 FILE.geo -o FILE.msh, or give the .case file",
+    ),
     ".json": ("this is a JSON file, not a mesh", _BESIDE),
     ".m": ("this is a MATLAB script, not a mesh", _BESIDE),
     ".mapbc": ("this is FUN3D's list of boundary conditions, not a mesh", _BESIDE),
@@ -47,6 +51,8 @@ _STARTS = (
 
 def not_a_mesh(suffix: str, start: bytes) -> tuple[str, str] | None:
     """(what a file is whose suffix no format has, what to try), or None where that is not known."""
+    if b"FoamFile" in start:
+        return "this is one of the files of an OpenFOAM case", "give the folder of the case"
     for magic, what in _STARTS:
         if start.startswith(magic):
             return what

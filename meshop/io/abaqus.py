@@ -345,7 +345,7 @@ def _claims(path: Path, start: bytes) -> bool:
 
 def write_abaqus(mesh: Mesh, path: str | os.PathLike) -> None:
     """Write nodes, elements and sets, through meshio. Raises MeshFileError."""
-    write_meshio(mesh, path, "abaqus")
+    write_meshio(mesh, path, "abaqus", read_abaqus)
 
 
 FORMAT = Format(

@@ -121,11 +121,12 @@ def connected_parts(mesh: Mesh) -> np.ndarray:
 
     # Cells, then points: the rows of the cells are CSR as they are, and points have none.
     n, links = mesh.n_cells + mesh.n_points, len(mesh.cell_nodes)
-    index = np.int32 if max(n, links) < 2**31 else np.int64
-    ends = np.concatenate([mesh.cell_offsets, np.full(mesh.n_points, links)]).astype(index)
-    points = (mesh.cell_nodes + mesh.n_cells).astype(index)
+    integer = np.int32 if max(n, links) < 2**31 else np.int64
+    ends = np.concatenate([mesh.cell_offsets, np.full(mesh.n_points, links)]).astype(integer)
+    points = (mesh.cell_nodes + mesh.n_cells).astype(integer)
     graph = csr_array((np.ones(links), points, ends), shape=(n, n))
-    label = connected_components(graph, directed=False)[1][: mesh.n_cells]
+    label: np.ndarray = connected_components(graph, directed=False)[1]
+    label = label[: mesh.n_cells]
     filled = np.diff(mesh.cell_offsets) > 0
     found, index, count = np.unique(label[filled], return_inverse=True, return_counts=True)
     rank = np.empty(len(found), np.int64)

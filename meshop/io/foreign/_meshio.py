@@ -7,16 +7,18 @@ import importlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...errors import MeshFileError
 from ...mesh import CELL_TYPES, POLYGON, POLYHEDRON, Mesh, Region
 from .._files import Fault, guarded, new_name, require_file
-from .._format import Format, warn_lost
+from .._format import Format
 from ._child import run
+from ._reread import match_cells, warn_of_losses
 
 _PLAIN = (
     "empty", "vertex", "line", "triangle", "polygon", "pixel", "quad", "tetra", "hexahedron",
@@ -30,8 +32,8 @@ _CODE = {row.name: code for code, row in CELL_TYPES.items() if row.name in _PLAI
 _NAME = {code: name for name, code in _CODE.items()}
 _WEDGE_ORDER = [0, 2, 1, 3, 5, 4]  # meshio has Gmsh's linear wedge, VTK its mirror image
 _NOT_WRITTEN = ("tetgen",)  # it takes two files
-_WITH_DATA = ("h5m", "hmf", "med", "ply", "vtk", "xdmf", "gmsh")
-_REGIONS = {"abaqus": frozenset({"cell", "point"}), "gmsh": frozenset({"cell"})}
+_INSTEAD = "write .vtu instead"
+_NO_CELLS = "write .vtu, or .ply, .npy or .csv for points"
 _WITH_COMPANIONS = ("tetgen",)
 
 
@@ -73,35 +75,68 @@ def load(path: Path, names: list[str]) -> Mesh:
     raise Fault("content", "; ".join(reasons) or "this format can only be written", hint)
 
 
-def write_meshio(mesh: Mesh, path: str | os.PathLike, name: str, **options: Any) -> None:
-    """Write through meshio, complete or not at all. Raises MeshFileError."""
-    from meshio._helpers import _writer_map
+def write_meshio(
+    mesh: Mesh,
+    path: str | os.PathLike,
+    name: str,
+    reread: Callable[[Path], Mesh] | None = None,
+    **options: Any,
+) -> None:
+    """Write through meshio, complete or not at all; what the file lost is found by reading it back.
+
+    reread: how to read it; as meshio does by default. Raises MeshFileError.
+    """
+    from meshio._helpers import _writer_map, reader_map
 
     with guarded(path, name):
         mesh.check()
+        if not mesh.n_cells:
+            raise Fault("cells", "there are none, and meshio writes no bare points", _NO_CELLS)
         if name == "xdmf":
             options.setdefault("data_format", "XML")  # one file, nothing beside it
-        with new_name(path) as beside, _quiet() as said:
-            try:
-                _writer_map[name](str(beside), _to_meshio(mesh, name), **options)
-            except (Fault, OSError):
-                raise
-            except (Exception, SystemExit) as error:
-                raise Fault("writing", _reason(error, said), "write .vtu instead") from None
-            if not beside.exists():
-                raise Fault("writing", "meshio wrote nothing", "write .vtu instead")
-        _warn_of_losses(mesh, Path(path), name)
+        with new_name(path) as beside, _quiet():
+            for part in _less_and_less(mesh, name):
+                try:
+                    _writer_map[name](str(beside), _to_meshio(part, name), **options)
+                    read = reread or (lambda file: _from_meshio(reader_map[name](file), name))
+                    found = read(beside)
+                    break
+                except (MemoryError, OSError):
+                    raise
+                except (Exception, SystemExit) as error:
+                    reason = _not_writable(mesh, name, error)
+            else:
+                raise reason
+            place = match_cells(mesh, found, name)
+        warn_of_losses(mesh, found, place, Path(path), name)
 
 
-def _warn_of_losses(mesh: Mesh, path: Path, name: str) -> None:
-    lost = []
-    if (mesh.point_data or mesh.cell_data) and name not in _WITH_DATA:
-        lost.append("point and cell data")
-    kinds = sorted({r.kind for r in mesh.regions.values()} - _REGIONS.get(name, frozenset()))
-    if kinds:
-        lost.append(f"regions of {'s, '.join(kinds)}s")
-    if lost:
-        warn_lost(path, name, f"{' and '.join(lost)} are not written", "write .vtu to keep them")
+def _less_and_less(mesh: Mesh, name: str) -> Iterator[Mesh]:
+    """The mesh, then with common numbers alone, then bare: data must not keep it from a file."""
+    less = mesh.copy()
+    less.field_data = {}
+    for data in (less.point_data, less.cell_data):
+        for key in [k for k, v in data.items() if v.dtype.kind not in "iuf" or v.itemsize < 4]:
+            del data[key]
+    if name != "dolfin-xml":  # which puts data into further files
+        yield mesh
+        yield less
+    bare = less.copy()
+    bare.point_data, bare.cell_data, bare.regions = {}, {}, {}
+    yield bare
+
+
+def _not_writable(mesh: Mesh, name: str, error: BaseException) -> Fault:
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, MeshFileError):  # of an own reader
+        reason = f"meshio writes it so that it cannot be read: {error.where}: {error.reason}"
+        return Fault("writing", reason, _INSTEAD)
+    code = _CODE.get(str(error.args[0]), -1) if isinstance(error, KeyError) and error.args else -1
+    if len(cells := np.flatnonzero(mesh.cell_types == code)):
+        return Fault(f"cell {cells[0]}", f"{name} has no {CELL_TYPES[code].name}", _INSTEAD)
+    text = f": {error}" if str(error) and not isinstance(error, SystemExit) else ""
+    return Fault("writing", f"meshio fails on it ({type(error).__name__}{text})"[:300], _INSTEAD)
 
 
 @contextlib.contextmanager

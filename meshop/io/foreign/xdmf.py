@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def _require_companions(path: Path) -> None:
             raise Fault("heavy data", f"the file {text} is missing", "copy it beside this one")
 
 
-def write_xdmf(mesh: Mesh, path: str | os.PathLike, **options: object) -> None:
+def write_xdmf(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
     """Write one grid, through meshio. Raises MeshFileError."""
     write_meshio(mesh, path, "xdmf", **options)
 
