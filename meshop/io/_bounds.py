@@ -8,7 +8,7 @@ import numpy as np
 
 from ._files import Fault
 
-_FREE = 1 << 24  # values that any file may repeat
+_FREE = 1 << 23  # values that any file may repeat
 
 
 class Allowance:
@@ -17,7 +17,7 @@ class Allowance:
     size: of the file in bytes; `times` as many values may be taken.
     """
 
-    def __init__(self, size: int, times: int = 4) -> None:
+    def __init__(self, size: int, times: int = 2) -> None:
         self.left = _FREE + times * size
 
     def take(self, count: int, where: str) -> None:

@@ -1,18 +1,20 @@
 """A failing write leaves the old file as it was, and nothing beside it."""
 
 import builtins
+import json
 import os
 import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from mesh_cases import assert_same, sample
 
 from meshop.errors import MeshFileError
-from meshop.io import read
+from meshop.io import FORMATS, read
 from meshop.io._files import atomic_write
 
 OLD = b"the old content"
@@ -126,3 +128,25 @@ def test_two_writers_at_once_leave_one_whole_file(path):
     found = read(path)
     assert any(np.array_equal(found.points, m.points) for m in meshes)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_every_writer_keeps_the_old_file_when_it_is_broken_off(tmp_path):
+    """The disk is full, or the process is killed, at several places of every format's files."""
+    script = Path(__file__).with_name("write_tasks.py")
+    paths = [str(script.parents[2]), str(script.parent)]
+    run = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    found = [json.loads(line) for line in run.stdout.splitlines()]
+    # meshio writes .med with h5py, which ends the process where the disk is full.
+    wrong = [row for row in found if row[5] and row[0] != ".med"]
+    assert not wrong
+    ends = {row[0]: set() for row in found}
+    for suffix, _, _, _, end, _ in found:
+        ends[suffix].add(end)
+    formats = {f.suffixes[0] for f in FORMATS if f.write or f.write_series}
+    assert formats - {".foam"} <= set(ends)
+    assert not [suffix for suffix, end in ends.items() if "refused" not in end]
+    assert not [suffix for suffix, end in ends.items() if "crashed" in end]

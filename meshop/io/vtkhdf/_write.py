@@ -6,6 +6,7 @@ Source: VTK documentation, "VTKHDF file format", version 2.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 from collections.abc import Iterable
@@ -80,12 +81,44 @@ def _write(
             raise Fault(
                 "opening the file", "the package h5py is needed", "pip install h5py"
             ) from None
-        with new_name(path) as beside, h5py.File(beside, "x", track_order=True) as file:
-            writer = _Writer(path, file, compression, level)
-            for time, mesh in steps:
-                mesh.check()
-                writer.add(time, mesh)
-            writer.finish()
+        with new_name(path) as beside, _Disk(beside, "x+b") as disk:
+            with h5py.File(disk, "w", track_order=True) as file:
+                writer = _Writer(path, file, compression, level)
+                for time, mesh in steps:
+                    mesh.check()
+                    writer.add(time, mesh)
+                    disk.require_room()
+                writer.finish()
+            disk.require_room()
+            os.fsync(disk.fileno())
+
+
+class _Disk(io.FileIO):
+    """A file that keeps it to itself that the disk is full: the HDF5 library crashes on that."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        try:
+            done = len(view) if self.error else 0
+            while done < len(view):
+                done += super().write(view[done:])
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = error
+            return size or 0
+
+    def require_room(self) -> None:
+        """Raise the first error that the disk gave."""
+        if self.error is not None:
+            raise self.error
 
 
 class _Writer:
