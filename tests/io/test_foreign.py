@@ -15,6 +15,7 @@ from test_formats import PLANE, SOLID
 from meshop.errors import MeshFileError, MeshFileWarning
 from meshop.io import read, read_series
 from meshop.io._dispatch import format_of
+from meshop.mesh import Mesh
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "corrupt"))
 from corrupter import damage
@@ -338,3 +339,18 @@ def test_what_meshio_cannot_write_is_said(tmp_path):
     for name in ("a.cgns", "a.e", "a.dat", "a.avs", "a.frd", "a.unv"):
         with pytest.raises(MeshFileError, match=r"write \.vtu"):
             mesh.save(tmp_path / name)
+
+
+def test_cells_that_meshio_drops_are_an_error(tmp_path):
+    points = [[0, 0], [1, 0], [1, 1], [0, 1], [2, 0]]
+    mesh = Mesh.from_blocks(points, [("triangle", [[0, 1, 2]]), ("quad", [[0, 1, 2, 3]])])
+    with pytest.raises(MeshFileError, match="does not keep this quad"):
+        mesh.save(tmp_path / "a.h5m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cells_that_meshio_reorders_are_told(tmp_path):
+    mesh = Mesh.from_blocks(np.eye(4, 3), [("tetra", [[3, 0, 1, 2]]), ("triangle", [[0, 1, 2]])])
+    with pytest.warns(MeshFileWarning, match="another order"):
+        mesh.save(tmp_path / "a.vol")
+    assert sorted(read(tmp_path / "a.vol").cell_types) == [5, 10]
