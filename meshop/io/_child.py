@@ -32,7 +32,7 @@ from ._files import Fault
 _START = "import sys; sys.path[:] = sys.argv[1:]; from meshop.io._child import serve; serve()"
 _PLAIN_MEMORY = 256 << 20  # bytes a task may use, whatever the size of its file
 _PER_BYTE = 64  # and for each byte of it: text becomes objects, structured grids become cells
-_PLAIN_SECONDS = 20.0
+_PLAIN_SECONDS = 8.0
 _BYTES_PER_SECOND = 500_000
 _DAMAGED = "check the file with the program that wrote it, or save it as VTU"
 _MESH_ARRAYS = ("points", "cell_types", "cell_offsets", "cell_nodes", "faces", "face_offsets")

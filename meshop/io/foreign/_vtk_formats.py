@@ -71,6 +71,9 @@ def _is_ucd(path: Path, start: bytes) -> bool:
 
 
 def _is_tecplot(path: Path, start: bytes) -> bool:
+    """Its words are ordinary ones, so that the suffix must not be another format's."""
+    if path.suffix.lower() not in (".dat", ".tec", ".tp", ".plt", ".txt", ""):
+        return False
     text = re.sub(rb"(?m)^\s*#.*\n?", b"", start)
     headed = re.match(rb"\s*(title\s*=|variables\s*=|filetype\s*=|zone\s)", text, re.I)
     return headed is not None and re.search(rb"(?im)^\s*zone\b", start) is not None
