@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 from pathlib import Path
 
 from ...mesh import Mesh
@@ -43,7 +42,7 @@ def load(path: Path, suffix: str) -> Mesh:
     except (ImportError, OSError) as error:
         reason = f"gmsh cannot be imported ({error})"
         raise Fault("gmsh", reason, "pip install 'meshop[cad]'") from None
-    folder = Path(sys.argv[1])  # which the parent removes, whatever happens here
+    folder = Path.cwd()  # the child's own, which the parent removes, whatever happens here
     given, made = folder / f"given{suffix}", folder / "made.msh"
     shutil.copyfile(path, given)
     gmsh.initialize(["gmsh"], readConfigFiles=False, interruptible=False)
