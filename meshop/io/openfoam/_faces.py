@@ -86,9 +86,12 @@ class _Facets:
 
         count = np.maximum(np.bincount(self.cell, minlength=n_cells), 1)
         middle = np.column_stack([total(centre[:, i]) / count for i in range(3)])
-        outward = np.einsum("ij,ij->i", centre - middle[self.cell], area)
+        for begin in range(0, len(centre), _CHUNK):
+            centre[begin : begin + _CHUNK] -= middle[self.cell[begin : begin + _CHUNK]]
+        outward = np.einsum("ij,ij->i", centre, area)
+        del centre
         gap = np.linalg.norm([total(area[:, i]) for i in range(3)], axis=0)
-        closed = gap <= 1e-6 * total(np.linalg.norm(area, axis=1))
+        closed = gap <= 1e-6 * total(np.sqrt(np.einsum("ij,ij->i", area, area)))
         # A closed surface is right or wrong as a whole, whatever the shape of its cell.
         flip = np.where(closed[self.cell], (total(outward) < 0)[self.cell], outward < 0)
         bad = np.flatnonzero(flip)
