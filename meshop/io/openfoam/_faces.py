@@ -27,29 +27,34 @@ class _Facets:
             reason = f"it has {np.min(faces)} faces of three or more different nodes"
             raise Fault(f"cell {cells[np.argmin(faces)]}", reason, "repair or remove it")
         self.ids = cells
-        self.nodes = np.concatenate([groups[k][0].ravel() for k in sizes])
-        self.cell = np.concatenate([groups[k][1] for k in sizes])
-        self.rank = np.concatenate([groups[k][2] for k in sizes])
-        self.size = np.repeat(sizes, [len(groups[k][1]) for k in sizes]).astype(np.int64)
-        self.start = np.cumsum(self.size) - self.size
-        self.other = np.full(len(self.cell), -1)  # the facet on the other side
+        self.nodes, self.cell, self.rank = (
+            _end_to_end([groups[k][column] for k in sizes]) for column in range(3)
+        )
+        label = np.int32 if len(self.nodes) < 1 << 30 else np.int64  # half the memory
+        self.cell = self.cell.astype(label, copy=False)
+        self.size = np.repeat(np.array(sizes, label), [len(groups[k][1]) for k in sizes])
+        self.start = np.cumsum(self.size, dtype=label) - self.size
+        self.other: np.ndarray = np.full(len(self.cell), -1, label)  # the facet on the other side
         self._first: dict[int, int] = {}
-        self._sorted: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._sorted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         first = 0
         for k in sizes:
             self._first[k] = first
-            nodes = groups.pop(k)[0]
-            self._pair(k, np.sort(nodes, axis=1), first)
-            first += len(nodes)
+            count = len(groups.pop(k)[0])
+            at = int(self.start[first])
+            self._pair(k, np.sort(self.nodes[at : at + k * count].reshape(-1, k), axis=1), first)
+            first += count
         self._orient(mesh.points, len(cells))
 
     def _pair(self, size: int, rows: np.ndarray, first: int) -> None:
         keys = _keys(rows)
-        order = np.argsort(keys, kind="stable")
-        keys, listed = keys[order], rows[order]
-        self._sorted[size] = keys, order, listed
-        same = np.all(listed[1:] == listed[:-1], axis=1)
-        if np.any(~same & (keys[1:] == keys[:-1])):  # two sets of nodes have one key
+        order = np.argsort(keys, kind="stable").astype(self.start.dtype, copy=False)
+        keys = keys[order]
+        self._sorted[size] = keys, order
+        same = keys[1:] == keys[:-1]
+        alike = np.flatnonzero(same)
+        equal = np.all(rows[order[alike]] == rows[order[alike + 1]], axis=1)
+        if not equal.all():  # two sets of nodes have one key
             order = np.lexsort(rows.T[::-1])
             same = np.all(rows[order[1:]] == rows[order[:-1]], axis=1)
         if np.any(same[1:] & same[:-1]):
@@ -81,9 +86,12 @@ class _Facets:
 
         count = np.maximum(np.bincount(self.cell, minlength=n_cells), 1)
         middle = np.column_stack([total(centre[:, i]) / count for i in range(3)])
-        outward = np.einsum("ij,ij->i", centre - middle[self.cell], area)
+        for begin in range(0, len(centre), _CHUNK):
+            centre[begin : begin + _CHUNK] -= middle[self.cell[begin : begin + _CHUNK]]
+        outward = np.einsum("ij,ij->i", centre, area)
+        del centre
         gap = np.linalg.norm([total(area[:, i]) for i in range(3)], axis=0)
-        closed = gap <= 1e-6 * total(np.linalg.norm(area, axis=1))
+        closed = gap <= 1e-6 * total(np.sqrt(np.einsum("ij,ij->i", area, area)))
         # A closed surface is right or wrong as a whole, whatever the shape of its cell.
         flip = np.where(closed[self.cell], (total(outward) < 0)[self.cell], outward < 0)
         bad = np.flatnonzero(flip)
@@ -95,14 +103,16 @@ class _Facets:
         """The facet of each row of nodes (padded with -1), which then starts like it; or -1."""
         found = np.full(len(rows), -1)
         counts = np.sum(rows >= 0, axis=1)
-        for size, (keys, order, known) in self._sorted.items():
+        for size, (keys, order) in self._sorted.items():
             mine = np.flatnonzero(counts == size)
             if not len(mine):
                 continue
             wanted = np.sort(rows[mine], axis=1)[:, -size:]
             at = np.minimum(np.searchsorted(keys, _keys(wanted)), len(keys) - 1)
-            right = np.all(known[at] == wanted, axis=1)
-            facets = self._first[size] + order[at[right]]
+            facets = self._first[size] + order[at]
+            known = np.sort(self.nodes[self.start[facets][:, None] + np.arange(size)], axis=1)
+            right = np.all(known == wanted, axis=1)
+            facets = facets[right]
             other = self.other[facets]
             facets = np.where((other >= 0) & (self.cell[other] < self.cell[facets]), other, facets)
             self._turn(facets, rows[mine[right]], size)
@@ -114,6 +124,11 @@ class _Facets:
         first = np.argmax(self.nodes[at] == rows[:, :1], axis=1)[:, None]
         turned = self.nodes[self.start[facets][:, None] + (first + np.arange(size)) % size]
         self.nodes[at] = turned
+
+
+def _end_to_end(parts: list[np.ndarray]) -> np.ndarray:
+    """The values of all parts in one array; of one part its own memory."""
+    return parts[0].ravel() if len(parts) == 1 else np.concatenate([p.ravel() for p in parts])
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
