@@ -38,9 +38,13 @@ def test_bulk_data_alone(tmp_path):
     assert mesh.cell_types.tolist() == [10] and mesh.cell_measures() == pytest.approx([1 / 6])
 
 
-def test_a_surface_of_vrml(tmp_path):
+def test_a_surface_of_vrml(tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     (tmp_path / "a.wrl").write_text(WRL)
     mesh = read(tmp_path / "a.wrl")
+    assert not list(here.iterdir()), "gmsh's copies belong into the child's folder"
     assert mesh.cell_types.tolist() == [5]
     assert np.array_equal(mesh.points, [[0, 0, 0], [1, 0, 0], [0, 1, 0]])
 
