@@ -10,9 +10,9 @@ import numpy as np
 
 from ...mesh import Mesh, Region
 from .._bounds import free_name
+from .._face_cells import cells_of
 from .._files import CUT, Fault
 from .._ragged import ragged, within
-from ._cells import cells_of
 from ._text import FoamText
 
 _ZONES = (

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...mesh import CELL_TYPES, POLYHEDRON
-from .._ragged import ragged, within
+from ..mesh import CELL_TYPES, POLYHEDRON
+from ._ragged import ragged, within
 
 _CHUNK = 1 << 13  # cells at once: what is worked on stays in the cache
 
