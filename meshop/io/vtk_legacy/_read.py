@@ -14,8 +14,8 @@ import numpy as np
 from ...mesh import POLYHEDRON, Mesh, join
 from .._curved import current_order
 from .._files import CUT, Fault, guarded, read_bytes
+from .._in_field_data import from_field_data, restored
 from .._polydata import surface_types
-from .._region_arrays import from_field_data
 from .._strings import decoded
 from .._structured import box_points, check_dimensions, structured_cells
 from ._cells import split_cells, with_faces
@@ -362,10 +362,10 @@ class _Reader(Source):
         rest, regions = from_field_data(self.field_data)
         components = {key: names for key, names in self.components.items() if names}
         data = self.data_of
-        return Mesh(
+        return restored(Mesh(
             points, types, offsets, nodes, data["point"], data["cell"], rest, regions,
             self.storage, faces, face_offsets, components,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def _box_points(self, kind: str) -> np.ndarray:
         assert self.dimensions is not None

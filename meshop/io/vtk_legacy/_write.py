@@ -10,9 +10,8 @@ import numpy as np
 from ...mesh import POLYHEDRON, Mesh
 from .._curved import OLD_XML, current_order
 from .._files import Fault, atomic_write, guarded
-from .._region_arrays import to_field_data
+from .._in_field_data import storable, to_field_data
 from .._strings import encoded
-from ..vtk_xml._writer import storable
 
 _TYPES = {  # the names that every version of VTK knows
     "i1": "char", "u1": "unsigned_char", "i2": "short", "u2": "unsigned_short", "i4": "int",

@@ -9,7 +9,7 @@ import numpy as np
 from ...mesh import Mesh, Region, join
 from .._files import Fault
 from .._format import Arrays
-from .._region_arrays import from_field_data
+from .._in_field_data import from_field_data, restored
 from ._arrays import dtype_of, read_array
 from ._document import Document, Node
 
@@ -151,7 +151,7 @@ def from_pieces(reader: Reader, build: Build) -> Mesh:
     found = reader.field_data(reader.document.root, grid, *pieces)
     field_data, regions = from_field_data(found)
     if len(pieces) == 1:
-        return build(pieces[0], field_data, regions)
+        return restored(build(pieces[0], field_data, regions))
     parts = [build(piece, {}, {}) for piece in pieces if not _is_empty(piece)]
     parts = parts or [build(pieces[0], {}, {})]
     filled = [part for part in parts if part.n_points or part.n_cells] or parts[:1]
@@ -161,7 +161,7 @@ def from_pieces(reader: Reader, build: Build) -> Mesh:
     mesh.field_data, mesh.regions = field_data, regions
     if regions:
         mesh.check()
-    return mesh
+    return restored(mesh)
 
 
 def _is_empty(piece: Node) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...mesh import Mesh
 from .._files import Fault
-from .._region_arrays import from_field_data
+from .._in_field_data import from_field_data, restored
 from .._structured import structured_cells
 from ._arrays import read_array
 from ._data import GHOSTS, Reader
@@ -75,7 +75,7 @@ def grid_mesh(document: Document, whole: Node, holders: Sequence[Document], open
     curved = parts[0].points is not None if parts else False
     types, offsets, nodes = structured_cells(_lengths(extent), boxes=not curved)
     types, offsets, nodes = _without_hidden(types, offsets, nodes, point_data, cell_data)
-    return Mesh(
+    mesh = Mesh(
         points,
         types,
         offsets,
@@ -87,6 +87,7 @@ def grid_mesh(document: Document, whole: Node, holders: Sequence[Document], open
         reader.storage,
         components=reader.components,
     )
+    return restored(mesh)
 
 
 def extent_of(node: Node, name: str) -> Extent:

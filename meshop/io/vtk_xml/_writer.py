@@ -13,7 +13,7 @@ import numpy as np
 
 from ...mesh import CURVED_HEXAHEDRA, Mesh
 from .._files import Fault, atomic_write
-from .._region_arrays import to_field_data
+from .._in_field_data import storable, to_field_data
 from .._strings import encoded
 from ._arrays import _lz4
 from ._data import ACTIVE
@@ -148,22 +148,6 @@ def _deflate(method: str, level: int | None, block: memoryview) -> bytes:
     if method == "lzma":
         return lzma.compress(block, preset=4 if level is None else level)
     return _lz4().compress(block, store_size=False)
-
-
-def storable(name: str, values: np.ndarray) -> np.ndarray:
-    """As one of VTK's types, little-endian: booleans become UInt8, half precision Float32."""
-    kind, size = values.dtype.kind, values.dtype.itemsize
-    if kind == "b":
-        return values.astype("u1")
-    if kind == "f" and size == 2:
-        return values.astype("<f4")
-    if kind == "f" and size > 8:
-        return values.astype("<f8")
-    if kind not in "iuf":
-        raise Fault(
-            f"array {name!r}", f"VTK has no type for {values.dtype}", "store its parts as numbers"
-        )
-    return values.astype(values.dtype.newbyteorder("<"), copy=False)
 
 
 def _text_bytes(name: str, values: np.ndarray) -> memoryview:

@@ -9,10 +9,10 @@ import numpy as np
 
 from ...mesh import Mesh, Region
 from .._files import CUT, Fault
+from .._in_field_data import from_field_data, restored
 from .._polydata import surface_types
 from .._polyhedra import face_stream
 from .._ragged import offsets_of, take_rows
-from .._region_arrays import from_field_data
 from ._hdf5 import Array, Group
 
 if TYPE_CHECKING:
@@ -187,10 +187,10 @@ class Parts:
         }
         rest, regions = self._field_data()
         offsets = np.concatenate([[0], np.cumsum(size)])
-        return Mesh(
+        return restored(Mesh(
             points, types, offsets, nodes, data["point"], data["cell"], rest, regions,
             self.storage, faces, face_offsets, self.components,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def _data(self, where: str, length: int, start: int) -> Iterator[tuple[str, np.ndarray]]:
         steps = self.steps.group(f"{where.title()}DataOffsets") if self.steps else None

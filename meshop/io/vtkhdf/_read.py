@@ -16,7 +16,7 @@ import numpy as np
 from ...mesh import Mesh, join
 from .._files import CUT, Fault, guarded
 from .._format import Arrays, Series
-from .._region_arrays import from_field_data
+from .._in_field_data import from_field_data, restored
 from .._structured import box_points, check_dimensions, structured_cells
 from ._hdf5 import Array, Group, Hdf5File, Link, arrays_of
 from ._parts import Parts, note
@@ -226,10 +226,10 @@ class Reader:
                 note(storage, components, where, name, array)
         grid = self._grid(group, kind, low, dimensions)
         rest, regions = from_field_data(self.field_data(group, step))
-        return Mesh(
+        return restored(Mesh(
             grid, types, offsets, nodes, found["point"], found["cell"], rest, regions, storage,
             components=components,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def _grid(
         self, group: Group, kind: str, low: list[int], dimensions: tuple[int, int, int]

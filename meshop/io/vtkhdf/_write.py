@@ -18,11 +18,10 @@ from ...mesh import POLYHEDRON, Mesh
 from .._curved import OLD_XML, current_order
 from .._files import Fault, guarded, new_name
 from .._format import warn_lost
+from .._in_field_data import storable, to_field_data
 from .._polyhedra import single_faces
-from .._region_arrays import to_field_data
 from .._strings import encoded
 from ..vtk_xml._data import ACTIVE
-from ..vtk_xml._writer import storable
 
 _CHUNK = 1 << 20  # bytes of a chunk of a large array
 _SMALL = 1 << 12  # bytes that are not worth a chunk
