@@ -50,7 +50,7 @@ def grouped(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             continue
         if len(arrays) < len(names) or any(a.ndim != 1 for a in arrays):
             continue
-        if len({a.dtype for a in arrays}) > 1 or arrays[0].dtype.kind not in "fiu":
+        if len({a.dtype for a in arrays}) > 1 or arrays[0].dtype.kind not in "fiub":
             continue
         together[names[0]] = label, np.stack(arrays, axis=1)
         gone.update(names)
@@ -122,6 +122,28 @@ def flattened(data: dict[str, np.ndarray], taken: Iterable[str] = ()) -> dict[st
                 label += "_"
             out[label] = column
     return out
+
+
+def warn_arrays(
+    path: Path | str, format: str, before: dict[str, np.ndarray], after: dict[str, np.ndarray]
+) -> None:
+    """Warn, once, of arrays that come back with another name, type or shape, or not at all."""
+    old, new = _described(before), _described(after)
+    lost = [text for text in old if text not in new]
+    if lost:
+        found = [text for text in new if text not in old][:5]
+        tail = ", ..." if len(lost) > 5 else ""
+        what = f"{', '.join(lost[:5])}{tail} come back as {', '.join(found) or 'nothing'}{tail}"
+        warn_lost(path, format, what, "write .vtu to keep them")
+
+
+def _described(data: dict[str, np.ndarray]) -> dict[str, None]:
+    texts = {}
+    for name, values in data.items():
+        kind = "text" if values.dtype.kind in "UOST" else values.dtype.name
+        shape = " x ".join(map(str, values.shape[1:]))
+        texts[f"{name!r} ({kind}{', ' if shape else ''}{shape})"] = None
+    return texts
 
 
 def require_cloud(mesh: Mesh, path: Path | str, name: str) -> None:

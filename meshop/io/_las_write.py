@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..mesh import Mesh
-from ._columns import flattened, require_cloud
+from ._columns import flattened, grouped, require_cloud, warn_arrays
 from ._files import Fault, atomic_write, guarded
 from ._format import warn_lost
 from ._las_formats import BYTES, EXTRA, FORMATS, bits_of, lazrs_of
@@ -34,7 +34,8 @@ def write_las(mesh: Mesh, path: Path | str, *, scale: float | None = None) -> No
         columns = flattened(mesh.point_data, ("X", "Y", "Z", "x", "y", "z"))
         format = _format_for(mesh, columns)
         scales, offsets, whole = _scaled(mesh, path, scale)
-        standard, extra = _split(columns, format, path)
+        standard, extra = _split(columns, format)
+        warn_arrays(path, "LAS", mesh.point_data, grouped({**standard, **extra}))
         row = np.dtype(
             [
                 *FORMATS[format],
@@ -118,7 +119,7 @@ def _scaled(
 
 
 def _split(
-    columns: dict[str, np.ndarray], format: int, path: Path | str
+    columns: dict[str, np.ndarray], format: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Arrays for dimensions of the format, and the others for extra bytes."""
     kinds = {name: np.dtype(kind) for name, kind in FORMATS[format] if name not in BYTES}
@@ -126,7 +127,6 @@ def _split(
     standard, extra = {}, {}
     for name, values in columns.items():
         if values.dtype.kind not in "fiub":
-            warn_lost(path, "LAS", f"{name!r} holds {values.dtype}: it is not stored")
             continue
         if name in kinds and values.dtype == kinds[name]:
             standard[name] = values
@@ -139,8 +139,6 @@ def _split(
         label = name.encode()[:31].decode("utf-8", "ignore").replace("\0", "").strip() or "extra"
         while label in extra or label in kinds or label in bits or label in BYTES:
             label = f"{label[:29]}_"
-        if label != name:
-            warn_lost(path, "LAS", f"{name!r} is stored as {label!r}")
         extra[label] = values
     return standard, extra
 

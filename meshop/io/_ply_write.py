@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..mesh import Mesh
-from ._columns import flattened, of_points
+from ._columns import flattened, grouped, of_points, warn_arrays
 from ._files import Fault, atomic_write, guarded
 from ._format import warn_lost
 from ._surface import require_types, warn_data, warn_regions
@@ -37,10 +37,13 @@ def write_ply(mesh: Mesh, path: Path | str, *, binary: bool = True) -> None:
             warn_lost(path, "PLY", "vertex cells are not stored: every point is one")
         if len(lines) and len(faces) and lines[0] < faces[-1]:
             warn_lost(path, "PLY", "lines are stored behind the faces: the order of cells changes")
-        vertex = _storable(of_points(mesh), path)
+        vertex = _storable(of_points(mesh))
         if not {"x", "y", "z"} <= set(vertex):
             vertex = {name: vertex[name] for name in "xy"} | {"z": vertex["x"] * 0} | vertex
-        data = _storable(flattened(mesh.cell_data, ("vertex_indices", "vertex1", "vertex2")), path)
+        data = _storable(flattened(mesh.cell_data, ("vertex_indices", "vertex1", "vertex2")))
+        scalars = {name: values for name, values in vertex.items() if name not in "xyz"}
+        warn_arrays(path, "PLY", mesh.point_data, grouped(scalars))
+        warn_arrays(path, "PLY", mesh.cell_data, grouped(data))
         with atomic_write(path) as file:
             form = "binary_little_endian" if binary else "ascii"
             file.write(f"ply\nformat {form} 1.0\ncomment written by meshop\n".encode())
@@ -80,13 +83,12 @@ def write_ply(mesh: Mesh, path: Path | str, *, binary: bool = True) -> None:
                 write(file, _records(edge, len(lines)))
 
 
-def _storable(columns: dict[str, np.ndarray], path: Path | str) -> dict[str, np.ndarray]:
-    """Columns of types and with names that PLY has."""
+def _storable(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns of types and with names that PLY has; text has none."""
     out: dict[str, np.ndarray] = {}
     for name, values in columns.items():
         kind = values.dtype
         if kind.kind not in "fiub":
-            warn_lost(path, "PLY", f"{name!r} holds {kind}: it is not stored")
             continue
         if kind.str[1:] not in _NAMES:
             least, most = (int(values.min()), int(values.max())) if values.size else (0, 0)
@@ -98,15 +100,10 @@ def _storable(columns: dict[str, np.ndarray], path: Path | str) -> dict[str, np.
                 to = "i4"
             else:
                 to = "u4" if least >= 0 and most < 2**32 else "f8"
-            if kind.kind != "b":
-                new = np.dtype(to).name
-                warn_lost(path, "PLY", f"{name!r} is stored as {new}: PLY has no {kind.name}")
             values = values.astype(to)
         label = "_".join(name.split()) or "unnamed"
         while label in out:
             label += "_"
-        if label != name:
-            warn_lost(path, "PLY", f"{name!r} is stored as {label!r}: names have no spaces")
         out[label] = values
     return out
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..mesh import REGION_KINDS, Mesh, Region
-from ._columns import cloud, of_points, require_cloud
+from ._columns import cloud, grouped, of_points, require_cloud, warn_arrays
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format
 from ._surface import warn_data, warn_regions
@@ -248,7 +248,9 @@ def write_npy(mesh: Mesh, path: Path | str) -> None:
         warn_regions(path, "NPY", list(mesh.regions), "write .npz for them")
         warn_data(path, "NPY", mesh, {("point", name) for name in mesh.point_data})
         columns = of_points(mesh)
-        columns = {name: _no_objects(values) for name, values in columns.items()}
+        columns = {name or "unnamed": _no_objects(values) for name, values in columns.items()}
+        found = {name: values for name, values in columns.items() if name not in "xyz"}
+        warn_arrays(path, "NPY", mesh.point_data, grouped(found))
         if mesh.point_data:
             fields = [(name, values.dtype) for name, values in columns.items()]
             array = np.empty(mesh.n_points, np.dtype(fields))

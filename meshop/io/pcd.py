@@ -13,7 +13,7 @@ import numpy as np
 
 from ..mesh import Mesh
 from ._bounds import free_name
-from ._columns import cloud, of_points, require_cloud
+from ._columns import cloud, grouped, of_points, require_cloud, warn_arrays
 from ._files import CUT, Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._surface import warn_data, warn_regions
@@ -232,16 +232,21 @@ def write_pcd(mesh: Mesh, path: Path | str, *, binary: bool = True) -> None:
         mesh.check()
         require_cloud(mesh, path, "PCD")
         warn_regions(path, "PCD", list(mesh.regions), "write .vtu for them")
-        view = mesh.field_data.get("VIEWPOINT", np.array([0, 0, 0, 1, 0, 0, 0]))
-        view = view if view.shape == (7,) and view.dtype.kind in "fi" else np.array([0] * 7)
-        kept = {("point", name) for name in mesh.point_data} | {("field", "VIEWPOINT")}
+        view = mesh.field_data.get("VIEWPOINT", np.empty(0))
+        kept = {("point", name) for name in mesh.point_data}
+        if view.shape == (7,) and view.dtype == np.float64:
+            kept.add(("field", "VIEWPOINT"))
+        else:
+            view = np.array([0, 0, 0, 1, 0, 0, 0])
         warn_data(path, "PCD", mesh, kept)
         bare = mesh.copy()
         bare.point_data = {}
         columns = of_points(bare)
         columns.setdefault("z", np.zeros(mesh.n_points, columns["x"].dtype))
+        found: dict[str, np.ndarray] = {}
         for name, values in mesh.point_data.items():
-            _add(columns, path, name, values)
+            _add(columns, found, name, values)
+        warn_arrays(path, "PCD", mesh.point_data, grouped(found))
         lengths = [1 if v.ndim == 1 else v.shape[1] for v in columns.values()]
         kinds = {name: v.dtype for name, v in columns.items()}
         head = [
@@ -280,12 +285,13 @@ def write_pcd(mesh: Mesh, path: Path | str, *, binary: bool = True) -> None:
                     file.write("".join(lines).encode())
 
 
-def _add(columns: dict[str, np.ndarray], path: Path | str, name: str, values: np.ndarray) -> None:
-    """One array as a field, in a type and under a name that PCD has."""
+def _add(
+    columns: dict[str, np.ndarray], found: dict[str, np.ndarray], name: str, values: np.ndarray
+) -> None:
+    """One array as a field, in a type and under a name that PCD has. found: what comes back."""
     if values.dtype.kind not in "fiub" or (
         values.ndim > 1 and not values[0:1].size and len(values)
     ):
-        warn_lost(path, "PCD", f"{name!r} holds {values.dtype}: it is not stored")
         return
     if values.ndim > 1:
         values = values.reshape(len(values), int(np.prod(values.shape[1:])))
@@ -293,11 +299,13 @@ def _add(columns: dict[str, np.ndarray], path: Path | str, name: str, values: np
         values = values.astype({"b": np.uint8}.get(values.dtype.kind, np.float32))
         values = values if values.dtype.itemsize <= 8 else values.astype(np.float64)
     if name in ("RGB", "RGBA") and values.dtype == np.uint8 and values.shape[1:] == (len(name),):
+        found[name] = values
         packed = np.zeros((len(values), 4), np.uint8)
         packed[:, : len(name)] = values
         columns[name.lower()] = packed[:, [2, 1, 0, 3]].copy().view("<u4")[:, 0]
         return
     if name == "Normals" and values.shape[1:] == (3,):
+        found[name] = values
         for axis, column in zip("xyz", values.T, strict=True):
             columns[f"normal_{axis}"] = column
         return
@@ -306,9 +314,8 @@ def _add(columns: dict[str, np.ndarray], path: Path | str, name: str, values: np
         label += "_"
     while label in columns:
         label += "_"
-    if label != name:
-        warn_lost(path, "PCD", f"{name!r} is stored as {label!r}")
     columns[label] = values
+    found[label] = values[:, 0] if values.shape[1:] == (1,) else values
 
 
 FORMAT = Format(

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..mesh import Mesh
 from ._bounds import free_name
-from ._columns import cloud, of_points, require_cloud
+from ._columns import cloud, grouped, of_points, require_cloud, warn_arrays
 from ._files import Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._surface import warn_data, warn_regions
@@ -272,20 +272,16 @@ def write_points(mesh: Mesh, path: Path | str) -> None:
         table = kind in ("CSV", "TSV")
         separator = {"CSV": ",", "TSV": "\t"}.get(kind, " ")
         texts = [name for name, values in columns.items() if values.dtype.kind not in "fiub"]
-        if texts and not table:
-            warn_lost(path, kind, f"text is not stored: {', '.join(texts)}", "write .csv for it")
+        if not table:
             columns = {name: values for name, values in columns.items() if name not in texts}
-        small = [n for n, v in columns.items() if v.dtype not in (np.int64, np.float64)]
-        small = [n for n in small if n not in texts and n not in "xyz"]
-        if small:
-            what = f"types are not stored, numbers come back with 64 bits: {', '.join(small[:5])}"
-            warn_lost(path, kind, what)
+        columns = _labelled(columns, table)
+        warn_arrays(path, kind, mesh.point_data, grouped(_read_back(columns)))
         with atomic_write(path) as file:
             head = io.StringIO()
             if table:
                 csv.writer(head, delimiter=separator, lineterminator="\n").writerow(columns)
             elif len(columns) > 3:
-                head.write("# " + " ".join("_".join(name.split()) for name in columns) + "\n")
+                head.write("# " + " ".join(columns) + "\n")
             file.write(head.getvalue().encode("utf-8", "surrogateescape"))
             for start in range(0, mesh.n_points, 1 << 16):
                 parts = [_texts(v[start : start + (1 << 16)]) for v in columns.values()]
@@ -299,6 +295,32 @@ def write_points(mesh: Mesh, path: Path | str) -> None:
                 form = separator.join(["{}"] * len(parts)) + "\n"
                 count = len(parts[0])
                 file.write((form * count).format(*rows).encode())
+
+
+def _labelled(columns: dict[str, np.ndarray], table: bool) -> dict[str, np.ndarray]:
+    """The columns under names that stay names: none is a number, or holds a separator."""
+    out: dict[str, np.ndarray] = {}
+    for name, values in columns.items():
+        label = name if table else "_".join(name.split())
+        label = re.sub(r"[;\t\r\n]" if table else '[;,"]', "_", label).strip()
+        label = f"_{label}" if not label or _is_number(label) else label
+        while label in out:
+            label += "_"
+        out[label] = values
+    return out
+
+
+def _read_back(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The point data as the reader finds them."""
+    out = {name: values for name, values in columns.items() if name not in "xyz"}
+    for name, values in out.items():
+        if values.dtype.kind in "iub":
+            out[name] = values.astype(np.int64)
+        elif values.dtype.kind == "f":
+            out[name] = values.astype(np.float64)
+        else:
+            out[name] = _column([text.strip() for text in _texts(values)], False)
+    return out
 
 
 def _texts(values: np.ndarray) -> list[str]:

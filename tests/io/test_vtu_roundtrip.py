@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvista as pv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mesh_cases import assert_same, meshes, sample
@@ -73,12 +74,30 @@ def test_indices_that_outgrow_their_type_are_widened(tmp_path):
     assert again.storage["connectivity"] == "int64"
 
 
-def test_shapes_beyond_vectors_become_components(tmp_path):
+def test_types_and_shapes_that_vtk_does_not_have_come_back(tmp_path):
     mesh = sample()
     mesh.cell_data["tensor"] = np.arange(mesh.n_cells * 9.0).reshape(-1, 3, 3)
+    mesh.cell_data["column"] = np.arange(mesh.n_cells)[:, None] > 5
+    mesh.point_data["half"] = mesh.points.astype("f2")
+    mesh.field_data["on"] = np.array([True])
     mesh.save(tmp_path / "a.vtu")
-    found = read(tmp_path / "a.vtu").cell_data["tensor"]
-    assert np.array_equal(found, mesh.cell_data["tensor"].reshape(-1, 9))
+    assert_same(read(tmp_path / "a.vtu"), mesh)
+    some = read(tmp_path / "a.vtu", arrays=["half"])
+    assert some.point_data["half"].dtype == np.float16 and not some.cell_data
+    grid = pv.read(tmp_path / "a.vtu")  # others find what VTK can have
+    assert grid.cell_data["tensor"].shape == (mesh.n_cells, 9)
+    assert grid.cell_data["column"].dtype == np.uint8
+
+
+@pytest.mark.parametrize("told", ["bool 7", "float16", "bool 2 -1", "bool 99999999999999", "", "x"])
+def test_a_note_that_does_not_fit_its_array_changes_nothing(tmp_path, told):
+    mesh = sample()
+    mesh.cell_data["a"] = np.arange(2 * mesh.n_cells).reshape(-1, 2)
+    mesh.field_data |= {"meshop_array cell a": np.array([told]), "meshop_array cell b": np.empty(0)}
+    mesh.field_data["meshop_array point gone"] = np.array(["bool"])
+    mesh.save(tmp_path / "a.vtu")
+    found = read(tmp_path / "a.vtu").cell_data["a"]
+    assert found.dtype == np.int64 and np.array_equal(found, mesh.cell_data["a"])
 
 
 def test_regions_travel_as_field_data(tmp_path):
