@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import MeshFileWarning, one_line
-from ..mesh import Mesh
+from ..mesh import Mesh, Region
 
 Arrays = Iterable[str] | None
 
@@ -63,6 +65,14 @@ class Series:
         distance = [abs(other - time) for other in self.times]
         best = min(range(len(distance)), key=distance.__getitem__, default=-1)
         return best if best >= 0 and distance[best] <= 1e-6 * max(abs(time), 1e-300) else -1
+
+
+def warn_sorted(path: Path | str, format: str, regions: Mapping[str, Region], what: str) -> None:
+    """Warn of those `regions` whose ids, which come back in increasing order, had another."""
+    names = [name for name, region in regions.items() if np.any(np.diff(region.ids) <= 0)]
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        warn_lost(path, format, f"{what} come back in increasing order, each once: {shown}")
 
 
 def warn_lost(path: Path | str, format: str, what: str, hint: str = "") -> None:

@@ -11,7 +11,7 @@ from ..mesh import Mesh
 from ._columns import flattened, grouped, of_points, warn_arrays
 from ._files import Fault, atomic_write, guarded
 from ._format import warn_lost
-from ._surface import require_types, warn_data, warn_regions
+from ._surface import require_types, warn_data, warn_regions, warn_types
 
 _NAMES = {
     "i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint",
@@ -28,6 +28,7 @@ def write_ply(mesh: Mesh, path: Path | str, *, binary: bool = True) -> None:
     with guarded(path, "PLY"):
         mesh.check()
         require_types(mesh, (1, 3, 5, 7, 9), "PLY")
+        warn_types(path, "PLY", mesh)
         warn_regions(path, "PLY", list(mesh.regions), "write .vtu for them")
         points = {("point", name) for name in mesh.point_data}
         warn_data(path, "PLY", mesh, points | {("cell", name) for name in mesh.cell_data})

@@ -9,7 +9,7 @@ import numpy as np
 from ..mesh import CELL_TYPES, Mesh
 from ._files import Fault
 from ._format import warn_lost
-from ._polydata import POLYGONS, surface_types
+from ._polydata import LIST_OF, POLYGONS, surface_types
 
 
 def face_types(sizes: np.ndarray) -> np.ndarray:
@@ -27,6 +27,22 @@ def require_types(mesh: Mesh, allowed: tuple[int, ...], name: str) -> None:
     if row.dim == 3:
         hint = "mesh.surface(), or meshop convert --surface, takes the surface of a volume"
     raise Fault(f"cell {bad[0]}", f"{name} has no {row.name} ({len(bad)} such cells)", hint)
+
+
+def warn_types(path: Path | str, format: str, mesh: Mesh) -> None:
+    """Warn of cells whose types come back as others: of surfaces they are told by sizes alone."""
+    size = np.diff(mesh.cell_offsets)
+    read = np.zeros(mesh.n_cells, np.uint8)
+    for kind in range(int(LIST_OF.max()) + 1):
+        mine = LIST_OF[mesh.cell_types] == kind
+        read[mine] = surface_types(kind, size[mine])
+    other = read != mesh.cell_types
+    rows, counts = np.unique(
+        [mesh.cell_types[other], read[other], size[other]], axis=1, return_counts=True
+    )
+    for (before, after, length), n in zip(rows.T.tolist(), counts.tolist(), strict=True):
+        old, new = CELL_TYPES[before].name, CELL_TYPES[after].name
+        warn_lost(path, format, f"{n} {old} cells of {length} nodes become {new} cells")
 
 
 def warn_data(path: Path | str, format: str, mesh: Mesh, kept: set[tuple[str, str]]) -> None:

@@ -14,11 +14,11 @@ from typing import BinaryIO
 import numpy as np
 
 from ..mesh import Mesh, Region
-from ._bounds import Allowance
+from ._bounds import Allowance, free_name
 from ._files import Fault, atomic_write, guarded, read_bytes
-from ._format import Format, warn_lost
+from ._format import Format, warn_lost, warn_sorted
 from ._ragged import ragged
-from ._surface import face_types, require_types, warn_data, warn_regions
+from ._surface import face_types, require_types, warn_data, warn_regions, warn_types
 from ._text import to_numbers
 from ._words import Words, blocks, unix, without_comments
 
@@ -288,6 +288,7 @@ def write_obj(mesh: Mesh, path: Path | str) -> None:
     with guarded(path, "OBJ"):
         mesh.check()
         require_types(mesh, (1, 2, 3, 4, 5, 7, 9), "OBJ")
+        warn_types(path, "OBJ", mesh)
         columns = [mesh.points]
         kept: set[tuple[str, str]] = set()
         extra: dict[str, np.ndarray] = {}
@@ -329,10 +330,15 @@ def _groups(mesh: Mesh, path: Path | str) -> list[tuple[int, str]]:
     lost = [name for name, region in mesh.regions.items() if region.kind != "cell"]
     warn_regions(path, "OBJ", lost, "OBJ has groups of cells")
     events: dict[int, dict[str, bool]] = {0: {}} if mesh.regions else {}
-    for name, region in mesh.regions.items():
-        if region.kind != "cell":
-            continue
-        label = "_".join(name.split()) or "unnamed"
+    cells = {name: region for name, region in mesh.regions.items() if region.kind == "cell"}
+    warn_sorted(path, "OBJ", cells, "cells of regions")
+    first = [region.ids.min() for region in cells.values() if len(region.ids)]
+    if np.any(np.diff(first) < 0):
+        warn_lost(path, "OBJ", "regions come back in the order of their first cells")
+    taken: set[str] = set()
+    for name, region in cells.items():
+        label = free_name("_".join(name.split()) or "unnamed", taken, "_", len(taken))
+        taken.add(label)
         if label != name:
             warn_lost(path, "OBJ", f"region {name!r} is stored as {label!r}: no spaces in names")
         if not len(region.ids):

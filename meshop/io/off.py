@@ -15,7 +15,7 @@ from ..mesh import Mesh
 from ._files import CUT, Fault, atomic_write, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._ragged import ragged
-from ._surface import face_types, require_types, warn_data, warn_regions
+from ._surface import face_types, require_types, warn_data, warn_regions, warn_types
 from ._words import integers, take_rows, unix, without_comments
 
 _KEY = re.compile(rb"\s*(ST)?(C)?(N)?(4)?(n)?OFF\b[ \t]*(BINARY)?")
@@ -155,6 +155,7 @@ def write_off(mesh: Mesh, path: Path | str) -> None:
     with guarded(path, "OFF"):
         mesh.check()
         require_types(mesh, (1, 3, 5, 7, 9), "OFF")
+        warn_types(path, "OFF", mesh)
         warn_regions(path, "OFF", list(mesh.regions), "write .vtu for them")
         key, columns, kept = "OFF", [mesh.points], set()
         normals = mesh.point_data.get("Normals")

@@ -11,10 +11,11 @@ from ._faces import is_node, parse_faces
 from ._mesh import Mesh, Region
 
 
-def join(parts: Sequence[Mesh], names: Sequence[str] | None = None) -> Mesh:
+def join(parts: Sequence[Mesh], names: Sequence[str | None] | None = None) -> Mesh:
     """One mesh of all `parts`, points and cells in order, nothing merged.
 
-    names: one a part; each becomes a region of its cells (of its points where it has no cells).
+    names: one a part; each but None becomes a region of its cells (of its points where it has no
+    cells).
     Regions of one name are united. An array that some parts lack is NaN there, as float64 if it
     held integers; text that some lack is empty there. Raises MeshError where shapes disagree.
     """
@@ -81,14 +82,17 @@ def _absent(length: int, like: np.ndarray) -> np.ndarray:
 
 
 def _regions(
-    parts: Sequence[Mesh], points: np.ndarray, cells: np.ndarray, names: Sequence[str] | None
+    parts: Sequence[Mesh],
+    points: np.ndarray,
+    cells: np.ndarray,
+    names: Sequence[str | None] | None,
 ) -> dict[str, Region]:
     found: dict[str, list[Region]] = {}
     for index, part in enumerate(parts):
-        if names is not None:
+        if names is not None and (label := names[index]) is not None:
             kind, start = ("cell", cells) if part.n_cells else ("point", points)
             ids = np.arange(start[index], start[index + 1])
-            found.setdefault(names[index], []).append(Region(kind, ids))
+            found.setdefault(label, []).append(Region(kind, ids))
         for name, region in part.regions.items():
             shift = cells[index] if region.kind == "cell" else points[index]
             ids = np.where(region.ids < 0, region.ids, region.ids + shift)

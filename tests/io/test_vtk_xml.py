@@ -334,7 +334,7 @@ def test_blocks_are_written_by_regions(tmp_path):
         mesh.save(tmp_path / "a.vtm")
     found = read(tmp_path / "a.vtm")
     assert {n: r.ids.tolist() for n, r in found.regions.items()} == {
-        "left": list(range(5)), "l/r": list(range(5, 9)), "rest": list(range(9, mesh.n_cells)),
+        "left": list(range(5)), "l/r": list(range(5, 9)),
     }  # fmt: skip
     assert np.array_equal(found.cell_types, mesh.cell_types)
     assert np.array_equal(found.points[found.cell_nodes], mesh.points[mesh.cell_nodes])
@@ -359,6 +359,23 @@ def test_blocks_say_what_they_lose(tmp_path):
     text = " ".join(str(w.message) for w in said)
     for words in ("1 cells of several regions", "left out: wall", "sorted", "repeated"):
         assert words in text
+
+
+def test_regions_without_cells_are_blocks_without_files(tmp_path):
+    mesh = sample()
+    none, all_cells = Region("cell", np.empty(0, int)), Region("cell", range(mesh.n_cells))
+    for regions in (
+        {"none": none}, {"none": none, " all ": all_cells}, {"all": all_cells, "none": none},
+        {"a/b": none, "a": none},
+    ):  # fmt: skip
+        mesh.regions = regions
+        mesh.save(tmp_path / "a.vtm")
+        assert_same(read(tmp_path / "a.vtm"), mesh)
+        assert pv.read(tmp_path / "a.vtm").keys()[: len(regions)] == list(regions)
+    mesh.regions = {"": all_cells}
+    with pytest.warns(MeshFileWarning, match="'' comes back as 'block 0'"):
+        mesh.save(tmp_path / "a.vtm")
+    assert list(read(tmp_path / "a.vtm").regions) == ["block 0"]
 
 
 def test_points_without_cells_and_polyhedra_in_blocks(tmp_path):

@@ -171,21 +171,26 @@ class MshWriter:
     def _say_lost(self) -> None:
         mesh = self.mesh
         named = {name for _, _, name in self.names}
-        if other := [n for n in mesh.field_data if n not in named and n != "TimeValue"]:
+        data = [*mesh.point_data.items(), *_cell_data(mesh).items()]
+        kept = {*named, *(["TimeValue"] if any(_is_data(v) for _, v in data) else [])}
+        if other := [n for n in mesh.field_data if n not in kept]:
             self.lost.append(f"it has no place for field data: {', '.join(other)[:200]}")
         if other := [n for n, region in mesh.regions.items() if region.kind != "cell"]:
             what = "groups are sets of cells; point and facet regions are lost"
             self.lost.append(f"{what}: {', '.join(other)[:200]}")
-        data = [*mesh.point_data.items(), *_cell_data(mesh).items()]
         if other := [name for name, v in data if not _is_data(v)]:
             self.lost.append(f"data are numbers; these arrays are lost: {', '.join(other)[:200]}")
-        kept = (np.float64, "gmsh:partition")
-        if other := [n for n, v in data if _is_data(v) and v.dtype != kept[0] and n != kept[1]]:
+        numbers = [(n, v) for n, v in data if _is_data(v) and n != "gmsh:partition"]
+        if other := [n for n, v in numbers if v.dtype != np.float64]:
             self.lost.append(f"data are float64; these arrays become so: {', '.join(other)[:200]}")
         if other := [
             name for name, v in data if _is_data(v) and (v.ndim > 2 or v.shape[1:] == (1,))
         ]:
             self.lost.append(f"the shape of rows is lost: {', '.join(other)[:200]}")
+        sets = [(n, region.ids) for n, region in mesh.regions.items() if region.kind == "cell"]
+        if other := [n for n, ids in sets if np.any(np.diff(ids) <= 0)]:
+            what = "cells of groups come back in increasing order, each once"
+            self.lost.append(f"{what}: {', '.join(other)[:200]}")
         if mesh.components:
             self.lost.append("components of arrays have no names: they are lost")
         names = [*(name for _, _, name in self.names), *(name for name, _ in data)]

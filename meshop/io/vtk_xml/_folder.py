@@ -16,8 +16,9 @@ from ._writer import attribute
 def list_of_files(path: Path, kind: str) -> Iterator[Callable[..., Path]]:
     """Gives a function new(name) -> where to write the file `name`; writes the list at the end.
 
-    new(name, **attributes) also adds a line to the list. Until the block has succeeded the files
-    have other names, so that an older list and its files stay whole; others are left alone.
+    new(name, **attributes) also adds a line to the list; without a name only that. Until the block
+    has succeeded the files have other names, so that an older list and its files stay whole; others
+    are left alone.
     """
     folder = path.with_suffix("")
     if folder.exists() and not folder.is_dir():
@@ -28,11 +29,13 @@ def list_of_files(path: Path, kind: str) -> Iterator[Callable[..., Path]]:
     written: dict[Path, Path] = {}
 
     def new(name: str, /, **attributes: object) -> Path:
-        folder.mkdir(exist_ok=True)
-        texts = {**attributes, "file": f"{folder.name}/{name}"}
+        texts = {**attributes, "file": f"{folder.name}/{name}"} if name else attributes
         lines.append(
             "    <DataSet " + " ".join(f"{k}={attribute(str(v))}" for k, v in texts.items()) + "/>"
         )
+        if not name:
+            return folder
+        folder.mkdir(exist_ok=True)
         beside = folder / f"{mark}{name}"
         written[beside] = folder / name
         return beside

@@ -15,6 +15,7 @@ from ._document import Document, Node
 from ._grids import grid_mesh
 from ._open import Opener, naming
 
+REST = "meshop_rest"  # an attribute of the block of the cells that are in no region
 _BLOCKS = ("Block", "DataSet", "Partitions", "Partition", "Piece")
 
 
@@ -57,25 +58,28 @@ def _attribute(node: Node, name: str) -> str:
 def multi_block(document: Document, opener: Opener) -> Mesh:
     """The blocks of a <vtkMultiBlockDataSet>, joined in order; their names are regions of cells.
 
-    A block in a block is named "outer/inner". A block without a file is a region without cells.
+    A block in a block is named "outer/inner". A block without a file is a region without cells,
+    one of cells that were in no region (`REST`) is none.
     """
     leaves = list(_leaves(document.grid, ""))
     if not leaves:
         raise Fault(f"<{document.kind}>", "it lists no block")
     parts: list[Mesh] = []
-    names: list[str] = []
-    empty: list[str] = []
-    for number, (name, source) in enumerate(leaves):
+    names: list[str | None] = []
+    order: dict[str, None] = {}
+    for number, (name, node) in enumerate(leaves):
         label = name or f"block {number}"
-        if not source:
-            empty.append(label)
-            continue
-        parts.append(opener.listed_mesh(document.path, source))
-        names.append(label)
+        if REST not in node.attributes:
+            order[label] = None
+        if source := node.attributes.get("file", ""):
+            parts.append(opener.listed_mesh(document.path, source))
+            names.append(None if REST in node.attributes else label)
     none = np.empty(0, np.int64)
     mesh = join(parts, names) if parts else Mesh(np.empty((0, 3)), none, np.zeros(1, int), none)
-    for label in empty:
-        mesh.regions.setdefault(label, Region("cell", none))
+    empty = {label: Region("cell", none) for label in order if label not in mesh.regions}
+    if empty:
+        every = empty | mesh.regions
+        mesh.regions = {label: every.pop(label) for label in order} | every
     found = Reader(document, opener.selection).field_data(document.root, document.grid)
     return _added(mesh, *from_field_data(found))
 
@@ -89,15 +93,16 @@ def _added(mesh: Mesh, field_data: dict[str, np.ndarray], regions: dict[str, Reg
     return mesh
 
 
-def _leaves(node: Node, outer: str) -> Iterator[tuple[str, str]]:
-    """Name and file ("" for an empty block) of every block; nameless levels add nothing."""
+def _leaves(node: Node, outer: str) -> Iterator[tuple[str, Node]]:
+    """Name and node of every block; nameless levels add nothing."""
     for child in node.children:
         if child.tag not in _BLOCKS:
             continue
-        inner = child.attributes.get("name", "").strip()
+        inner = child.attributes.get("name", "")
+        inner = inner if inner.strip() else ""
         name = "/".join(filter(None, (outer, inner)))
         source = child.attributes.get("file", "")
         if source or not any(grandchild.tag in _BLOCKS for grandchild in child.children):
-            yield name, source
+            yield name, child
         else:
             yield from _leaves(child, name)

@@ -14,10 +14,11 @@ import numpy as np
 
 from ...mesh import Mesh, is_node, parse_faces
 from .._files import guarded
-from .._format import Format, warn_lost
+from .._format import Format, warn_lost, warn_sorted
 from .._ragged import take_rows
 from ._folder import list_of_files
 from ._kinds import BLOCKS, KINDS
+from ._lists import REST
 from ._open import claims, naming, read_with
 from ._vtu_write import write_vtu
 
@@ -27,7 +28,8 @@ _REST = "rest"
 def write_vtm(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
     """Write one block a region of cells, as `name/0_wall.vtu` and so on, and the list `name.vtm`.
 
-    Cells of no region are the block "rest". Options as for VTU. Raises MeshFileError.
+    Cells of no region are the block "rest", which is no region when it is read. Options as for
+    VTU. Raises MeshFileError.
     """
     path = Path(os.path.realpath(path))
     with guarded(path, "VTM"):
@@ -40,24 +42,34 @@ def write_vtm(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
         ends = np.searchsorted(block[order], np.arange(len(regions) + 2))
         names = [*regions, _REST if _REST not in regions else f"{_REST} of all"]
         unused = np.setdiff1d(np.arange(mesh.n_points), _used(mesh))
-        n_points = 0
+        points: list[np.ndarray] = []  # of each part
         with list_of_files(path, "vtkMultiBlockDataSet") as new:
             for index, name in enumerate(names):
                 cells = order[ends[index] : ends[index + 1]]
                 last = index == len(regions)
-                if last and index and not len(cells) + len(unused):
+                if not (len(cells) or (last and (len(unused) or not mesh.n_cells))):
+                    if not last:
+                        new("", index=index, name=name)  # a block without a file
                     continue
-                part = _part(mesh, cells, unused if last else unused[:0])
-                n_points += part.n_points
-                if index == 0:
+                part, used = _part(mesh, cells, unused if last else unused[:0])
+                if not points:
                     part.field_data = dict(mesh.field_data)
+                points.append(used)
                 file = f"{index}_{re.sub('[^A-Za-z0-9._-]', '_', name)[:80]}.vtu"
+                mark = {REST: 1} if last else {}
                 with naming(file):
-                    write_vtu(part, new(file, index=index, name=name), **options)
-    if n_points > mesh.n_points:
-        what = f"{n_points - mesh.n_points} points are repeated, one a block that uses them"
+                    write_vtu(part, new(file, index=index, name=name, **mark), **options)
+    found = np.concatenate(points)
+    if len(found) > mesh.n_points:
+        what = f"{len(found) - mesh.n_points} points are repeated, one a block that uses them"
         warn_lost(path, "VTM", what, "write .vtu, which keeps points")
+    elif not np.array_equal(found, np.arange(mesh.n_points)):
+        warn_lost(path, "VTM", "points are sorted by their blocks", "write .vtu, which keeps order")
     _warn(mesh, path, sum(map(len, regions.values())), int(np.sum(block < len(regions))), order)
+    names = {f"block {i}" if not name.strip() else name: name for i, name in enumerate(regions)}
+    for new_name, name in names.items():
+        if new_name != name:
+            warn_lost(path, "VTM", f"the region {name!r} comes back as {new_name!r}")
 
 
 def _used(mesh: Mesh) -> np.ndarray:
@@ -71,6 +83,8 @@ def _warn(mesh: Mesh, path: Path, members: int, placed: int, order: np.ndarray) 
     if members > placed:
         what = f"{members - placed} cells of several regions are kept in the first of them"
         warn_lost(path, "VTM", what, "write .vtu, which keeps all regions")
+    cells = {name: region for name, region in mesh.regions.items() if region.kind == "cell"}
+    warn_sorted(path, "VTM", cells, "cells of regions")
     if others := [n for n, r in mesh.regions.items() if r.kind != "cell"]:
         what = f"regions of points and facets are left out: {', '.join(others)}"
         warn_lost(path, "VTM", what, "write .vtu, which keeps them")
@@ -78,8 +92,8 @@ def _warn(mesh: Mesh, path: Path, members: int, placed: int, order: np.ndarray) 
         warn_lost(path, "VTM", "cells are sorted by their blocks", "write .vtu, which keeps order")
 
 
-def _part(mesh: Mesh, cells: np.ndarray, unused: np.ndarray) -> Mesh:
-    """These cells with the points that they use, and the points `unused`, in the mesh's order."""
+def _part(mesh: Mesh, cells: np.ndarray, unused: np.ndarray) -> tuple[Mesh, np.ndarray]:
+    """These cells with the points that they use and those `unused`; which points these are."""
     offsets, nodes = take_rows(mesh.cell_offsets, mesh.cell_nodes, cells)
     faces = face_offsets = stream_nodes = None
     if mesh.faces is not None and mesh.face_offsets is not None:
@@ -98,7 +112,7 @@ def _part(mesh: Mesh, cells: np.ndarray, unused: np.ndarray) -> Mesh:
     number = np.cumsum(used) - 1
     if faces is not None:
         faces[stream_nodes] = number[faces[stream_nodes]]
-    return Mesh(
+    part = Mesh(
         mesh.points[used],
         mesh.cell_types[cells],
         offsets,
@@ -110,6 +124,7 @@ def _part(mesh: Mesh, cells: np.ndarray, unused: np.ndarray) -> Mesh:
         face_offsets=face_offsets,
         components=mesh.components,
     )
+    return part, np.flatnonzero(used)
 
 
 FORMAT = Format(

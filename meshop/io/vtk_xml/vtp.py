@@ -6,15 +6,15 @@ Source: the VTK User's Guide, "VTK file formats"; the order of cell data as in v
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from ...mesh import CELL_TYPES, Mesh
 from .._files import Fault, guarded
-from .._format import Format, warn_lost
-from .._polydata import LIST_OF, surface_types
+from .._format import Format
+from .._polydata import LIST_OF
 from .._ragged import take_rows
+from .._surface import warn_types
 from ._data import ORDER
 from ._kinds import SINGLE
 from ._open import claims, read_with, series_with
@@ -67,23 +67,7 @@ def write_vtp(
                 f"      </{tag}>",
             ]
         writer.write(path, "PolyData", counts, inside)
-    _warn(mesh, Path(path))
-
-
-def _warn(mesh: Mesh, path: Path) -> None:
-    """PolyData tells types by their sizes alone."""
-    size = np.diff(mesh.cell_offsets)
-    read = np.zeros(mesh.n_cells, np.uint8)
-    for kind in range(len(LISTS)):
-        mine = LIST_OF[mesh.cell_types] == kind
-        read[mine] = surface_types(kind, size[mine])
-    other = read != mesh.cell_types
-    rows, counts = np.unique(
-        [mesh.cell_types[other], read[other], size[other]], axis=1, return_counts=True
-    )
-    for (before, after, length), n in zip(rows.T.tolist(), counts.tolist(), strict=True):
-        old, new = CELL_TYPES[before].name, CELL_TYPES[after].name
-        warn_lost(path, "VTP", f"{n} {old} cells of {length} nodes become {new} cells")
+    warn_types(path, "VTP", mesh)
 
 
 FORMAT = Format(
