@@ -282,7 +282,10 @@ def _lost(mesh: Mesh, parts: list[_Part]) -> Iterator[str]:
     if mesh.dim == 2 and np.any(mesh.points[:, 2] != 0):
         yield f"planar meshes have no z: {mesh.points[0, 2]} becomes 0"
     if any(name != _plain(name) for name in markers):
-        yield "names of markers are changed: no %, and no white space around them"
+        yield "names of markers are changed: no %, no white space around them, none is empty"
+    sets = {name: region.ids for name, region in mesh.regions.items() if name in markers | zones}
+    if other := [name for name, ids in sets.items() if np.any(np.diff(ids) <= 0)]:
+        yield f"cells of markers come in increasing order, each once: {', '.join(other)[:200]}"
 
 
 def _zone_lines(mesh: Mesh, part: _Part) -> Iterator[bytes]:
@@ -326,7 +329,7 @@ def _element_lines(mesh: Mesh, cells: np.ndarray, first: int) -> Iterator[bytes]
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[%\r\n]", "_", name).strip()
+    return re.sub(r"[%\r\n]", "_", name).strip() or "unnamed"
 
 
 FORMAT = Format(

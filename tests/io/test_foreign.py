@@ -49,6 +49,23 @@ def test_through_meshio(tmp_path, name, suffix, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [("triangle", [[0, 1, 4]]), ("line", [[0, 1], [1, 2]]), ("vertex", [[3], [5]])],
+        [("vertex", [[1]]), ("quadratic_triangle", [range(6)]), ("vertex", [[1]])],
+        [("tetra", [[0, 1, 2, 3]]), ("pyramid", [range(5)]), ("quadratic_edge", [[0, 1, 2]])],
+        [("wedge", [range(6)]), ("quad", [[0, 1, 2, 3]]), ("triangle", [[0, 1, 2]])],
+    ],
+)
+def test_xdmf_of_mixed_cells(tmp_path, blocks):
+    mesh = Mesh.from_blocks(np.random.default_rng(0).random((6, 3)), blocks)
+    mesh.save(tmp_path / "a.xdmf")  # warnings are errors
+    found = read(tmp_path / "a.xdmf")
+    for name in ("points", "cell_types", "cell_offsets", "cell_nodes"):
+        assert np.array_equal(getattr(found, name), getattr(mesh, name))
+
+
 def test_xdmf_series(tmp_path):
     meshio = pytest.importorskip("meshio")
     pytest.importorskip("h5py")

@@ -60,20 +60,26 @@ def warn_of_losses(mesh: Mesh, found: Mesh, place: np.ndarray, path: Path, name:
                 twin.dtype != values.dtype and values.dtype.kind != "U"
             ):
                 changed.append(f"{key} ({values.dtype} to {twin.dtype})")
+            elif twin.shape != values.shape:
+                changed.append(f"{key} {values.shape} to {twin.shape}")
             elif twin.ravel().tolist() != values.ravel().tolist() and not _equal(twin, values):
                 rounded.append(key)
     warn_data(path, name, mesh, kept)
-    for names, what in ((changed, "types of arrays change"), (rounded, "values are rounded")):
+    for names, what in ((changed, "arrays change"), (rounded, "values are rounded")):
         if names:
             more = ", ..." if len(names) > 5 else ""
             warn_lost(path, name, f"{what}: {', '.join(names[:5])}{more}", "write .vtu")
-    gone = []
+    gone, moved = [], []
     for key, region in mesh.regions.items():
         other = found.regions.get(key)
         ids = place[region.ids] if region.kind == "cell" else region.ids
         if other is None or other.kind != region.kind or set(other.ids) != set(ids):
             gone.append(key)
+        elif not np.array_equal(other.ids, ids):
+            moved.append(key)
     warn_regions(path, name, gone, "write .vtu for them")
+    if moved:
+        warn_lost(path, name, f"ids of regions are stored in another order: {', '.join(moved)}")
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:

@@ -13,6 +13,7 @@ from ...mesh import Mesh
 from .._child import run
 from .._files import Fault, guarded, require_file
 from .._format import Format, Series
+from .._labels import row_starts
 from ._meshio import _from_meshio, _quiet, _reason, write_meshio
 
 _LOAD = "meshop.io.foreign.xdmf:load"
@@ -50,10 +51,50 @@ def prepare(**_: object) -> None:
     import meshio.xdmf  # noqa: F401
 
 
+# XDMF's number of a cell type -> how many nodes it has, meshio's name.
+_MIXED = {
+    0x1: (1, "vertex"), 0x2: (2, "line"), 0x4: (3, "triangle"), 0x5: (4, "quad"),
+    0x6: (4, "tetra"), 0x7: (5, "pyramid"), 0x8: (6, "wedge"), 0x9: (8, "hexahedron"),
+    0x22: (3, "line3"), 0x23: (9, "quad9"), 0x24: (6, "triangle6"), 0x25: (8, "quad8"),
+    0x26: (10, "tetra10"), 0x27: (13, "pyramid13"), 0x28: (15, "wedge15"), 0x29: (18, "wedge18"),
+    0x30: (20, "hexahedron20"), 0x31: (24, "hexahedron24"), 0x32: (27, "hexahedron27"),
+}  # fmt: skip
+
+
+def mixed_cells(data: np.ndarray) -> list:
+    """The blocks of a mixed topology; meshio's own function knows no vertices and curved cells.
+
+    A row is the type, of vertices and lines the number of nodes, then the nodes.
+    """
+    from meshio import CellBlock
+
+    data = np.asarray(data).astype(np.int64).ravel()
+
+    def length(kind: int, _: int) -> int:
+        if kind not in _MIXED:  # VTK may know it
+            raise Fault("Topology", f"cells of type {kind} in a mixed topology")
+        return 1 + (kind < 3) + _MIXED[kind][0]
+
+    starts = row_starts(data, 0, length, None, "Topology")[:-1]
+    kinds = data[starts]
+    counted = starts[kinds < 3]
+    if np.any(data[counted + 1] != data[counted]):
+        raise Fault("Topology", "vertices or lines of several nodes in a mixed topology")
+    blocks = []
+    for rows in np.split(starts, np.flatnonzero(np.diff(kinds)) + 1) if len(starts) else []:
+        kind = int(data[rows[0]])
+        size, name = _MIXED[kind]
+        nodes = rows[:, None] + 1 + (kind < 3) + np.arange(size)
+        blocks.append(CellBlock(name, data[nodes]))
+    return blocks
+
+
 def load(path: Path, step: int | None = None, only_times: bool = False) -> dict:
     """In the child: the times, and the mesh at one of them. Raises Fault."""
     import meshio
 
+    for module in (meshio.xdmf.main, meshio.xdmf.time_series):
+        module.translate_mixed_cells = mixed_cells
     _require_companions(path)
     with _quiet() as said:
         try:
@@ -89,7 +130,7 @@ def _require_companions(path: Path) -> None:
 
 def write_xdmf(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
     """Write one grid, through meshio. Raises MeshFileError."""
-    write_meshio(mesh, path, "xdmf", **options)
+    write_meshio(mesh, path, "xdmf", read_xdmf, **options)
 
 
 FORMAT = Format(
