@@ -17,7 +17,7 @@ from ._ragged import ragged, within
 _CHUNK = 1 << 13  # cells at once: what is worked on stays in the cache
 
 # Code of a cell -> how many triangles and quads it has, corners of the face to start from.
-_SHAPES = {10: (4, 0, 3), 12: (0, 6, 4), 13: (2, 3, 3), 14: (4, 1, 4)}
+SHAPES = {10: (4, 0, 3), 12: (0, 6, 4), 13: (2, 3, 3), 14: (4, 1, 4)}
 # The face of a cell, wound outwards, and its nodes' partners across the cell, in VTK's order.
 _ORDER = {
     10: [0, 2, 1, 3],
@@ -87,7 +87,7 @@ def cells_of(
     del uses, sizes
     types = np.full(n_cells, POLYHEDRON, np.uint8)
     found: list[tuple[np.ndarray, np.ndarray]] = []
-    for code, (three, four, _) in _SHAPES.items():
+    for code, (three, four, _) in SHAPES.items():
         alike = (triangles == three) & (quads == four) & (sides.count == three + four)
         for cells in _chunks(np.flatnonzero(alike)):
             ids, exact = _ordered(*sides.small(cells, three + four), code)
@@ -123,7 +123,7 @@ def _chunks(cells: np.ndarray) -> list[np.ndarray]:
 def _ordered(faces: np.ndarray, triangle: np.ndarray, code: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (m, k) of the cells as VTK orders them, and whether the faces are those of `code`."""
     m, count = triangle.shape
-    _, _, corners = _SHAPES[code]
+    _, _, corners = SHAPES[code]
     faces = _from_lowest(faces, triangle)
     first = np.argmax(triangle if corners == 3 else ~triangle, axis=1)
     base = faces[np.arange(m), first][:, :corners]

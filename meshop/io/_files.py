@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -97,11 +98,55 @@ def _require_content(path: Path) -> None:
         raise Fault("opening the file", reason, "copy or write it again")
 
 
+Swap = Callable[[Path, Path], None]
+
+
 @contextlib.contextmanager
-def new_name(path: str | os.PathLike) -> Iterator[Path]:
+def together() -> Iterator[Swap]:
+    """Gives swap(new, target), which renames; if the block fails, all targets are as they were.
+
+    A target is there at every moment, old or new, unless the file system has no hard links.
+    """
+    done: list[tuple[Path, Path | None]] = []  # target, and the name that its old content has
+
+    def swap(new: Path, target: Path) -> None:
+        old = None
+        if target.is_file():
+            old = target.with_name(f".{target.stem[:80]}.{secrets.token_hex(4)}.old")
+            done.append((target, old))
+            try:
+                os.link(target, old)
+            except OSError:
+                os.rename(target, old)
+        os.replace(new, target)
+        if old is None:
+            done.append((target, None))
+
+    try:
+        yield swap
+    except BaseException:
+        for target, old in reversed(done):
+            with contextlib.suppress(OSError):
+                if old is None and target.is_dir():
+                    shutil.rmtree(target)
+                elif old is None or old.exists():
+                    target.unlink(missing_ok=True)
+                if old is not None:
+                    os.rename(old, target)
+        raise
+    finally:
+        for _, old in done:
+            with contextlib.suppress(OSError):
+                if old is not None:
+                    old.unlink()
+
+
+@contextlib.contextmanager
+def new_name(path: str | os.PathLike, swap: Swap | None = None) -> Iterator[Path]:
     """A free name beside `path`, same suffix; renamed to `path` only if the block succeeds.
 
-    Whatever fails, an existing `path` stays as it was and the new file is removed.
+    Whatever fails, an existing `path` stays as it was and the new file is removed. swap: that
+    of `together`, where this is one of several files.
     """
     try:
         target = Path(os.path.realpath(path))  # a link stays a link to the new content
@@ -116,7 +161,7 @@ def new_name(path: str | os.PathLike) -> Iterator[Path]:
         yield beside
         if target.exists():
             os.chmod(beside, target.stat().st_mode & 0o7777)
-        os.replace(beside, target)
+        (swap or os.replace)(beside, target)
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()

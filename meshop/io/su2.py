@@ -267,7 +267,7 @@ def _lost(mesh: Mesh, parts: list[_Part]) -> Iterator[str]:
     if other := [name for name in mesh.field_data if name not in kept]:
         yield f"it has no place for field data: {', '.join(other)[:200]}"
     markers = {name for part in parts for name in part.markers}
-    zones = {part.prefix[:-1] for part in parts}
+    zones = {part.prefix[:-1] for part in parts if part.prefix}
     if other := [name for name in mesh.regions if name not in markers | zones]:
         names = ", ".join(other)[:200]
         yield f"markers are sets of boundary cells; other regions are lost: {names}"

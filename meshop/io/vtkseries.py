@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import MeshFileError
 from ..mesh import Mesh
-from ._files import Fault, atomic_write, guarded, read_bytes
+from ._files import Fault, atomic_write, guarded, read_bytes, together
 from ._format import Arrays, Format, Series
 
 NAME = "file series"
@@ -133,15 +133,17 @@ def write_files(
             if not files:
                 raise Fault("steps", "there is none to write")
             folder.mkdir(exist_ok=True)
-            for file in files:
-                name = Path(file["name"]).name
-                os.replace(beside / name, folder / name)
-                old.discard(folder / name)
-            content = {"file-series-version": "1.0", "files": files}
-            with atomic_write(target) as out:
+            with together() as swap, atomic_write(target) as out:
+                for file in files:
+                    name = Path(file["name"]).name
+                    swap(beside / name, folder / name)
+                    old.discard(folder / name)
+                content = {"file-series-version": "1.0", "files": files}
                 out.write(json.dumps(content, indent=1).encode() + b"\n")
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only where nothing came into it
         for left in old:  # steps of an older, longer series
             with contextlib.suppress(OSError):
                 left.unlink()

@@ -1,6 +1,7 @@
 """A failing write leaves the old file as it was, and nothing beside it."""
 
 import builtins
+import itertools
 import json
 import os
 import stat
@@ -14,8 +15,9 @@ import pytest
 from mesh_cases import assert_same, sample
 
 from meshop.errors import MeshFileError
-from meshop.io import FORMATS, read
+from meshop.io import FORMATS, read, write, write_series
 from meshop.io._files import atomic_write
+from meshop.mesh import Mesh, Region
 
 OLD = b"the old content"
 
@@ -150,3 +152,62 @@ def test_every_writer_keeps_the_old_file_when_it_is_broken_off(tmp_path):
     assert formats - {".foam"} <= set(ends)
     assert not [suffix for suffix, end in ends.items() if "refused" not in end]
     assert not [suffix for suffix, end in ends.items() if "crashed" in end]
+
+
+def put_case(mesh, path):
+    """A case in a folder that is there already: the first write makes it, others add fields."""
+    path.mkdir(exist_ok=True)
+    write(
+        mesh, f"{path}/case.foam", **({"overwrite": True} if (path / "constant").is_dir() else {})
+    )
+
+
+LISTS = {
+    "a.vtm": lambda mesh, path: write(mesh, path),
+    "a.pvd": lambda mesh, path: write_series(path, [(0.0, mesh), (1.0, mesh)]),
+    "a.vtu.series": lambda mesh, path: write_series(path, [(0.0, mesh), (1.0, mesh)]),
+    "case": put_case,
+}
+
+
+@pytest.mark.parametrize("onwards", [False, True])
+@pytest.mark.parametrize("name", LISTS)
+def test_a_rename_that_fails_leaves_all_files_as_they_were(tmp_path, monkeypatch, name, onwards):
+    """The k-th rename fails, or all from it on, for every k; with old files there, and without."""
+
+    def content():
+        return {p: p.is_dir() or p.read_bytes() for p in sorted(tmp_path.rglob("*"))}
+
+    cube = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]]
+    points = np.array([*cube, *(np.array(cube) + 2)], float)
+    regions = {"a": Region("cell", [0]), "b": Region("cell", [1])}
+    cells = [("hexahedron", [range(8), range(8, 16)])]
+    old, new = (
+        Mesh.from_blocks(points, cells, cell_data={n: np.full(2, v) for n in "pq"}, regions=regions)
+        for v in (1.0, 2.0)
+    )
+    if name == "case":
+        (tmp_path / name).mkdir()
+    replace = os.replace
+    for mesh in (old, new):
+        before = content()
+        for failing in range(20):
+            calls = itertools.count()
+
+            def fail(source, target, calls=calls, failing=failing):
+                call = next(calls)
+                if call == failing or (onwards and call > failing):
+                    raise OSError(5, "Input/output error")
+                replace(source, target)
+
+            monkeypatch.setattr(os, "replace", fail)
+            try:
+                LISTS[name](mesh, tmp_path / name)
+            except MeshFileError:
+                assert content() == before, failing
+            else:
+                break
+        assert failing >= 2  # there were renames that could fail
+        monkeypatch.undo()
+    found = read(tmp_path / name)
+    assert found.cell_data["p"].tolist() == [2.0, 2.0]

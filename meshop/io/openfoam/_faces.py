@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from ...mesh import CELL_TYPES, DIM, POLYHEDRON, Mesh, parse_faces
+from .._face_cells import SHAPES, cells_of
 from .._files import Fault
 from .._format import warn_lost
-from .._ragged import ragged
+from .._ragged import offsets_of, ragged
 from ._mesh import PATCH, Patch, PolyMesh
 
 _CHUNK = 1 << 15  # facets at once
@@ -199,6 +200,34 @@ def _simple(
     }
 
 
+def _warn_types(mesh: Mesh, facets: _Facets, cells: np.ndarray, path: Path | str) -> None:
+    """Warn of cells whose type changes: OpenFOAM has none, a cell is what its faces make it."""
+    before, n = mesh.cell_types[cells], len(cells)
+    count, three, four = (
+        np.bincount(facets.cell[mine], minlength=n)
+        for mine in (slice(None), facets.size == 3, facets.size == 4)
+    )
+    after = np.full(n, POLYHEDRON, np.uint8)
+    for code, (triangles, quads, _) in SHAPES.items():
+        alike = (three == triangles) & (four == quads) & (count == triangles + quads)
+        after[alike] = code
+    doubtful = np.flatnonzero((after != before) & (after != POLYHEDRON))
+    if len(doubtful):
+        number = np.full(n, -1)
+        number[doubtful] = np.arange(len(doubtful))
+        mine = np.flatnonzero(number[facets.cell] >= 0)
+        size = facets.size[mine]
+        nodes = facets.nodes[ragged(facets.start[mine], size)]
+        owner = number[facets.cell[mine]]
+        found = cells_of(offsets_of(size), nodes, owner, owner[:0], len(doubtful))
+        after[doubtful] = found.types
+    other = before != after
+    pairs, counts = np.unique([before[other], after[other]], axis=1, return_counts=True)
+    for (old, new), many in zip(pairs.T.tolist(), counts.tolist(), strict=True):
+        names = CELL_TYPES[old].name, CELL_TYPES[new].name
+        warn_lost(path, "OpenFOAM", f"{many} cells of type {names[0]} come back as {names[1]}")
+
+
 def poly_of(mesh: Mesh, path: Path | str) -> tuple[PolyMesh, np.ndarray]:
     """The mesh as OpenFOAM's polyMesh, and which cells of the mesh are its cells."""
     cells = np.flatnonzero(DIM[mesh.cell_types] == 3)
@@ -206,6 +235,7 @@ def poly_of(mesh: Mesh, path: Path | str) -> tuple[PolyMesh, np.ndarray]:
         raise Fault("cells", "OpenFOAM's meshes are made of volumes, this one has none",
                     "extrude it by one layer of cells, or write .vtu")  # fmt: skip
     facets = _Facets(mesh, cells)
+    _warn_types(mesh, facets, cells, path)
     alone = facets.other < 0
     inner = np.flatnonzero(~alone & (facets.cell < facets.cell[facets.other]))
     order = np.lexsort((facets.rank[inner], facets.cell[facets.other[inner]], facets.cell[inner]))
@@ -258,17 +288,24 @@ def _groups(
     groups: list[_Group] = []
     zones: list[_Zone] = []
     names: set[str] = set()
+    renamed: list[str] = []
+
+    def label(name: str) -> str:
+        if (new := word(name, names)) != name:
+            renamed.append(f"{name!r} as {new}")
+        return new
+
     for name in sorted(mesh.regions, key=lambda name: PATCH + name not in mesh.field_data):
         region = mesh.regions[name]
         if region.kind == "point":
-            zones.append(("point", word(name, names), region.ids))
+            zones.append(("point", label(name), region.ids))
             continue
         rows = region.ids
         if region.kind == "cell":
             dims = DIM[mesh.cell_types[region.ids]]
             volumes, rows = number[region.ids[dims == 3]], region.ids[dims != 3]
             if len(volumes) or not len(rows):
-                zones.append(("cell", word(name, names), volumes))
+                zones.append(("cell", label(name), volumes))
             if not len(rows):
                 continue
             rows = _padded(mesh, rows)
@@ -282,11 +319,13 @@ def _groups(
         typed = mesh.field_data.get(PATCH + name)
         shared = not np.all(free[found]) or len(np.unique(found)) < len(found)
         if shared or (typed is None and not len(found)):
-            zones.append(("facet", word(name, names), found))
+            zones.append(("facet", label(name), found))
             continue
         free[found] = False
         entries = ["patch"] if typed is None else [str(entry) for entry in typed]
-        groups.append((word(name, names), found, entries))
+        groups.append((label(name), found, entries))
+    if renamed:
+        warn_lost(path, "OpenFOAM", f"names it cannot have: {', '.join(renamed)}")
     return groups, zones
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ...mesh import DIM, Mesh
-from .._files import Fault, guarded, new_name
+from .._files import Fault, guarded, new_name, together
 from .._format import warn_lost
 from ._case import DIMENSIONS, NOTE, RANKS, Case, field_dimensions, read_fields
 from ._faces import word
@@ -93,10 +93,10 @@ def write_fields(
         jobs = [job for job in jobs if not _is_there(*job, name, overwrite)]
         made = [p for p in dict.fromkeys(path.parent for _, _, path in jobs) if not p.exists()]
         try:
-            with contextlib.ExitStack() as stack:
+            with together() as swap, contextlib.ExitStack() as stack:
                 for target, item, path in jobs:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    with open(stack.enter_context(new_name(path)), "xb") as file:
+                    with open(stack.enter_context(new_name(path, swap)), "xb") as file:
                         file.writelines(item.lines(target, name, binary))
                         file.flush()
                         os.fsync(file.fileno())
@@ -176,7 +176,7 @@ def fields_of(
             raise Fault("arrays", f"the mesh has no {name!r}", f"one of {known}" if known else "")
     out: list[_Field] = []
     taken: set[str] = set()
-    renamed, lost, integers = [], [], []
+    renamed, lost, integers, reshaped = [], [], [], []
     for place, where, data in (
         ("vol", "cell", mesh.cell_data),
         ("point", "point", mesh.point_data),
@@ -196,6 +196,8 @@ def fields_of(
                 flat = flat[:, [_VTK_SYMMETRIC.index(label) for label in RANKS["SymmTensor"]]]
             if values.dtype.kind != "f":
                 integers.append(name)
+            if values.ndim > 2 or values.shape[1:] == (1,):
+                reshaped.append(name)
             paired = _PAIRED.fullmatch(name) is not None  # mag(U), as OpenFOAM's own programs say
             if (new := word(name, taken, "()" if paired else "")) != name:
                 renamed.append(f"{name!r} as {new}")
@@ -205,6 +207,8 @@ def fields_of(
         warn_lost(path, NAME, f"names it cannot have: {', '.join(renamed)}")
     if integers:
         warn_lost(path, NAME, f"integers become floating: {', '.join(map(repr, integers))}")
+    if reshaped:
+        warn_lost(path, NAME, f"the shape of rows is lost: {', '.join(map(repr, reshaped))}")
     if lost:
         warn_lost(path, NAME, "it has no fields of that kind (text, or not 1, 3, 6 or 9 "
                   f"components): {', '.join(map(repr, lost))}")  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ...mesh import Mesh
-from .._files import Fault, atomic_write, guarded
+from .._files import Fault, Swap, atomic_write, guarded, together
 from .._format import warn_lost
 from ._case import Case
 from ._faces import poly_of
@@ -88,9 +88,11 @@ def write_foam(
             lost = np.setdiff1d(np.arange(mesh.n_cells), np.concatenate([cells, *named]))
             if len(lost):
                 warn_lost(folder, NAME, f"{len(lost)} cells that are no volumes and in no region")
+            if mesh.cell_data and (faces := mesh.n_cells - len(cells) - len(lost)):
+                warn_lost(folder, NAME, f"the data of {faces} cells that become faces are left out")
         fields = fields_of(mesh, folder, None, {})
         warn_field_data(mesh, folder)
-        time = time_name(float(time_of(mesh) or 0.0))
+        time = time_name(time_of(mesh) or 0.0)
         form = "binary" if binary else "ascii"
         target = Target(Root(folder), "", cells, np.arange(mesh.n_points), poly.patches)
         there = [i.name for i in fields if Root(folder / time).find(i.name)]
@@ -101,6 +103,8 @@ def write_foam(
         beside = base / f".{folder.name[:80]}.{secrets.token_hex(4)}"
         try:
             _write_poly(poly, beside / "constant/polyMesh", binary)
+            if time != "0":  # a case without fields has this time all the same
+                (beside / time).mkdir(parents=True)
             for item in fields:
                 with _new_file(beside / time / item.name) as file:
                     file.writelines(item.lines(target, time, binary))
@@ -114,7 +118,8 @@ def write_foam(
                         file.write(header("dictionary", "system", name, False) + text.encode())
             with _new_file(beside / (stub or f"{folder.name or 'case'}.foam")):
                 pass
-            _move(beside, folder)
+            with together() as swap:
+                _move(beside, folder, swap)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
@@ -161,17 +166,17 @@ def _new_file(path: Path) -> Iterator:
         os.fsync(file.fileno())
 
 
-def _move(source: Path, folder: Path) -> None:
+def _move(source: Path, folder: Path, swap: Swap) -> None:
     """Everything in `source` to its place in `folder`, one rename each."""
     if not folder.exists():
-        os.rename(source, folder)
+        swap(source, folder)
         return
     for path in sorted(source.iterdir()):
         target = folder / path.name
         if path.is_dir() and target.is_dir():
-            _move(path, target)
+            _move(path, target, swap)
         else:
-            os.replace(path, target)
+            swap(path, target)
 
 
 def _write_poly(poly: PolyMesh, folder: Path, binary: bool) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .._files import Fault, atomic_write
+from .._files import Fault, atomic_write, together
 from ._writer import attribute
 
 
@@ -50,9 +49,9 @@ def list_of_files(path: Path, kind: str) -> Iterator[Callable[..., Path]]:
                 f"  </{kind}>\n</VTKFile>\n",
             ]
         )
-        with atomic_write(path) as file:
+        with together() as swap, atomic_write(path) as file:
             for beside, final in written.items():
-                os.replace(beside, final)
+                swap(beside, final)
             file.write(text.encode("utf-8"))
     finally:
         for beside in written:
