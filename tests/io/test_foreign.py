@@ -34,7 +34,7 @@ def by_meshio(path, name, cells, **data):
 
 @pytest.mark.parametrize(
     ("name", "suffix"),
-    [("med", ".med"), ("nastran", ".bdf"), ("h5m", ".h5m"), ("medit", ".mesh"),
+    [("nastran", ".bdf"), ("h5m", ".h5m"), ("medit", ".mesh"),
      ("medit", ".meshb"), ("permas", ".dato"), ("ugrid", ".lb8.ugrid"),
      ("dolfin-xml", ".xml"), ("hmf", ".hmf"), ("netgen", ".vol"), ("mdpa", ".mdpa")],
 )  # fmt: skip
@@ -291,10 +291,10 @@ def test_nonsense_is_one_clear_error(tmp_path, name, content, capfd):
 
 def test_vtk_and_meshio_stay_outside_of_this_process(tmp_path):
     (tmp_path / "a.dat").write_text(TECPLOT)
-    by_meshio(tmp_path / "a.med", "med", [("tetra", [[0, 1, 2, 4]])])
+    by_meshio(tmp_path / "a.vol", "netgen", [("tetra", [[0, 1, 2, 4]])])
     code = (
         "import sys, meshop\n"
-        f"meshop.read({str(tmp_path / 'a.dat')!r}), meshop.read({str(tmp_path / 'a.med')!r})\n"
+        f"meshop.read({str(tmp_path / 'a.dat')!r}), meshop.read({str(tmp_path / 'a.vol')!r})\n"
         "print([m for m in ('vtk', 'vtkmodules', 'meshio', 'h5py') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

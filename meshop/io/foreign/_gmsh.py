@@ -19,7 +19,7 @@ from ..msh._read import MshFile
 _HINT = "check the file with the program that wrote it, or save it as VTU"
 # Suffix of a file -> the one by which gmsh knows it.
 KNOWN = {
-    ".bdf": ".bdf", ".nas": ".bdf", ".fem": ".bdf", ".med": ".med", ".mesh": ".mesh",
+    ".bdf": ".bdf", ".nas": ".bdf", ".fem": ".bdf", ".mesh": ".mesh",
     ".diff": ".diff", ".ply2": ".ply2", ".wrl": ".wrl",
 }  # fmt: skip
 

@@ -324,7 +324,7 @@ def _spans(starts: np.ndarray, end: int) -> list[tuple[int, int]]:
 
 _SUFFIXES = {
     "dolfin-xml": (".xml",), "flac3d": (".f3grid",), "h5m": (".h5m",), "hmf": (".hmf",),
-    "mdpa": (".mdpa",), "med": (".med",), "medit": (".mesh", ".meshb"),
+    "mdpa": (".mdpa",), "medit": (".mesh", ".meshb"),
     "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"),
     "permas": (".post", ".post.gz", ".dato", ".dato.gz"), "tetgen": (".ele", ".node"),
     "ugrid": (".ugrid",), "wkt": (".wkt",),
