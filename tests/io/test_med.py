@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from gmsh_shapes import build, cells_by_nodes
 from mesh_cases import SOLID
 
 from meshop.errors import MeshFileError, MeshFileWarning
@@ -16,83 +17,13 @@ h5py = pytest.importorskip("h5py")
 STEP = "-0000000000000000001-0000000000000000001"
 
 
-@pytest.fixture
-def model():
-    gmsh.initialize(["gmsh"], readConfigFiles=False, interruptible=False)
-    gmsh.option.setNumber("General.Terminal", 0)
-    yield gmsh.model
-    gmsh.finalize()
-
-
-def cells_by_nodes(mesh):
-    """The coordinates of each cell's nodes, sorted by type and centre."""
-    found = []
-    for code, start, end in zip(
-        mesh.cell_types.tolist(), mesh.cell_offsets[:-1], mesh.cell_offsets[1:], strict=True
-    ):
-        corners = mesh.points[mesh.cell_nodes[start:end]].round(9) + 0.0
-        found.append((code, corners.mean(axis=0).round(6).tolist(), corners.tolist()))
-    return sorted(found)
-
-
 @pytest.mark.parametrize("incomplete", [0, 1])
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("shape", ["tetra", "hexahedron", "wedge", "pyramid"])
 def test_as_gmsh_writes_it(tmp_path, model, shape, order, incomplete):
-    if shape == "pyramid":  # of which gmsh has no complete one in MED
-        if order == 2 and not incomplete:
-            return
-        model.addDiscreteEntity(3, 1)
-        corners = [
-            0,
-            0,
-            0,
-            1,
-            0,
-            0,
-            1,
-            1,
-            0,
-            0,
-            1,
-            0,
-            0,
-            0,
-            1,
-            1,
-            0,
-            1,
-            1,
-            1,
-            1,
-            0,
-            1,
-            1,
-            0.5,
-            0.5,
-            0.5,
-        ]
-        model.mesh.addNodes(3, 1, range(1, 10), corners)
-        bases = [(1, 2, 3, 4), (5, 8, 7, 6), (1, 5, 6, 2), (4, 3, 7, 8), (1, 4, 8, 5), (2, 6, 7, 3)]
-        model.mesh.addElements(3, 1, [7], [range(1, 7)], [[n for row in bases for n in (*row, 9)]])
-    else:
-        geo = model.geo
-        ends = [geo.addPoint(*at) for at in [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)]]
-        lines = [geo.addLine(ends[i], ends[(i + 1) % 4]) for i in range(4)]
-        plane = geo.addPlaneSurface([geo.addCurveLoop(lines)])
-        for line in lines:
-            geo.mesh.setTransfiniteCurve(line, 3)
-        geo.mesh.setTransfiniteSurface(plane)
-        if shape == "hexahedron":
-            geo.mesh.setRecombine(2, plane)
-        layers = {} if shape == "tetra" else {"numElements": [2], "recombine": True}
-        geo.extrude([(2, plane)], 0.2, 0.1, 1.3, **layers)
-        geo.synchronize()
-        model.addPhysicalGroup(2, [plane], name="bottom")
-        model.mesh.generate(3)
-    model.addPhysicalGroup(3, [1], name="body")
-    gmsh.option.setNumber("Mesh.SecondOrderIncomplete", incomplete)
-    model.mesh.setOrder(order)
+    if shape == "pyramid" and order == 2 and not incomplete:
+        return  # gmsh has none in MED
+    build(model, shape, order, incomplete)
     gmsh.write(str(tmp_path / "a.med"))
     gmsh.write(str(tmp_path / "a.msh"))
     mesh, expected = read(tmp_path / "a.med"), read(tmp_path / "a.msh")

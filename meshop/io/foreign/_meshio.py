@@ -32,21 +32,17 @@ _CODE = {row.name: code for code, row in CELL_TYPES.items() if row.name in _PLAI
 } | {f"VTK_{row.name.upper()}": code for code, row in CELL_TYPES.items() if code >= 68}  # fmt: skip
 _NAME = {code: name for name, code in _CODE.items()}
 _WEDGE_ORDER = [0, 2, 1, 3, 5, 4]  # meshio has Gmsh's linear wedge, VTK its mirror image
-_NOT_WRITTEN = ("tetgen", "ugrid")  # two files; text that meshio itself cannot read back
+_NOT_WRITTEN = ("ugrid",)  # text that meshio itself cannot read back
 _INSTEAD = "write .vtu instead"
 _NO_CELLS = "write .vtu, or .ply, .npy or .csv for points"
-_WITH_COMPANIONS = ("tetgen",)
 
 
 def read_meshio(path: Path, names: list[str]) -> Mesh:
     """Read through meshio as the first of `names` that fits, or else through gmsh: in a child."""
     with guarded(path, names[0]):
         require_file(path)
-        beside = names[0] in _WITH_COMPANIONS
-        files = [file for file in path.parent.iterdir() if file.is_file()] if beside else [path]
-        size = sum(file.stat().st_size for file in files)
         try:
-            return run("meshop.io.foreign._meshio:load", path, size=size, names=names)
+            return run("meshop.io.foreign._meshio:load", path, names=names)
         except Fault as fault:
             if path.suffix.lower() not in KNOWN:
                 raise
