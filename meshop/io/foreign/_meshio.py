@@ -220,7 +220,7 @@ def _from_meshio(found: Any, name: str) -> Mesh:
         {str(k): np.asarray(v) for k, v in found.point_data.items()},
         {str(k): _blockwise(str(k), v) for k, v in found.cell_data.items() if len(v)},
         _field_data(found.field_data),
-        _regions(found, lengths),
+        _regions(found, lengths, name),
         storage,
         np.array(faces, np.int64) if faces else None,
         np.array(face_offsets, np.int64) if faces else None,
@@ -244,10 +244,11 @@ def _field_data(found: dict) -> dict[str, np.ndarray]:
     return out
 
 
-def _regions(found: Any, lengths: list[int]) -> dict[str, Region]:
+def _regions(found: Any, lengths: list[int], format: str) -> dict[str, Region]:
     """Cell sets, point sets and Gmsh's physical names."""
     regions: dict[str, Region] = {}
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    starts *= format != "flac3d"  # of which meshio counts the cells of all blocks
     for name, parts in found.cell_sets.items():
         if str(name).startswith("gmsh:") or len(parts) != len(lengths):
             continue  # bounding entities: tags of geometry, not cells
