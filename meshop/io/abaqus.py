@@ -19,6 +19,8 @@ from ._bounds import Allowance
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._labels import Labels, all_numbers
+from ._midside import sort_middles
+from ._ragged import offsets_of
 from ._text import to_numbers
 from .foreign._meshio import write_meshio
 
@@ -140,6 +142,10 @@ class _Deck:
                 self.unknown[kind] = self.unknown.get(kind, 0) + count
             return none
         code, order = found
+        line = body.lstrip().partition(b"\n")[0]
+        if (given := len([word for word in line.split(b",") if word.strip()]) - 1) > SIZE[code]:
+            reason = f"a line of {given} nodes, expected {SIZE[code]}"
+            raise Fault(where, reason, "save it with elements of first or second order, or as VTU")
         numbers = all_numbers(body.replace(b",", b" "), np.int64, where)
         size = int(SIZE[code])
         if len(numbers) % (size + 1):
@@ -264,9 +270,9 @@ def _mesh(part: _Part, room: Allowance) -> Mesh:
     types = np.repeat(np.array([code for _, code, _ in part.elements], np.uint8), counts)
     cells = Labels(np.concatenate([none, *(ids for ids, _, _ in part.elements)]))
     nodes = [places.places(nodes, "*ELEMENT").ravel() for _, _, nodes in part.elements]
-    mesh = Mesh(
-        points, types, np.concatenate([[0], np.cumsum(SIZE[types])]), np.concatenate([none, *nodes])
-    )
+    ids, offsets = np.concatenate([none, *nodes]), offsets_of(SIZE[types])
+    sort_middles({29} & set(types.tolist()), types, offsets, ids, points, "*ELEMENT, TYPE=C3D27")
+    mesh = Mesh(points, types, offsets, ids)
     cell_sets = _Sets(part.cell_sets, cells, room)
     point_sets = _Sets(part.point_sets, places, room)
     for name in part.cell_sets:

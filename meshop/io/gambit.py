@@ -1,4 +1,4 @@
-"""GAMBIT neutral files: nodes, linear elements, groups and boundary conditions.
+"""GAMBIT neutral files: nodes, elements, groups and boundary conditions.
 
 Source: GAMBIT User's Guide, appendix "Neutral file format"; bricks and pyramids are numbered row by
 row there. Programs that number them around, as VTK does, are told apart by the corners.
@@ -15,6 +15,8 @@ from ..mesh import SIZE, Mesh, Region
 from ._files import Fault, guarded, read_bytes
 from ._format import Format
 from ._labels import MIRRORED_WEDGE, Labels, all_numbers, row_starts
+from ._midside import sort_middles
+from .msh._cells import curved
 
 _CUT = "the file is cut off: copy or write it again"
 _CODES = {1: 3, 2: 9, 3: 5, 4: 12, 5: 13, 6: 10, 7: 14}
@@ -32,6 +34,14 @@ _SIDES: dict[int, list[tuple[int, ...]]] = {
     12: [(0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7), (1, 0, 3, 2), (4, 5, 6, 7)],
     13: [(0, 2, 5, 3), (2, 1, 4, 5), (1, 0, 3, 4), (0, 1, 2), (3, 5, 4)],
     14: [(0, 3, 2, 1), (0, 1, 4), (1, 2, 4), (2, 3, 4), (3, 0, 4)],
+}
+_SIDES |= {
+    22: _SIDES[5],
+    23: _SIDES[9],
+    28: _SIDES[9],
+    24: _SIDES[10],
+    26: _SIDES[13],
+    32: _SIDES[13],
 }
 
 
@@ -111,16 +121,25 @@ def _cells(
         mine = kinds == kind
         if kind not in _CODES:
             raise Fault(where, f"an element of type {kind}, expected 1 to 7")
-        if np.any(wrong := sizes[mine] != SIZE[_CODES[kind]]):
-            reason = f"an element of type {kind} with {sizes[mine][wrong][0]} nodes"
-            raise Fault(where, reason, "only linear elements are read: save it with those")
-        types[mine] = _CODES[kind]
+        for size in np.unique(sizes[mine]).tolist():
+            types[mine & (sizes == size)] = _code(kind, size, where)
     if ends[-1] != len(numbers):
         raise Fault(where, f"more than the {count} elements declared", _CUT)
     inside = np.ones(len(numbers), bool)
     inside[(starts[:, None] + np.arange(3)).ravel()] = False
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     return numbers[starts], types, offsets, numbers[inside]
+
+
+def _code(kind: int, size: int, where: str) -> int:
+    code = _CODES[kind]
+    if size == SIZE[code]:
+        return code
+    found = curved(code, size)
+    if found is None or found[0] >= 68:
+        reason = f"an element of type {kind} with {size} nodes"
+        raise Fault(where, reason, "save it with linear or quadratic elements, or as VTU")
+    return found[0]
 
 
 def _ordered(
@@ -138,6 +157,8 @@ def _ordered(
             out[at + np.arange(len(order))] = ids[at + np.array(order)]
     at = offsets[:-1][types == 13][:, None]
     out[at + np.arange(6)] = ids[at + np.array(MIRRORED_WEDGE)]
+    quadratic = set(types.tolist()) - set(_CODES.values())
+    sort_middles(quadratic, types, offsets, out, points, "ELEMENTS/CELLS")
     return out
 
 

@@ -186,7 +186,9 @@ class _Reader:
         if not known.all():
             element = int(np.argmin(known))
             reason = f"type {types[element]}, expected one of {', '.join(map(str, _WRITTEN))}"
-            raise Fault(f"{where}, element {element}", reason)
+            high = CELL_TYPES.get(int(types[element]))
+            hint = f"a {high.name} has no fixed size: save it as VTU or MSH" if high else ""
+            raise Fault(f"{where}, element {element}", reason, hint)
         if np.any(short := sizes <= SIZE[types]):
             element = int(np.argmax(short))
             row = CELL_TYPES[int(types[element])]

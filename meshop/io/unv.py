@@ -7,6 +7,7 @@ Source: "Universal file formats" of the SDRL, data sets 15, 781, 2411 (nodes), 7
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from ._bounds import free_name
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._labels import Labels, all_numbers, row_starts
+from ._ragged import offsets_of
+from .msh._cells import curved
 
 _CUT = "the file is cut off: copy or write it again"
 _BEAMS = (11, 21, 22, 23, 24, 25)  # their rows have three more numbers
@@ -70,7 +73,8 @@ def read_unv(path: Path) -> Mesh:
     return mesh
 
 
-Elements = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # labels, types, nodes, tags
+# labels, types, sizes, nodes, tags
+Elements = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def _nodes(text: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -94,29 +98,38 @@ def _elements(text: bytes, where: str, old: bool) -> Elements:
         if at + head > len(numbers):
             raise Fault(where, "the last element is cut off")
         nodes = int(numbers[at + count_at])
-        code = _CODES.get(kind)
-        if code is None:
-            raise Fault(where, f"an element of type {kind}: not known here", "save it as VTU")
-        if nodes != SIZE[code]:
-            raise Fault(where, f"an element of type {kind} with {nodes} nodes, not {SIZE[code]}")
+        _kind(kind, nodes, where)
         return head + (3 if kind in _BEAMS else 0) + nodes
 
     starts = row_starts(numbers, 1, length, None, where)[:-1]
-    kinds = numbers[starts + 1]
-    if np.any(numbers[starts + count_at] != SIZE[[_CODES[kind] for kind in kinds.tolist()]]):
+    kinds, sizes = numbers[starts + 1], numbers[starts + count_at]
+    if len(sizes) and not 0 < sizes.min() <= sizes.max() < 1000:
         raise Fault(where, "the number of nodes of an element does not fit its type")
     types = np.zeros(len(kinds), np.uint8)
-    for kind in np.unique(kinds).tolist():
-        types[kinds == kind] = _CODES[kind]
-    ends = np.cumsum(SIZE[types])
-    nodes = np.empty(int(ends[-1]) if len(ends) else 0, np.int64)
-    for kind in np.unique(kinds).tolist():
-        mine, order = kinds == kind, np.array(_KINDS[_CODES[kind]][1])
+    offsets = offsets_of(sizes)
+    nodes = np.empty(int(offsets[-1]), np.int64)
+    for kind, size in np.unique(np.stack([kinds, sizes], axis=1), axis=0).tolist():
+        mine = (kinds == kind) & (sizes == size)
+        types[mine], order = _kind(kind, size, where)
         skip = head + (3 if kind in _BEAMS else 0)
-        into = (ends - SIZE[types])[mine][:, None] + np.arange(len(order))
-        nodes[into] = numbers[starts[mine][:, None] + skip + order]
+        if (last := int(starts[mine][-1]) + skip + size) > len(numbers):
+            raise Fault(where, f"{last} numbers needed, {len(numbers)} found", _CUT)
+        into = offsets[:-1][mine][:, None] + np.arange(size)
+        nodes[into] = numbers[starts[mine][:, None] + skip + np.array(order)]
     tags = numbers[starts[:, None] + ([3, 5] if old else [2, 3])]
-    return numbers[starts], types, nodes, tags
+    return numbers[starts], types, sizes, nodes, tags
+
+
+def _kind(kind: int, size: int, where: str) -> tuple[int, Sequence[int] | np.ndarray]:
+    """(VTK code, where VTK's nodes stand) of elements of one type with so many nodes."""
+    code = _CODES.get(kind)
+    if code is None:
+        raise Fault(where, f"an element of type {kind}: not known here", "save it as VTU")
+    if size == SIZE[code]:
+        return code, _KINDS[code][1]
+    if (found := curved(code, size)) is None:  # Gmsh keeps the type of the linear one
+        raise Fault(where, f"an element of type {kind} with {size} nodes, not {SIZE[code]}")
+    return found[0], range(size) if found[1] is None else found[1]
 
 
 def _mesh(
@@ -127,8 +140,8 @@ def _mesh(
     node_labels = np.concatenate([labels for labels, _ in nodes])
     points = np.concatenate([points for _, points in nodes])
     none = np.empty(0, np.int64)
-    empty = (none, none.astype(np.uint8), none, np.empty((0, 2), np.int64))
-    labels, types, ids, tags = (
+    empty = (none, none.astype(np.uint8), none, none, np.empty((0, 2), np.int64))
+    labels, types, sizes, ids, tags = (
         np.concatenate(parts) for parts in zip(empty, *elements, strict=True)
     )
     places = Labels(node_labels)
@@ -142,12 +155,11 @@ def _mesh(
                 regions[_free(name, regions)] = Region("cell", of_cells)
             if len(of_points):
                 regions[_free(name, regions)] = Region("point", of_points)
-    offsets = np.concatenate([[0], np.cumsum(SIZE[types])])
     data = {}
     if len(types):
         data = {"physical property": tags[:, 0], "material property": tags[:, 1]}
     cell_nodes = places.places(ids, "elements")
-    return Mesh(points, types, offsets, cell_nodes, {}, data, {}, regions)
+    return Mesh(points, types, offsets_of(sizes), cell_nodes, {}, data, {}, regions)
 
 
 def _free(name: str, regions: dict[str, Region]) -> str:

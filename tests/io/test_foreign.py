@@ -34,7 +34,7 @@ def by_meshio(path, name, cells, **data):
 
 @pytest.mark.parametrize(
     ("name", "suffix"),
-    [("med", ".med"), ("nastran", ".bdf"), ("h5m", ".h5m"), ("medit", ".mesh"),
+    [("nastran", ".bdf"), ("h5m", ".h5m"), ("medit", ".mesh"),
      ("medit", ".meshb"), ("permas", ".dato"), ("ugrid", ".lb8.ugrid"),
      ("dolfin-xml", ".xml"), ("hmf", ".hmf"), ("netgen", ".vol"), ("mdpa", ".mdpa")],
 )  # fmt: skip
@@ -278,6 +278,32 @@ def test_tecplot_by_hand(tmp_path):
     assert mesh.point_data["P"].tolist() == [1, 2, 3, 4]
 
 
+def test_tecplot_keeps_all_digits(tmp_path):
+    text = TECPLOT.replace("0 0 1", "0 0.1234567890123 1")
+    (tmp_path / "a.dat").write_text(text)
+    assert read(tmp_path / "a.dat").points[0, 1] == 0.1234567890123
+    (tmp_path / "a.dat").write_text(text + text[text.index("ZONE") :])
+    with pytest.warns(MeshFileWarning, match="rounded to 7 digits"):
+        assert read(tmp_path / "a.dat").points[0, 1] == pytest.approx(0.1234567890123)
+    points = np.random.default_rng(0).random((6, 3))
+    meshio = pytest.importorskip("meshio")
+    cells = [("tetra", np.array([[0, 1, 2, 4], [1, 2, 3, 5]]))]
+    data = {"point_data": {"u": 1e3 * points[:, 0]}, "cell_data": {"p": [np.array([1 / 3, 2])]}}
+    meshio.write(tmp_path / "b.dat", meshio.Mesh(points, cells, **data), file_format="tecplot")
+    mesh = read(tmp_path / "b.dat")
+    assert np.array_equal(mesh.points, points)
+    assert np.array_equal(mesh.point_data["u"], 1e3 * points[:, 0])
+    assert mesh.cell_data["p"].tolist() == [1 / 3, 2]
+
+
+def test_what_meshio_takes_for_cgns(tmp_path):
+    by_meshio(tmp_path / "a.cgns", "cgns", [("tetra", [[0, 1, 2, 4], [1, 2, 3, 5]])])
+    mesh = read(tmp_path / "a.cgns")
+    assert np.array_equal(mesh.points, POINTS)
+    assert mesh.cell_types.tolist() == [10, 10]
+    assert mesh.cell_nodes.tolist() == [0, 1, 2, 4, 1, 2, 3, 5]
+
+
 def test_avs_ucd_keeps_arrays(tmp_path):
     text = "4 2 1 1 0\n1 0 0 0\n2 1 0 0\n3 1 1 0\n4 0 1 0\n1 7 tri 1 2 3\n2 8 tri 1 3 4\n"
     text += "1 1\nT, K\n1 10\n2 20\n3 30\n4 40\n1 1\np, Pa\n1 0.5\n2 1.5\n"
@@ -308,10 +334,10 @@ def test_nonsense_is_one_clear_error(tmp_path, name, content, capfd):
 
 def test_vtk_and_meshio_stay_outside_of_this_process(tmp_path):
     (tmp_path / "a.dat").write_text(TECPLOT)
-    by_meshio(tmp_path / "a.med", "med", [("tetra", [[0, 1, 2, 4]])])
+    by_meshio(tmp_path / "a.vol", "netgen", [("tetra", [[0, 1, 2, 4]])])
     code = (
         "import sys, meshop\n"
-        f"meshop.read({str(tmp_path / 'a.dat')!r}), meshop.read({str(tmp_path / 'a.med')!r})\n"
+        f"meshop.read({str(tmp_path / 'a.dat')!r}), meshop.read({str(tmp_path / 'a.vol')!r})\n"
         "print([m for m in ('vtk', 'vtkmodules', 'meshio', 'h5py') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,12 +14,13 @@ from ...mesh import Mesh
 from .._child import run
 from .._files import Fault, guarded, read_bytes, require_file
 from .._format import Format
+from .._midside import sort_middles
 from ..msh._read import MshFile
 
 _HINT = "check the file with the program that wrote it, or save it as VTU"
 # Suffix of a file -> the one by which gmsh knows it.
 KNOWN = {
-    ".bdf": ".bdf", ".nas": ".bdf", ".fem": ".bdf", ".med": ".med", ".mesh": ".mesh",
+    ".bdf": ".bdf", ".nas": ".bdf", ".fem": ".bdf", ".mesh": ".mesh",
     ".diff": ".diff", ".ply2": ".ply2", ".wrl": ".wrl",
 }  # fmt: skip
 
@@ -65,7 +66,13 @@ def load(path: Path, suffix: str) -> Mesh:
     content = read_bytes(made)
     if b"$Nodes" not in content:
         raise Fault("content", "gmsh finds no mesh in it", _HINT)
-    return MshFile(content).mesh(None, None)
+    mesh = MshFile(content).mesh(None, None)
+    if suffix == ".diff":  # of which gmsh takes the inner nodes as they stand
+        quadratic = {22, 23, 24, 25, 28, 29} & set(mesh.cell_types.tolist())
+        sort_middles(
+            quadratic, mesh.cell_types, mesh.cell_offsets, mesh.cell_nodes, mesh.points, "elements"
+        )
+    return mesh
 
 
 def _format(name: str, suffixes: tuple[str, ...]) -> Format:

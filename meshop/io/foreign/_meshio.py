@@ -32,21 +32,17 @@ _CODE = {row.name: code for code, row in CELL_TYPES.items() if row.name in _PLAI
 } | {f"VTK_{row.name.upper()}": code for code, row in CELL_TYPES.items() if code >= 68}  # fmt: skip
 _NAME = {code: name for name, code in _CODE.items()}
 _WEDGE_ORDER = [0, 2, 1, 3, 5, 4]  # meshio has Gmsh's linear wedge, VTK its mirror image
-_NOT_WRITTEN = ("tetgen", "ugrid")  # two files; text that meshio itself cannot read back
+_NOT_WRITTEN = ("ugrid",)  # text that meshio itself cannot read back
 _INSTEAD = "write .vtu instead"
 _NO_CELLS = "write .vtu, or .ply, .npy or .csv for points"
-_WITH_COMPANIONS = ("tetgen",)
 
 
 def read_meshio(path: Path, names: list[str]) -> Mesh:
     """Read through meshio as the first of `names` that fits, or else through gmsh: in a child."""
     with guarded(path, names[0]):
         require_file(path)
-        beside = names[0] in _WITH_COMPANIONS
-        files = [file for file in path.parent.iterdir() if file.is_file()] if beside else [path]
-        size = sum(file.stat().st_size for file in files)
         try:
-            return run("meshop.io.foreign._meshio:load", path, size=size, names=names)
+            return run("meshop.io.foreign._meshio:load", path, names=names)
         except Fault as fault:
             if path.suffix.lower() not in KNOWN:
                 raise
@@ -224,7 +220,7 @@ def _from_meshio(found: Any, name: str) -> Mesh:
         {str(k): np.asarray(v) for k, v in found.point_data.items()},
         {str(k): _blockwise(str(k), v) for k, v in found.cell_data.items() if len(v)},
         _field_data(found.field_data),
-        _regions(found, lengths),
+        _regions(found, lengths, name),
         storage,
         np.array(faces, np.int64) if faces else None,
         np.array(face_offsets, np.int64) if faces else None,
@@ -248,10 +244,11 @@ def _field_data(found: dict) -> dict[str, np.ndarray]:
     return out
 
 
-def _regions(found: Any, lengths: list[int]) -> dict[str, Region]:
+def _regions(found: Any, lengths: list[int], format: str) -> dict[str, Region]:
     """Cell sets, point sets and Gmsh's physical names."""
     regions: dict[str, Region] = {}
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    starts *= format != "flac3d"  # of which meshio counts the cells of all blocks
     for name, parts in found.cell_sets.items():
         if str(name).startswith("gmsh:") or len(parts) != len(lengths):
             continue  # bounding entities: tags of geometry, not cells
@@ -324,7 +321,7 @@ def _spans(starts: np.ndarray, end: int) -> list[tuple[int, int]]:
 
 _SUFFIXES = {
     "dolfin-xml": (".xml",), "flac3d": (".f3grid",), "h5m": (".h5m",), "hmf": (".hmf",),
-    "mdpa": (".mdpa",), "med": (".med",), "medit": (".mesh", ".meshb"),
+    "mdpa": (".mdpa",), "medit": (".mesh", ".meshb"),
     "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"),
     "permas": (".post", ".post.gz", ".dato", ".dato.gz"), "tetgen": (".ele", ".node"),
     "ugrid": (".ugrid",), "wkt": (".wkt",),

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...mesh import Mesh, Region, join
 from .._files import Fault
+from .._labels import MIRRORED_WEDGE
 from .._structured import structured_cells
 from ._vtk_datasets import (
     dims_of,
@@ -44,6 +45,7 @@ _READERS = {
     "UGRID NetCDF": ("vtkIONetCDF", "vtkNetCDFUGRIDReader", "SetFileName"),
     "XDMF": ("vtkIOXdmf2", "vtkXdmfReader", "SetFileName"),
 }
+_PORT = {"SLAC": 1}  # the volume; the surface comes out of port 0
 _CGNS_PARTS = ("Internal", "Patches", "Surfaces")
 _MESSAGE = re.compile(
     r"(ERROR|Warning|Generic Warning): In [^\n]*\n(?:\w+ \([^)]*\): )?(.*?)\n\n", re.S
@@ -94,8 +96,8 @@ def _attempt(
     if times:
         source.UpdateTimeStep(times[-1 if step is None else step])
     else:
-        source.Update()
-    data = source.GetOutputDataObject(0)
+        source.Update(_PORT.get(reader, 0))
+    data = source.GetOutputDataObject(_PORT.get(reader, 0))
     faces = _drop_faces_of_fluent(data) if reader == "Fluent CFF" else []
     found = _CONVERT.get(reader, joined)(data)
     left_out = _complain(said, path, empty=found is None or not found.n_points)
@@ -103,9 +105,20 @@ def _attempt(
         raise Fault("content", f"no points found when read as {reader}")
     if faces and (lost := _faces_of_fluent(path, found, faces)):
         left_out = f"the zones of faces {', '.join(lost)} were left out"
+    _turn_wedges(found)
     if times:
         found.field_data["TimeValue"] = np.array([times[-1 if step is None else step]])
     return {"times": times, "mesh": found, "left_out": left_out}
+
+
+def _turn_wedges(mesh: Mesh) -> None:
+    """Number wedges as VTK does: most of its readers leave them as files have them, mirrored."""
+    at = mesh.cell_offsets[:-1][mesh.cell_types == 13][:, None] + np.arange(6)
+    with np.errstate(all="ignore"):
+        a, b, c, d = (mesh.points[mesh.cell_nodes[at[:, i]]] for i in range(4))
+        inward = np.einsum("ij,ij->i", np.cross(b - a, c - a), d - a) > 0
+    if len(at) and inward.mean() > 0.5:
+        mesh.cell_nodes[at] = mesh.cell_nodes[at[:, MIRRORED_WEDGE]]
 
 
 def _drop_faces_of_fluent(data: Any) -> list[str]:
@@ -218,7 +231,12 @@ def _select_exodus(source: Any, bare: bool) -> None:
             source.SetObjectArrayStatus(kind, source.GetObjectArrayName(kind, index), 1)
 
 
-_SETUP = {"Tecplot": _set_tecplot, "CGNS": _set_cgns}
+def _set_slac(source: Any, bare: bool) -> None:
+    source.ReadInternalVolumeOn()
+    source.ReadExternalSurfaceOn()
+
+
+_SETUP = {"Tecplot": _set_tecplot, "CGNS": _set_cgns, "SLAC": _set_slac}
 _SELECT = {"Exodus": _select_exodus}
 
 

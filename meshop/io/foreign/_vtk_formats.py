@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from ...mesh import Mesh
 from .._child import run
-from .._files import guarded, require_file
+from .._files import Fault, guarded, require_file
 from .._format import Format, Series, warn_lost
 
 _READ = "meshop.io.foreign._vtk:read"
+_LONG = re.compile(rb"(?<![\d.])-?\d(?:\.?\d){8,}")  # a number of more digits than float32 has
 Claims = Callable[[Path, bytes], bool]
 
 
@@ -28,9 +32,19 @@ def _format(
 
     def read(path: Path, step: int | None = None) -> Mesh:
         with guarded(path, name):
-            found = run(_READ, path, size=_size(path, beside), reader=name, step=step)
+            size = _size(path, beside)
+            try:
+                found = run(_READ, path, size=size, reader=name, step=step)
+            except Fault:
+                if name != "CGNS" or step is not None:
+                    raise
+                with contextlib.suppress(Fault):  # what meshio takes for CGNS lacks all labels
+                    return run("meshop.io.foreign._meshio:load", path, names=["cgns"])
+                raise
             if found["left_out"]:
                 warn_lost(path, name, found["left_out"])
+            if name == "Tecplot" and _LONG.search(path.read_bytes()):
+                _restore(found["mesh"], path)
             return found["mesh"]
 
     def series(path: Path) -> Series:
@@ -41,6 +55,24 @@ def _format(
 
     kinds = series if time else None
     return Format(name, suffixes, read, None, claims, kinds, regions=regions, time=time or "-")
+
+
+def _restore(mesh: Mesh, path: Path) -> None:
+    """Put in all digits of the text: VTK keeps seven, meshio all where it understands the file."""
+    try:
+        twin = run("meshop.io.foreign._meshio:load", path, names=["tecplot"])
+        pairs = [(mesh.points, twin.points)]
+        for mine, full in ((mesh.point_data, twin.point_data), (mesh.cell_data, twin.cell_data)):
+            pairs += [(mine[key], full[key]) for key in mine]
+        same = all(a.shape == b.shape and np.allclose(a, b, 1e-6, 1e-30) for a, b in pairs)
+    except (Fault, KeyError):
+        same = False
+    if not same:
+        warn_lost(path, "Tecplot", "numbers are rounded to 7 digits", "save it as CGNS or VTU")
+        return
+    mesh.points, mesh.storage["points"] = twin.points, "float64"
+    mesh.point_data = {key: twin.point_data[key] for key in mesh.point_data}
+    mesh.cell_data = {key: twin.cell_data[key] for key in mesh.cell_data}
 
 
 def _size(path: Path, beside: bool) -> int:

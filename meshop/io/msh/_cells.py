@@ -195,6 +195,21 @@ def kind_of(code: int, size: int) -> int:
     return _KINDS.get((code, size), 0)
 
 
+def curved(code: int, size: int) -> tuple[int, np.ndarray | None] | None:
+    """(VTK code, order as of `order_of`) of a cell with `size` nodes in Gmsh's order.
+
+    code: the linear cell under whose name Gmsh writes it in formats that know no such cell. None
+    where there is none of that size.
+    """
+    for name, (kinds, codes) in _FAMILIES.items():
+        if codes[0] == code:
+            known = {N_NODES[kind].item(): kind for kind in kinds}
+            known |= {n: kind for kind, (_, of, n) in _SERENDIPITY.items() if of == name}
+            kind = known.get(size, 0)
+            return (VTK_CODE[kind].item(), order_of(kind)) if kind else None
+    return None
+
+
 def name_of(kind: int) -> str:
     """What an element type that VTK lacks is, in words."""
     return _OTHERS.get(kind, "not an element type of Gmsh")

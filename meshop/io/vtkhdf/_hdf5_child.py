@@ -144,8 +144,8 @@ def _tree(file: Any, path: str) -> dict:
 
     if path not in file:
         raise ValueError(f"it has no group {path}")
-    link = file.get(path, getlink=True)
-    if not isinstance(link, h5py.HardLink) or not isinstance(file[path], h5py.Group):
+    linked = path == "/" or isinstance(file.get(path, getlink=True), h5py.HardLink)
+    if not linked or not isinstance(file[path], h5py.Group):
         raise ValueError(f"{path} is no group")
     return group(file[path], ())
 
@@ -155,11 +155,12 @@ def _dataset(data: Any) -> dict:
 
     plist = data.id.get_create_plist()
     text = h5py.check_string_dtype(data.dtype)
+    item = data.dtype.base  # what rows of a fixed length are of, where the type is such rows
     out = {
         "attributes": dict(_attributes(data)),
-        "shape": list(data.shape or (1,)),
-        "dtype": "text" if text is not None else data.dtype.str,
-        "itemsize": data.dtype.itemsize,
+        "shape": [*(data.shape or (1,)), *data.dtype.shape],
+        "dtype": "text" if text is not None else item.str,
+        "itemsize": item.itemsize,
         "stored": data.id.get_storage_size(),
         "filters": plist.get_nfilters(),
     }
@@ -167,7 +168,7 @@ def _dataset(data: Any) -> dict:
         out["refused"] = "its values lie in other files"
     elif data.shape is None:
         out["refused"] = "it has no shape"
-    elif text is None and data.dtype.kind not in "biuf":
+    elif text is None and item.kind not in "biuf":
         out["refused"] = f"its type is {data.dtype}"[:200]
     return out
 

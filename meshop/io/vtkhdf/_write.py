@@ -80,7 +80,7 @@ def _write(
             raise Fault(
                 "opening the file", "the package h5py is needed", "pip install h5py"
             ) from None
-        with new_name(path) as beside, _Disk(beside, "x+b") as disk:
+        with new_name(path) as beside, Disk(beside, "x+b") as disk:
             with h5py.File(disk, "w", track_order=True) as file:
                 writer = _Writer(path, file, compression, level)
                 for time, mesh in steps:
@@ -92,7 +92,7 @@ def _write(
             os.fsync(disk.fileno())
 
 
-class _Disk(io.FileIO):
+class Disk(io.FileIO):
     """A file that keeps it to itself that the disk is full: the HDF5 library crashes on that."""
 
     error: OSError | None = None
