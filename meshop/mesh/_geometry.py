@@ -9,7 +9,7 @@ import numpy as np
 from ..celltypes import CONVEX_POINT_SET, POLYHEDRON, TRIANGLE_STRIP
 from ._blocks import chunks
 from ._faces import parse_faces
-from ._vectors import gathered, volume
+from .vectors import gathered, volume
 
 if TYPE_CHECKING:
     from ._mesh import Mesh

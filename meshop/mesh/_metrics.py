@@ -19,7 +19,7 @@ from ._blocks import Block, chunks
 from ._finite_volume import facet_quality
 from ._geometry import scaled_points
 from ._polyhedra import Polyhedra
-from ._vectors import area, cross, dot, gathered, length, volume
+from .vectors import area, cross, dot, gathered, length, volume
 
 if TYPE_CHECKING:
     from ._mesh import Mesh

@@ -16,7 +16,7 @@ from ._facets import FacetTable, facet_table
 from ._metrics import turned_inside_out
 from ._normals import cell_normals
 from ._polyhedra import Polyhedra
-from ._vectors import gathered
+from .vectors import gathered
 
 if TYPE_CHECKING:
     from ._mesh import Mesh
