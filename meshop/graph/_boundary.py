@@ -45,14 +45,14 @@ class Boundary(NamedTuple):
     source: str
 
 
-def find_boundary(mesh: Mesh) -> Boundary:
-    """Wall and far field of a mesh.
+def find_boundary(mesh: Mesh, facets: Facets | None = None) -> Boundary:
+    """Wall and far field of a mesh; facets: those of its boundary, where they are known.
 
     Taken from, in this order: an integer point array (`boundary` and the like: 1 wall, 2 far
     field), regions named like walls, the components of the boundary (the outermost is the far
     field when there are others inside it, else it is the wall).
     """
-    facets = mesh.boundary_facets()
+    facets = mesh.boundary_facets() if facets is None else facets
     used = facets.nodes >= 0
     none = np.zeros(len(facets.owner), dtype=bool)
     if not len(facets.owner):

@@ -10,7 +10,7 @@ from ..celltypes import (
 )
 from ._cells import DIM, SIZE
 from ._faces import is_node, parse_faces
-from ._facets import Facets, facet_table
+from ._facets import Facets, FacetTable, boundary_facets, facet_table
 from ._join import join
 from ._mesh import REGION_KINDS, Mesh, Region
 from ._metrics import METRICS, Metric, cell_quality, quality_names
@@ -32,6 +32,7 @@ __all__ = [
     "REGION_KINDS",
     "SIZE",
     "CellType",
+    "FacetTable",
     "Facets",
     "Mesh",
     "Metric",
@@ -39,6 +40,7 @@ __all__ = [
     "Region",
     "RepairReport",
     "Slab",
+    "boundary_facets",
     "cell_quality",
     "closed_bodies",
     "connected_parts",

@@ -53,7 +53,7 @@ def _check_cells(mesh: Mesh) -> None:
             f"expected {len(types) + 1}, one more than cell_types",
         )
     size = np.diff(offsets)
-    if offsets[0] != 0 or np.any(size < 0) or offsets[-1] != len(nodes):
+    if offsets[0] != 0 or size.min(initial=0) < 0 or offsets[-1] != len(nodes):
         raise MeshError(
             "cell_offsets must start at 0, never decrease, and end at the number of cell nodes",
             f"found first {offsets[0]}, last {offsets[-1]}, {int(np.sum(size < 0))} decreases, "
@@ -118,7 +118,12 @@ def _region_range(mesh: Mesh, kind: str) -> tuple[int, str, int]:
 
 
 def _check_ids(where: str, ids: np.ndarray, n: int, of: str, least: int = 0) -> None:
-    if ids.size and (ids.min() < least or ids.max() >= n):
+    if not ids.size:
+        return
+    # Seen as unsigned, negative ids are the largest of all: one pass finds both kinds.
+    unsigned = ids.dtype == np.int64 and least == 0
+    low = 0 if unsigned else int(ids.min())
+    if low < least or (ids.view(np.uint64) if unsigned else ids).max() >= n:
         flat = ids.ravel()
         bad = flat[(flat < least) | (flat >= n)]
         raise MeshError(

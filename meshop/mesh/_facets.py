@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..ops import CellFacets
     from ._mesh import Mesh
 
 
@@ -35,29 +34,29 @@ class FacetTable(NamedTuple):
         at = np.where(inside, self.ptr[:-1][facets][:, None] + place, 0)
         return np.where(inside, self.nodes[at], -1)
 
+    def pairs(self) -> np.ndarray:
+        """(P, 2) cells that share a facet: smaller first, sorted, each pair once.
+
+        Cells around a facet that more than two share are paired in a chain, first with second,
+        second with third, so that there are never more pairs than uses of facets.
+        """
+        inner = self.neighbor >= 0
+        facet, cell = self.further.T
+        before = np.roll(cell, 1)
+        opens = np.diff(facet, prepend=-1) != 0  # the first of its facet
+        before[opens] = self.neighbor[facet[opens]]
+        left = np.concatenate([self.owner[inner], before])
+        right = np.concatenate([self.neighbor[inner], cell])
+        n = max(int(left.max(initial=0)), int(right.max(initial=0))) + 1
+        key = np.minimum(left, right) * n + np.maximum(left, right)
+        key = key[left != right]  # a cell may meet itself
+        key.sort()
+        key = key[np.diff(key, prepend=-1) > 0]
+        return np.stack([key // n, key % n], axis=1)
+
 
 def facet_table(mesh: Mesh) -> FacetTable:
     """Facets as CSR, the cells on both sides (-1 outside), and (facet, cell) beyond the second."""
-    return FacetTable(*(tensor.numpy() for tensor in _facets(mesh)))
-
-
-def boundary_facets(mesh: Mesh) -> Facets:
-    """Facets that one cell uses, ordered by owner, each wound as its owner has it."""
-    facets = _facets(mesh)
-    outer = facets.boundary()
-    nodes = facets.padded(outer).numpy()
-    if not nodes.shape[1]:  # no facet at all
-        nodes = np.empty((0, max(mesh.dim, 1)), np.int64)
-    return Facets(nodes, facets.owner[outer].numpy())
-
-
-def facet_neighbours(mesh: Mesh) -> np.ndarray:
-    """(P, 2) pairs of cells that share a facet. Cells around a facet that more than two share are
-    paired in a chain, so the result never outgrows the mesh."""
-    return _facets(mesh).pairs().numpy()
-
-
-def _facets(mesh: Mesh) -> CellFacets:
     import torch  # here, so that reading a mesh needs none of it
 
     from ..ops import cell_facets
@@ -69,4 +68,24 @@ def _facets(mesh: Mesh) -> CellFacets:
     if mesh.faces is not None and mesh.face_offsets is not None:
         faces, face_offsets = tensor(mesh.faces), tensor(mesh.face_offsets)
     cells = (tensor(mesh.cell_types), tensor(mesh.cell_offsets), tensor(mesh.cell_nodes))
-    return cell_facets(*cells, faces, face_offsets)
+    found = cell_facets(*cells, faces, face_offsets)
+    return FacetTable(*(tensor.numpy() for tensor in found))
+
+
+def boundary_facets(mesh: Mesh, table: FacetTable | None = None) -> Facets:
+    """Facets that one cell uses, ordered by owner, each wound as its owner has it.
+
+    table: the facets of this mesh, where they are known.
+    """
+    table = facet_table(mesh) if table is None else table
+    outer = np.flatnonzero(table.neighbor < 0)
+    width = np.diff(table.ptr).max(initial=0)  # of all facets, not of the outer ones alone
+    nodes = np.full((len(outer), width or max(mesh.dim, 1)), -1)
+    found = table.padded(outer)
+    nodes[:, : found.shape[1]] = found
+    return Facets(nodes, table.owner[outer])
+
+
+def facet_neighbours(mesh: Mesh) -> np.ndarray:
+    """(P, 2) pairs of cells that share a facet, see `FacetTable.pairs`."""
+    return facet_table(mesh).pairs()

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..celltypes import POLYHEDRON, TRIANGLE_STRIP
 from ._blocks import CHUNK, chunks
-from ._facets import facet_table
+from ._facets import FacetTable, facet_table
 from ._geometry import area_vectors, polygon_areas, scaled_points, unit_vectors
 
 if TYPE_CHECKING:
@@ -43,12 +43,15 @@ class FacetQuality(NamedTuple):
         return out
 
 
-def facet_quality(mesh: Mesh) -> FacetQuality:
-    """Non-orthogonality and skewness of every facet of a surface or volume mesh."""
+def facet_quality(mesh: Mesh, table: FacetTable | None = None) -> FacetQuality:
+    """Non-orthogonality and skewness of every facet of a surface or volume mesh.
+
+    table: the facets of this mesh, where they are known.
+    """
     none = np.empty(0, np.int64)
     if mesh.dim < 2:
         return FacetQuality(none, none, np.empty(0), np.empty(0), none)
-    ptr, nodes, owner, neighbor, further = facet_table(mesh)
+    ptr, nodes, owner, neighbor, further = facet_table(mesh) if table is None else table
     if not len(owner):
         return FacetQuality(none, none, np.empty(0), np.empty(0), none)
     held = np.unique(np.concatenate([owner, neighbor[neighbor >= 0], further[:, 1]]))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..celltypes import CONVEX_POINT_SET, POLYHEDRON, TRIANGLE_STRIP
-from ._blocks import Block, chunks
+from ._blocks import chunks
 from ._faces import parse_faces
+from .vectors import gathered, volume
 
 if TYPE_CHECKING:
     from ._mesh import Mesh
@@ -44,7 +45,9 @@ def signed_measures(mesh: Mesh) -> np.ndarray:
         elif block.row.code == CONVEX_POINT_SET:
             out[block.cells] = [_hull_volume(points[ids]) for ids in block.nodes]
         elif block.row.code != POLYHEDRON:
-            out[block.cells] = _volumes(points, block)
+            corners = gathered(points, block.corners)
+            corners -= corners[0].copy()
+            out[block.cells] = volume(block.row, corners)
     if mesh.faces is not None and mesh.face_offsets is not None and len(mesh.faces):
         _add_polyhedra(mesh, mesh.faces, mesh.face_offsets, out)
     return out
@@ -88,24 +91,6 @@ def _mean(points: np.ndarray, ids: np.ndarray) -> np.ndarray:
     for i in range(1, ids.shape[1]):
         total += points[ids[:, i]]
     return total / ids.shape[1]
-
-
-def _volumes(points: np.ndarray, block: Block) -> np.ndarray:
-    """Divergence theorem over faces, each fanned from the mean of its corners."""
-    corner = points[block.corners]
-    corner = corner - corner[:, :1]
-    volume = np.zeros(len(corner))
-    for face in block.row.facets:
-        ring = [corner[:, i] for i in face]
-        if len(ring) == 4:
-            area = np.cross(ring[2] - ring[0], ring[3] - ring[1])
-        else:
-            area = np.cross(ring[1] - ring[0], ring[2] - ring[0])
-            for i in range(3, len(ring)):
-                area += np.cross(ring[i - 1] - ring[0], ring[i] - ring[0])
-        # The fan's volumes share one apex, so only the face's area vector (doubled) counts.
-        volume += np.einsum("ij,ij->i", sum(ring[1:], ring[0]) / len(ring), area)
-    return volume / 6.0
 
 
 def _add_polyhedra(

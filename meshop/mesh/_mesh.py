@@ -75,10 +75,7 @@ class Mesh:
         self.points = _floats("points", self.points)
         if self.points.ndim != 2 or self.points.shape[1] != 3:
             raise MeshError(f"points have shape {self.points.shape}", "expected (N, 3)")
-        types = _integers("cell_types", self.cell_types)
-        if types.size and (types.min() < 0 or types.max() > 255):
-            raise MeshError("cell_types", "VTK cell types lie in 0 to 255")
-        self.cell_types = types.astype(np.uint8)
+        self.cell_types = _codes(self.cell_types)
         self.cell_offsets = _integers("cell_offsets", self.cell_offsets)
         self.cell_nodes = _integers("cell_nodes", self.cell_nodes)
         self.faces = None if self.faces is None else _integers("faces", self.faces)
@@ -279,6 +276,16 @@ def _floats(what: str, values: Any) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise MeshError(f"{what} have dtype {array.dtype}", "expected real numbers")
     return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _codes(values: Any) -> np.ndarray:
+    """Cell types as uint8, an array of their own."""
+    types = np.asarray(values)
+    if types.dtype != np.uint8:
+        types = _integers("cell_types", types)
+        if types.size and (types.min() < 0 or types.max() > 255):
+            raise MeshError("cell_types", "VTK cell types lie in 0 to 255")
+    return np.array(types, dtype=np.uint8, order="C")
 
 
 def _integers(what: str, values: Any) -> np.ndarray:

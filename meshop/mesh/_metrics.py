@@ -19,6 +19,7 @@ from ._blocks import Block, chunks
 from ._finite_volume import facet_quality
 from ._geometry import scaled_points
 from ._polyhedra import Polyhedra
+from .vectors import area, cross, dot, gathered, length, volume
 
 if TYPE_CHECKING:
     from ._mesh import Mesh
@@ -143,38 +144,19 @@ def quality_names(mesh: Mesh) -> tuple[str, ...]:
 
 def _shape(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """(c, 3, m) corners relative to the first, scaled to an extent of 1 (0 if all are one)."""
-    xyz = np.ascontiguousarray(points[corners.T].transpose(0, 2, 1))
-    xyz -= xyz[0].copy()
+    return _scaled(gathered(points, corners))
+
+
+def _scaled(xyz: np.ndarray) -> np.ndarray:
+    xyz = xyz - xyz[0]
     extent = np.abs(xyz).max(axis=(0, 1))
     return xyz / np.where(extent > 0, extent, 1.0)
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.stack([
-        a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0],
-    ])  # fmt: skip
-
-
-def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-
-def _length(a: np.ndarray) -> np.ndarray:
-    return np.sqrt(_dot(a, a))
 
 
 def _over(a: np.ndarray, b: np.ndarray, collapsed: float) -> np.ndarray:
     """a / b, and `collapsed` where b is (nearly) nothing beside cells of extent 1."""
     out = np.full(np.shape(a), collapsed)
     return np.divide(a, b, out=out, where=np.abs(b) > 1e-60)
-
-
-def _area(ring: np.ndarray | list[np.ndarray]) -> np.ndarray:
-    """(3, m) area vector of the polygon through the corners of `ring`."""
-    total = _cross(ring[1] - ring[0], ring[2] - ring[0])
-    for i in range(3, len(ring)):
-        total += _cross(ring[i - 1] - ring[0], ring[i] - ring[0])
-    return 0.5 * total
 
 
 def _sides(ring: np.ndarray) -> np.ndarray:
@@ -185,8 +167,8 @@ def _sides(ring: np.ndarray) -> np.ndarray:
 def _edges(row: CellType, corners: np.ndarray) -> np.ndarray:
     """(e, m) lengths of the straight edges."""
     if row.dim == 2:
-        return np.stack([_length(side) for side in _sides(corners)])
-    return np.stack([_length(corners[b] - corners[a]) for a, b in _edge_faces(row)])
+        return np.stack([length(side) for side in _sides(corners)])
+    return np.stack([length(corners[b] - corners[a]) for a, b in _edge_faces(row)])
 
 
 def _edge_faces(row: CellType) -> dict[tuple[int, int], tuple[int, int]]:
@@ -195,15 +177,6 @@ def _edge_faces(row: CellType) -> dict[tuple[int, int], tuple[int, int]]:
         (face[i - 1], face[i]): at for at, face in enumerate(row.facets) for i in range(len(face))
     }
     return {(a, b): (along[a, b], along[b, a]) for a, b in along if a < b}
-
-
-def _volume(row: CellType, corners: np.ndarray) -> np.ndarray:
-    """(m,) signed, by the divergence theorem over faces fanned from their centres."""
-    total = np.zeros(corners.shape[2])
-    for face in row.facets:
-        ring = [corners[i] for i in face]
-        total += _dot(sum(ring[1:], ring[0]) / len(ring), _area(ring))
-    return total / 3
 
 
 # -- metrics of one chunk ---------------------------------------------------------------------
@@ -221,35 +194,45 @@ def _scaled_jacobian(row: CellType, corners: np.ndarray) -> np.ndarray:
     low, high = _corner_range(row, corners)
     if len(corners) == 8:  # also at the centre, along the principal axes
         u, v, w = _axes(row, corners)
-        middle = _over(_dot(u, _cross(v, w)), _length(u) * _length(v) * _length(w), 0.0)
+        middle = _over(dot(u, cross(v, w)), length(u) * length(v) * length(w), 0.0)
         low, high = np.minimum(low, middle), np.maximum(high, middle)
     if row.code in WEDGES:  # written in two mirrored ways: either will do
         low = np.where(high < 0, -high, low)
     return low / np.sin(np.pi - 2 * np.pi / rim)
 
 
-def corner_range(points: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest corner Jacobian (m,) of volumes, each over the lengths of its edges."""
-    return _corner_range(block.row, _shape(points, block.corners))
+def turned_inside_out(points: np.ndarray, block: Block) -> np.ndarray:
+    """(m,) volumes with a corner Jacobian that is negative beside the lengths of its edges."""
+    corners = gathered(points, block.corners)
+    doubt = np.zeros(corners.shape[2], dtype=bool)
+    for corner, ends in _corner_links(block.row.facets).items():
+        u, v, w = (corners[i] - corners[corner] for i in ends)
+        doubt |= ~(dot(u, cross(w, v)) > 0)
+    low, high = _corner_range(block.row, _scaled(corners[:, :, doubt]))
+    turned = low < -1e-12
+    # Wedges are written in two mirrored ways (VTK's book and most solvers): either will do.
+    doubt[doubt] = turned & (high > 1e-12) if block.row.code in WEDGES else turned
+    return doubt
 
 
 def _corner_range(row: CellType, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest corner Jacobian (m,) of volumes, each over the lengths of its edges."""
     low, high = (np.full(corners.shape[2], bound) for bound in (np.inf, -np.inf))
     for corner, (a, b, c) in _corner_links(row.facets).items():
         u, v, w = (corners[i] - corners[corner] for i in (a, b, c))
-        triple = _dot(u, _cross(w, v))
-        value = _over(triple, _length(u) * _length(v) * _length(w), 0.0)
+        triple = dot(u, cross(w, v))
+        value = _over(triple, length(u) * length(v) * length(w), 0.0)
         low, high = np.minimum(low, value), np.maximum(high, value)
     return low, high
 
 
 def _polygon_jacobian(ring: np.ndarray) -> np.ndarray:
     sides = _sides(ring)
-    normal = _area(ring)
-    unit = _over(normal, np.broadcast_to(_length(normal), normal.shape), 0.0)
-    lengths = [_length(side) for side in sides]
+    normal = area(ring)
+    unit = _over(normal, np.broadcast_to(length(normal), normal.shape), 0.0)
+    lengths = [length(side) for side in sides]
     parts = [
-        _over(_dot(_cross(sides[i - 1], sides[i]), unit), lengths[i - 1] * lengths[i], 0.0)
+        _over(dot(cross(sides[i - 1], sides[i]), unit), lengths[i - 1] * lengths[i], 0.0)
         for i in range(len(ring))
     ]
     return np.min(parts, axis=0) / np.sin(2 * np.pi / len(ring))
@@ -257,9 +240,9 @@ def _polygon_jacobian(ring: np.ndarray) -> np.ndarray:
 
 def _tetra_jacobian(corners: np.ndarray) -> np.ndarray:
     a, b, c, d = corners
-    jacobian = _dot(_cross(b - a, c - a), d - a)
+    jacobian = dot(cross(b - a, c - a), d - a)
     ab, ac, ad, bc, bd, cd = (
-        _length(y - x) for x, y in ((a, b), (a, c), (a, d), (b, c), (b, d), (c, d))
+        length(y - x) for x, y in ((a, b), (a, c), (a, d), (b, c), (b, d), (c, d))
     )
     most = np.max([ab * ac * ad, ab * bc * bd, ac * bc * cd, ad * bd * cd], axis=0)
     return _over(np.sqrt(2) * jacobian, most, 0.0)
@@ -288,15 +271,15 @@ def _axes(row: CellType, corners: np.ndarray) -> list[np.ndarray]:
 
 def _aspect_ratio(row: CellType, corners: np.ndarray) -> np.ndarray:
     if row.dim == 2:
-        edges, area = _edges(row, corners), _length(_area(corners))
-        regular = 4 * np.tan(np.pi / len(corners))
-        return _over(edges.max(axis=0) * edges.sum(axis=0), regular * area, np.inf)
+        edges = _edges(row, corners)
+        regular = 4 * np.tan(np.pi / len(corners)) * length(area(corners))
+        return _over(edges.max(axis=0) * edges.sum(axis=0), regular, np.inf)
     if len(corners) == 4:
-        surface = sum(_length(_area([corners[i] for i in face])) for face in row.facets)
-        volume = np.abs(_volume(row, corners))
-        return _over(_edges(row, corners).max(axis=0) * surface, 6 * np.sqrt(6) * volume, np.inf)
+        surface = sum(length(area([corners[i] for i in face])) for face in row.facets)
+        inside = 6 * np.sqrt(6) * np.abs(volume(row, corners))
+        return _over(_edges(row, corners).max(axis=0) * surface, inside, np.inf)
     if len(corners) == 8:
-        axes = np.stack([_length(axis) for axis in _axes(row, corners)])
+        axes = np.stack([length(axis) for axis in _axes(row, corners)])
         return _over(axes.max(axis=0), axes.min(axis=0), np.inf)
     return _edge_ratio(row, corners)
 
@@ -308,12 +291,12 @@ def _edge_ratio(row: CellType, corners: np.ndarray) -> np.ndarray:
 
 def _angles(ring: np.ndarray) -> np.ndarray:
     """(n, m) inner angles of polygons in degrees, above 180 where the corner points inwards."""
-    sides, normal = _sides(ring), _area(ring)
+    sides, normal = _sides(ring), area(ring)
     out = []
     for i in range(len(ring)):
-        bend = _cross(sides[i - 1], sides[i])
-        angle = np.arctan2(_length(bend), -_dot(sides[i - 1], sides[i]))
-        out.append(np.where(_dot(bend, normal) < 0, 2 * np.pi - angle, angle))
+        bend = cross(sides[i - 1], sides[i])
+        angle = np.arctan2(length(bend), -dot(sides[i - 1], sides[i]))
+        out.append(np.where(dot(bend, normal) < 0, 2 * np.pi - angle, angle))
     return np.degrees(out)
 
 
@@ -335,8 +318,8 @@ def _equiangle_skewness(row: CellType, corners: np.ndarray) -> np.ndarray:
 def _all_angles(row: CellType, corners: np.ndarray) -> np.ndarray:
     if row.dim == 2:
         return _angles(corners)
-    areas = [_area([corners[i] for i in face]) for face in row.facets]
-    side = np.where(_volume(row, corners) < 0, -1.0, 1.0)  # of a mirrored cell normals point in
+    areas = [area([corners[i] for i in face]) for face in row.facets]
+    side = np.where(volume(row, corners) < 0, -1.0, 1.0)  # of a mirrored cell normals point in
     return np.degrees([
         _between(areas[first], areas[second], side * (corners[b] - corners[a]))
         for (a, b), (first, second) in _edge_faces(row).items()
@@ -345,9 +328,9 @@ def _all_angles(row: CellType, corners: np.ndarray) -> np.ndarray:
 
 def _between(first: np.ndarray, second: np.ndarray, edge: np.ndarray) -> np.ndarray:
     """Inner angle between two faces by their outward areas; `edge` as the first has it."""
-    bend = _cross(first, second)
-    sine = np.where(_dot(bend, edge) < 0, -1.0, 1.0) * _length(bend)
-    return np.pi - np.arctan2(sine, _dot(first, second))
+    bend = cross(first, second)
+    sine = np.where(dot(bend, edge) < 0, -1.0, 1.0) * length(bend)
+    return np.pi - np.arctan2(sine, dot(first, second))
 
 
 _KERNELS: dict[str, Kernel] = {

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..celltypes import CONVEX_POINT_SET, POLYHEDRON, WEDGES
+from ..celltypes import CONVEX_POINT_SET, POLYHEDRON
 from ..errors import MeshError
 from . import _geometry, _topology
 from ._blocks import chunks
 from ._cells import DIM
 from ._facets import FacetTable, facet_table
-from ._metrics import corner_range
+from ._metrics import turned_inside_out
 from ._normals import cell_normals
 from ._polyhedra import Polyhedra
+from .vectors import gathered
 
 if TYPE_CHECKING:
     from ._mesh import Mesh
@@ -173,8 +174,13 @@ def _text(item: Any) -> str:
     return "-".join(str(i) for i in item if i >= 0) if isinstance(item, np.ndarray) else str(item)
 
 
-def quality(mesh: Mesh, tolerance: float = 0.0, warp: float = 0.02) -> QualityReport:
-    """Look for every fault; `mesh` is memory-safe. See `Mesh.validate`."""
+def quality(
+    mesh: Mesh, tolerance: float = 0.0, warp: float = 0.02, facets: FacetTable | None = None
+) -> QualityReport:
+    """Look for every fault; `mesh` is memory-safe. See `Mesh.validate`.
+
+    facets: those of this mesh, where they are known.
+    """
     mesh = mesh.copy()
     report = QualityReport(
         degenerate=_NONE,
@@ -195,9 +201,8 @@ def quality(mesh: Mesh, tolerance: float = 0.0, warp: float = 0.02) -> QualityRe
     report.parts = np.bincount(part[part >= 0])
     if mesh.dim:  # vertices are nothing but islands
         report.islands = np.flatnonzero(part > 0)
-    facets = None
     if mesh.dim == 3:
-        facets = facet_table(mesh)
+        facets = facet_table(mesh) if facets is None else facets
         crowded = np.unique(facets.further[:, 0])
         report.crowded_facets = facets.padded(crowded)
         if (solid := Polyhedra.of(mesh, mesh.points)) is not None:
@@ -240,8 +245,7 @@ def _degenerate(mesh: Mesh, measure: np.ndarray) -> np.ndarray:
         ordered = np.sort(corners, axis=1)
         fault = np.any(ordered[:, 1:] == ordered[:, :-1], axis=1)
         if block.row.dim:
-            xyz = mesh.points[corners.T]  # corners first: reductions over long rows are fast
-            extent = np.ptp(xyz, axis=0).max(axis=1)
+            extent = np.ptp(gathered(mesh.points, corners), axis=0).max(axis=0)
             fault |= measure[block.cells] <= 1e-12 * extent**block.row.dim
         bad[block.cells] |= fault
     return np.flatnonzero(bad)
@@ -252,10 +256,7 @@ def _inverted(mesh: Mesh, signed: np.ndarray) -> np.ndarray:
     for block in chunks(mesh, 3):
         if block.row.code in (CONVEX_POINT_SET, POLYHEDRON):
             continue
-        low, high = corner_range(mesh.points, block)
-        turned = low < -1e-12
-        # Wedges are written in two mirrored ways (VTK's book and most solvers): either will do.
-        bad[block.cells] = turned & (high > 1e-12) if block.row.code in WEDGES else turned
+        bad[block.cells] = turned_inside_out(mesh.points, block)
     if mesh.is_planar:
         faces = DIM[mesh.cell_types] == 2
         against = -1.0 if np.sum(np.sign(signed[faces])) >= 0 else 1.0
@@ -282,10 +283,21 @@ def _warped(mesh: Mesh, tolerance: float) -> np.ndarray:
 def _duplicates(points: np.ndarray, tolerance: float) -> np.ndarray:
     if len(points) < 2:
         return _NONE
-    order = np.lexsort((*points.T,))  # stable: the lowest id of equal points comes first
-    same = np.all(points[order[1:]] == points[order[:-1]], axis=1)
-    found = np.sort(order[1:][same])
+    found = _NONE
+    if _have_twins(points):
+        order = np.lexsort((*points.T,))  # stable: the lowest id of equal points comes first
+        same = np.all(points[order[1:]] == points[order[:-1]], axis=1)
+        found = np.sort(order[1:][same])
     return found if tolerance <= 0 else np.union1d(found, _near(points, found, tolerance))
+
+
+def _have_twins(points: np.ndarray) -> bool:
+    """False where no two points can be equal: sorting one key a point is soon done."""
+    bits = np.ascontiguousarray(points + 0.0).view(np.uint64)  # -0 is 0
+    factors = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
+    keys = sum(bits[:, axis] * factors[axis] for axis in range(3))
+    keys.sort()
+    return bool(np.any(keys[1:] == keys[:-1]))
 
 
 def _near(points: np.ndarray, equal: np.ndarray, tolerance: float) -> np.ndarray:

@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..celltypes import CELL_TYPES, POLYHEDRON
+from ._finite_volume import facet_quality
 from ._metrics import METRICS, cell_quality, quality_names
+from ._quality import quality
 
 if TYPE_CHECKING:
+    from ._facets import FacetTable
     from ._mesh import Mesh
 
 
-def summary(mesh: Mesh) -> dict[str, Any]:
-    """Counts by cell type, extent, arrays with ranges, regions, field data, faults and quality."""
+def summary(mesh: Mesh, facets: FacetTable | None = None) -> dict[str, Any]:
+    """Counts by cell type, extent, arrays with ranges, regions, field data, faults and quality.
+
+    facets: those of this mesh, where they are known.
+    """
     counts = np.bincount(mesh.cell_types, minlength=256)
     low, high = np.zeros(3), np.zeros(3)
     if mesh.n_points:
         low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
-    report = mesh.validate()
+    mesh.check()
+    report = quality(mesh, facets=facets)
     return {
         "points": mesh.n_points,
         "cells": mesh.n_cells,
@@ -40,7 +47,7 @@ def summary(mesh: Mesh) -> dict[str, Any]:
         "parts": len(report.parts),
         "quality": {name: len(ids) for name, ids in report.faults().items()},
         "errors": {name: len(ids) for name, ids in report.faults("error").items()},
-        "metric": _metric(mesh),
+        "metric": _metric(mesh, facets),
     }
 
 
@@ -73,14 +80,17 @@ def histogram(values: np.ndarray, name: str, bins: int = 10) -> dict[str, Any]:
     }
 
 
-def _metric(mesh: Mesh) -> dict[str, Any] | None:
+def _metric(mesh: Mesh, facets: FacetTable | None) -> dict[str, Any] | None:
     """The scaled Jacobian, or what says most where that has no meaning."""
     names = quality_names(mesh)
     if not names:
         return None
-    solid = bool(np.any(mesh.cell_types == POLYHEDRON))
-    name = "non_orthogonality" if solid else names[0]
-    values = cell_quality(mesh, name)
+    name = names[0]
+    if np.any(mesh.cell_types == POLYHEDRON):
+        name = "non_orthogonality"
+        values = facet_quality(mesh, facets).of_cells(name, mesh.n_cells)
+    else:
+        values = cell_quality(mesh, name)
     return None if np.isnan(values).all() else histogram(values, name)
 
 

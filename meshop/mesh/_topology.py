@@ -157,9 +157,13 @@ def in_order_of_appearance(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def duplicate_cells(mesh: Mesh) -> np.ndarray:
     """Cells with the dimension and the nodes, in any order, of one with a lower id."""
     size = np.diff(mesh.cell_offsets)
-    ends = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mix(mesh.cell_nodes))])
+    ends = np.zeros(len(mesh.cell_nodes) + 1, np.uint64)
+    np.cumsum(_mix(np.arange(mesh.n_points))[mesh.cell_nodes], out=ends[1:])
     key = ends[mesh.cell_offsets[1:]] - ends[mesh.cell_offsets[:-1]]
     key += _mix(size + 1000 * DIM[mesh.cell_types])
+    ordered = np.sort(key)
+    if not np.any(ordered[1:] == ordered[:-1]):
+        return np.empty(0, np.int64)
     order = np.argsort(key, kind="stable")
     same = np.flatnonzero(key[order[1:]] == key[order[:-1]])
     one, two = order[same], order[same + 1]

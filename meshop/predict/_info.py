@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..mesh import DIM, Mesh, summary
+from ..mesh import DIM, FacetTable, Mesh, boundary_facets, facet_table, summary
 
 
 def info(mesh: Mesh | str | os.PathLike) -> dict[str, Any]:
@@ -24,7 +24,9 @@ def info(mesh: Mesh | str | os.PathLike) -> dict[str, Any]:
         found["file"] = os.fspath(mesh)
         mesh = _read(mesh, found)
     found["read_seconds"] = perf_counter() - start
-    found |= summary(mesh) | {"boundary": _boundary(mesh), "graphs": _graphs(mesh)}
+    facets = facet_table(mesh)
+    boundary, graphs = _boundary(mesh, facets), _graphs(mesh, facets)
+    found |= summary(mesh, facets) | {"boundary": boundary, "graphs": graphs}
     return found | {"seconds": perf_counter() - start}
 
 
@@ -44,10 +46,10 @@ def _read(path: str | os.PathLike, found: dict[str, Any]) -> Mesh:
     return mesh
 
 
-def _boundary(mesh: Mesh) -> dict[str, Any]:
+def _boundary(mesh: Mesh, facets: FacetTable) -> dict[str, Any]:
     from ..graph import find_boundary
 
-    found = find_boundary(mesh)
+    found = find_boundary(mesh, boundary_facets(mesh, facets))
     nodes = found.facets.nodes[found.wall]
     chord = float(np.ptp(mesh.points[nodes[nodes >= 0], 0])) if nodes.size else None
     return {
@@ -59,7 +61,7 @@ def _boundary(mesh: Mesh) -> dict[str, Any]:
     }
 
 
-def _graphs(mesh: Mesh) -> dict[str, Any]:
+def _graphs(mesh: Mesh, facets: FacetTable) -> dict[str, Any]:
     """Nodes, edges (each in both directions) and bytes of graphs on points and on cells.
 
     Bytes: a position, a measure and a row pointer for each node; an index and the relative position
@@ -68,7 +70,7 @@ def _graphs(mesh: Mesh) -> dict[str, Any]:
     cells = int(np.sum(DIM[mesh.cell_types] == mesh.dim))
     counts = {
         "points": (mesh.n_points, _edges(mesh)),
-        "cells": (cells, 2 * len(mesh.facet_neighbours())),
+        "cells": (cells, 2 * len(facets.pairs())),
     }
     return {
         name: {

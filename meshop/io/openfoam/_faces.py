@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...mesh import CELL_TYPES, DIM, POLYHEDRON, Mesh, parse_faces
+from ...mesh.vectors import area, dot, gathered, length
 from .._face_cells import SHAPES, cells_of
 from .._files import Fault
 from .._format import warn_lost
@@ -38,24 +39,29 @@ class _Facets:
         self.other: np.ndarray = np.full(len(self.cell), -1, label)  # the facet on the other side
         self._first: dict[int, int] = {}
         self._sorted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        named = any(region.kind != "point" for region in mesh.regions.values())
         first = 0
         for k in sizes:
             self._first[k] = first
             count = len(groups.pop(k)[0])
             at = int(self.start[first])
-            self._pair(k, np.sort(self.nodes[at : at + k * count].reshape(-1, k), axis=1), first)
+            self._sorted[k] = self._pair(self.nodes[at : at + k * count].reshape(-1, k), first)
+            if not named:  # none will be looked for
+                del self._sorted[k]
             first += count
-        self._orient(mesh.points, len(cells))
+        self._orient(mesh.points, mesh.cell_centers()[cells])
 
-    def _pair(self, size: int, rows: np.ndarray, first: int) -> None:
-        keys = _keys(rows)
+    def _pair(self, rows: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find which of the rows (m, k) have the same nodes; their sorted keys, and their order."""
+        keys = np.empty(len(rows), np.uint64)
+        for begin in range(0, len(rows), _CHUNK):
+            keys[begin : begin + _CHUNK] = _keys(np.sort(rows[begin : begin + _CHUNK], axis=1))
         order = np.argsort(keys, kind="stable").astype(self.start.dtype, copy=False)
-        keys = keys[order]
-        self._sorted[size] = keys, order
+        keys.sort()
+        known = keys, order
         same = keys[1:] == keys[:-1]
-        alike = np.flatnonzero(same)
-        equal = np.all(rows[order[alike]] == rows[order[alike + 1]], axis=1)
-        if not equal.all():  # two sets of nodes have one key
+        if not _all_equal(rows, order, np.flatnonzero(same)):  # two sets of nodes have one key
+            rows = np.sort(rows, axis=1)
             order = np.lexsort(rows.T[::-1])
             same = np.all(rows[order[1:]] == rows[order[:-1]], axis=1)
         if np.any(same[1:] & same[:-1]):
@@ -67,35 +73,32 @@ class _Facets:
             cell = self.ids[self.cell[one[np.argmax(twice)]]]
             raise Fault(f"cell {cell}", "it has one face twice", "repair or remove it")
         self.other[one], self.other[two] = two, one
+        return known
 
-    def _orient(self, points: np.ndarray, n_cells: int) -> None:
-        """Turn facets whose normals do not leave their cell."""
-        centre, area = np.empty((len(self.size), 3)), np.empty((len(self.size), 3))
+    def _orient(self, points: np.ndarray, middle: np.ndarray) -> None:
+        """Turn facets whose normals do not leave their cell; middle: a point within each cell."""
+        n_cells = len(middle)
+        inward = np.empty(len(self.size), bool)
+        # Of each cell: what its facets enclose, the sum of their area vectors and of their areas.
+        volume, surface, gap = np.zeros(n_cells), np.zeros(n_cells), np.zeros((3, n_cells))
         for begin in range(0, len(self.size), _CHUNK):
             for size in np.unique(self.size[begin : begin + _CHUNK]).tolist():
                 at = begin + np.flatnonzero(self.size[begin : begin + _CHUNK] == size)
-                ring = points[self.nodes[self.start[at][:, None] + np.arange(size)]]
-                corners = [ring[:, i] for i in range(size)]
-                centre[at] = sum(corners[1:], corners[0]) / size
-                fan = [_cross(corners[2] - corners[0], corners[3 % size] - corners[1])]
-                for i in range(4, size):
-                    fan.append(_cross(corners[i - 1] - corners[0], corners[i] - corners[0]))
-                area[at] = sum(fan[1:], fan[0]) / 2
-
-        def total(values: np.ndarray) -> np.ndarray:
-            return np.bincount(self.cell, values, n_cells)
-
-        count = np.maximum(np.bincount(self.cell, minlength=n_cells), 1)
-        middle = np.column_stack([total(centre[:, i]) / count for i in range(3)])
-        for begin in range(0, len(centre), _CHUNK):
-            centre[begin : begin + _CHUNK] -= middle[self.cell[begin : begin + _CHUNK]]
-        outward = np.einsum("ij,ij->i", centre, area)
-        del centre
-        gap = np.linalg.norm([total(area[:, i]) for i in range(3)], axis=0)
-        closed = gap <= 1e-6 * total(np.sqrt(np.einsum("ij,ij->i", area, area)))
+                cell = self.cell[at]
+                ring = gathered(points, self.nodes[self.start[at][:, None] + np.arange(size)])
+                ring -= gathered(middle, cell[:, None])
+                vector = area(ring)
+                enclosed = dot(ring.mean(axis=0), vector)
+                inward[at] = enclosed < 0
+                low = int(cell.min())
+                some = slice(low, int(cell.max()) + 1)
+                for total, values in (
+                    (volume, enclosed), (surface, length(vector)), *zip(gap, vector, strict=True),
+                ):  # fmt: skip
+                    total[some] += np.bincount(cell - low, values)
+        closed = length(gap) <= 1e-6 * surface
         # A closed surface is right or wrong as a whole, whatever the shape of its cell.
-        flip = np.where(closed[self.cell], (total(outward) < 0)[self.cell], outward < 0)
-        bad = np.flatnonzero(flip)
+        bad = np.flatnonzero(np.where(closed[self.cell], (volume < 0)[self.cell], inward))
         start, sizes = self.start[bad], self.size[bad]
         at = ragged(start, sizes)
         self.nodes[at] = self.nodes[np.repeat(2 * start + sizes - 1, sizes) - at]
@@ -132,10 +135,14 @@ def _end_to_end(parts: list[np.ndarray]) -> np.ndarray:
     return parts[0].ravel() if len(parts) == 1 else np.concatenate([p.ravel() for p in parts])
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    x, y, z = a.T
-    u, v, w = b.T
-    return np.column_stack([y * w - z * v, z * u - x * w, x * v - y * u])
+def _all_equal(rows: np.ndarray, order: np.ndarray, at: np.ndarray) -> bool:
+    """Whether the rows order[at] have the nodes of the rows order[at + 1]."""
+    for begin in range(0, len(at), _CHUNK):
+        some = at[begin : begin + _CHUNK]
+        one, two = (np.sort(rows[order[place]], axis=1) for place in (some, some + 1))
+        if not np.array_equal(one, two):
+            return False
+    return True
 
 
 def _keys(rows: np.ndarray) -> np.ndarray:
@@ -164,7 +171,7 @@ def _listed(mesh: Mesh, cells: np.ndarray) -> list[tuple[np.ndarray, np.ndarray,
         start = mesh.cell_offsets[cells[mine]][:, None]
         for place, facet in enumerate(row.facets):
             nodes = ids[start + np.array(facet)]
-            out.append((nodes, mine, np.full(len(mine), place, np.int32)))
+            out.append((nodes, mine.astype(ids.dtype), np.full(len(mine), place, np.int32)))
     if mesh.faces is not None and mesh.face_offsets is not None:
         listed = parse_faces(mesh.faces, mesh.face_offsets)
         number = np.empty(mesh.n_cells, np.int64)
@@ -174,7 +181,9 @@ def _listed(mesh: Mesh, cells: np.ndarray) -> list[tuple[np.ndarray, np.ndarray,
         for size in np.unique(listed.size).tolist():
             at = np.flatnonzero(listed.size == size)
             nodes = mesh.faces[listed.start[at][:, None] + np.arange(size)].astype(ids.dtype)
-            out.append((nodes, number[listed.cell[at]], place[at].astype(np.int32)))
+            out.append(
+                (nodes, number[listed.cell[at]].astype(ids.dtype), place[at].astype(np.int32))
+            )
     return out
 
 
@@ -239,9 +248,11 @@ def poly_of(mesh: Mesh, path: Path | str) -> tuple[PolyMesh, np.ndarray]:
     alone = facets.other < 0
     inner = np.flatnonzero(~alone & (facets.cell < facets.cell[facets.other]))
     order = np.lexsort((facets.rank[inner], facets.cell[facets.other[inner]], facets.cell[inner]))
-    inner = inner[order]
+    inner = inner[order].astype(facets.cell.dtype)
+    neighbour = facets.cell[facets.other[inner]]
+    del order
     groups, zones = _groups(mesh, facets, alone, cells, path)
-    outer = np.concatenate([np.empty(0, np.int64), *(ids for _, ids, _ in groups)])
+    outer = np.concatenate([inner[:0], *(ids for _, ids, _ in groups)])
     rest = alone.copy()
     rest[outer] = False
     left = np.flatnonzero(rest)
@@ -253,25 +264,34 @@ def poly_of(mesh: Mesh, path: Path | str) -> tuple[PolyMesh, np.ndarray]:
             name += "_"
         groups.append((name, left, ["patch"]))
     faces = np.concatenate([inner, *(ids for _, ids, _ in groups)])
-    number = np.full(len(alone), -1)
-    number[faces] = np.arange(len(faces))
-    shared = facets.other >= 0
-    number[shared] = np.maximum(number[shared], number[facets.other[shared]])
     starts = len(inner) + np.cumsum([0, *(len(ids) for _, ids, _ in groups)])
-    size = facets.size[faces]
+    ends = offsets_of(facets.size[faces])
+    nodes = np.empty(ends[-1], facets.nodes.dtype)
+    for begin in range(0, len(faces), _CHUNK):
+        some = faces[begin : begin + _CHUNK]
+        at = ragged(facets.start[some], facets.size[some])
+        nodes[ends[begin] :][: len(at)] = facets.nodes[at]
     poly = PolyMesh(
         mesh.points,
-        np.concatenate([[0], np.cumsum(size)]),
-        facets.nodes[ragged(facets.start[faces], size)],
+        ends,
+        nodes,
         facets.cell[faces],
-        facets.cell[facets.other[inner]],
+        neighbour,
         [
             Patch(name, int(start), len(ids), entries)
             for (name, ids, entries), start in zip(groups, starts[:-1], strict=True)
         ],
-        [(k, name, number[ids] if k == "facet" else ids) for k, name, ids in zones],
+        [(k, name, _places(faces, facets, ids) if k == "facet" else ids) for k, name, ids in zones],
     )
     return poly, cells
+
+
+def _places(faces: np.ndarray, facets: _Facets, ids: np.ndarray) -> np.ndarray:
+    """Where the facets `ids`, or those on their other sides, are among `faces`."""
+    number = np.full(len(facets.cell), -1, faces.dtype)
+    number[faces] = np.arange(len(faces))
+    other = facets.other[ids]
+    return np.maximum(number[ids], np.where(other < 0, -1, number[other]))
 
 
 _Group = tuple[str, np.ndarray, list[str]]  # name, facets, entries of a patch

@@ -86,10 +86,11 @@ class XmlWriter:
 
     def integers(self, name: str, values: np.ndarray, default: str) -> str:
         dtype = np.dtype(self.mesh.storage.get(name, default))
-        if len(values) and (dtype.kind not in "iu" or values.max() > np.iinfo(dtype).max):
-            dtype = np.dtype(default)
-        if len(values) and values.min() < 0 and dtype.kind == "u":
-            dtype = np.dtype(default)
+        if dtype != values.dtype and len(values):
+            if dtype.kind not in "iu" or values.max() > np.iinfo(dtype).max:
+                dtype = np.dtype(default)
+            if values.min() < 0 and dtype.kind == "u":
+                dtype = np.dtype(default)
         return self.array(name, values.astype(dtype, copy=False), "")
 
     def data(self, where: str, data: dict[str, np.ndarray]) -> list[str]:
