@@ -48,7 +48,7 @@ def parted():
 
 def test_regions_have_colours(tmp_path, plain):
     mesh = parted()
-    scene, paint = picture._scene_of(mesh, None, None, True, False, None)
+    scene, paint = picture._scene_of(mesh, None, True, False, None)
     assert [name for name, _ in paint.names] == ["top", "left", "right"]
     shell = _paint.shell_of(mesh, False)
     high = mesh.points[shell.nodes][:, :, 2].min(axis=1) == 1
@@ -77,7 +77,8 @@ def test_arrays_on_points_and_cells(tmp_path, plain):
     for name in ("U", "T"):
         mesh_picture(mesh, tmp_path / f"{name}.png", array=name)
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
-    assert _paint.values_of(mesh, "U").tolist() == [5.0] * mesh.n_cells
+    field = _paint.field_of(mesh, "U")
+    assert field.label == "|U|" and field.values.tolist() == [5.0] * mesh.n_cells
     for name in ("V", "name"):
         with pytest.raises(MeshError, match="one of boundary"):
             mesh_picture(mesh, tmp_path / "a.png", array=name)
@@ -139,10 +140,10 @@ def test_vtk_draws_what_it_is_given():
     if done.returncode:
         pytest.skip("VTK does not draw here")
     mesh = parted()
-    scene, _ = picture._scene_of(mesh, None, None, True, True, (np.array([3]), np.array([4])))
+    scene, _ = picture._scene_of(mesh, None, True, True, (np.array([3]), np.array([4])))
     image = _scene.render(scene)
-    assert image is not None and image.ndim == 3 and min(image.shape[:2]) > 300
-    red = np.abs(image.astype(int) - [209, 73, 91]).max(axis=2) < 60
+    assert image is not None and image.rgb.ndim == 3 and min(image.rgb.shape[:2]) > 300
+    red = np.abs(image.rgb.astype(int) - [209, 73, 91]).max(axis=2) < 60
     assert red.sum() > 40
 
 
