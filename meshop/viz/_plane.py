@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..mesh import Mesh
 
 Extent = tuple[float, float, float, float]  # left, right, bottom, top
-ACROSS = 700  # pixels of the image of cells that are too small to be drawn
+ACROSS = 1000  # pixels of the image of cells that are too small to be drawn
 
 
 def plane_views(mesh: Mesh) -> list[tuple[str, Extent]]:
@@ -67,20 +67,19 @@ def draw_plane(
     if point_rgb is not None and drawn.any():
         _blend(axes, points, rings[drawn], point_rgb)
     size = (high - low)[drawn].max(axis=1) / pixel
-    # Lines grow thinner with the cells, or they would cover them.
-    width = np.clip(0.03 * (size - 2), 0.0, 0.4)
     count = (rings >= 0).sum(axis=1)
     for n in np.unique(count[drawn]):
         mine = drawn & (count == n)
-        axes.add_collection(
-            PolyCollection(
-                corner[mine][:, :n],
-                facecolors=rgb[mine] / 255.0 if point_rgb is None else "none",
-                edgecolors=edge or ("face" if point_rgb is None else "none"),
-                linewidths=width[mine[drawn]] if edge is not None else 0.2,
-            ),
-            autolim=False,
-        )  # fmt: skip
+        shape = corner[mine][:, :n]
+        if point_rgb is None:  # a hairline of the same colour closes the seams
+            fill = PolyCollection(shape, facecolors=rgb[mine] / 255.0, edgecolors="face", lw=0.2)
+            axes.add_collection(fill, autolim=False)
+        wide = size[mine[drawn]]
+        if edge is not None:  # thinner with the cells, or the lines would cover them
+            some = wide > 4.0
+            width = np.clip(0.02 * wide[some], 0.0, 0.4)
+            net = PolyCollection(shape[some], facecolors="none", edgecolors=edge, linewidths=width)
+            axes.add_collection(net, autolim=False)
 
 
 def _blend(axes: Axes, points: np.ndarray, rings: np.ndarray, point_rgb: np.ndarray) -> None:
@@ -109,7 +108,7 @@ def _pixels(
     row = np.clip(((top - centre[:, 1]) / pixel).astype(int), 0, shape[0] - 1)
     found = np.full(shape, -1)
     found[row, column] = np.arange(len(centre))
-    found = fill_gaps(found, reach=2)
+    found = fill_gaps(found, reach=1)
     colour = rgb / 255.0
     image = np.concatenate([colour[found], (found >= 0)[..., None]], axis=2)
     axes.imshow(image, extent=extent, interpolation="nearest", zorder=0.5, aspect="equal")

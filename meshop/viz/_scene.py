@@ -112,8 +112,10 @@ else:
         plotter.disable_anti_aliasing()
         for actor in solid:
             actor.prop.lighting = False
+            actor.prop.ambient, actor.prop.diffuse = 1.0, 0.0
         if net is not None:
             net.SetVisibility(False)
+        plotter.render()
         flat = plotter.screenshot(return_img=True).reshape(-1, 3).astype(np.int64)
         codes, counts = np.unique(flat @ [65536, 256, 1], return_counts=True)
         np.save(sys.argv[2] + ".npy", codes[counts > 8])
