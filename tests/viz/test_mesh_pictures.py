@@ -82,7 +82,9 @@ def layer(axis, thick=0.05):
     x, y, z = np.meshgrid(np.linspace(0, 3, 7), np.linspace(0, 2, 5), [0, thick], indexing="ij")
     at = np.arange(70).reshape(7, 5, 2)
     low = [at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]]
-    cells = np.concatenate([np.stack([q[..., k] for q in low], -1).reshape(-1, 4) for k in (0, 1)], 1)
+    cells = np.concatenate(
+        [np.stack([q[..., k] for q in low], -1).reshape(-1, 4) for k in (0, 1)], 1
+    )
     points = np.roll(np.stack([x, y, z], -1).reshape(-1, 3), axis - 2, axis=1)
     mesh = Mesh.from_blocks(points, [("hexahedron", cells)])
     mesh.cell_data["U"] = np.tile([3.0, 4.0, 0.0], (24, 1))
@@ -222,10 +224,9 @@ def test_vtk_draws_what_it_is_given():
     red = np.abs(image.rgb.astype(int) - [209, 73, 91]).max(axis=2) < 60
     assert red.sum() > 40
     scene, paint = picture._scene_of(mesh, None, True, False, None)
-    for name, seen in (("iso", {"top", "left", "right"}), ("-z", {"left", "right"})):
-        image = _scene.render(scene._replace(view=_scene.VIEWS[name], ask_seen=True))
-        shown = {n for n, c in paint.names if image.shows(_paint.rgb_rows(c, 1)[0])}
-        assert shown == seen
+    image = _scene.render(scene._replace(view=_scene.VIEWS["-z"], ask_seen=True))
+    shown = [n for n, c in paint.names if image.shows(_paint.rgb_rows(c, 1)[0])]
+    assert shown == ["left", "right"]  # and not the top
 
 
 def test_any_mesh_can_be_drawn(tmp_path, plain):
