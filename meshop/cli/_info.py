@@ -64,9 +64,10 @@ def info(
                     print(line)
     if save is not None:
         from ..io import read
-        from ..viz import mesh_picture
+        from ..viz import default_array, mesh_picture
 
-        mesh_picture(read(files[0]), save, title=Path(files[0]).name)
+        mesh = read(files[0])
+        mesh_picture(mesh, save, array=default_array(mesh), title=Path(files[0]).absolute().name)
         say(f"wrote {save}")
     if as_json and many:
         print_json({"command": "info", "results": results})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,31 +17,49 @@ def view(
     save: Annotated[
         str | None, typer.Option(metavar="PICTURE", help="By default FILE.png beside it.")
     ] = None,
-    array: Annotated[str | None, typer.Option(help="Colour by these values.")] = None,
+    array: Annotated[
+        str | None, typer.Option(help="Colour by these values; velocity or another field.")
+    ] = None,
+    regions: Annotated[bool, typer.Option("--regions", help="Colour by region instead.")] = False,
+    seen_from: Annotated[
+        str | None, typer.Option("--from", metavar="VIEW", help="x, -x, y, -y, z, -z or iso.")
+    ] = None,
     time: Annotated[float | None, typer.Option(help="One of several times; the last.")] = None,
     clip: Annotated[bool, typer.Option("--clip", help="Cut a volume open.")] = False,
     no_edges: Annotated[bool, typer.Option("--no-edges", help="Without the cells' edges.")] = False,
     window: Annotated[bool, typer.Option("--window", help="In a window instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Draw a mesh into a PNG: regions in colours, or an array. Needs no display."""
+    """Draw a mesh into a PNG: an array, or regions, in colours. Needs no display.
+
+    Meshes in a plane, and cases of one layer of cells, are seen face-on.
+    """
     from ..io import read
-    from ..viz import mesh_picture, mesh_window
+    from ..viz import default_array, mesh_picture, mesh_window
 
     if save is not None and Path(save).suffix.lower() != ".png":
         usage_error(
             f"--save {save}", "pictures are PNG", f"--save {Path(save).with_suffix('.png')}"
         )
     mesh = read(file, time=time)
-    title = Path(file).name + (f": {array}" if array else "")
+    title = Path(file).absolute().name
+    if array is None and not regions:
+        array = default_array(mesh)
+    how: dict[str, Any] = {
+        "array": array,
+        "title": title,
+        "edges": not no_edges,
+        "clip": clip,
+        "view": seen_from,
+    }
     if window:
-        if not mesh_window(mesh, array=array, title=title, edges=not no_edges, clip=clip):
+        if not mesh_window(mesh, **how):
             usage_error("no window can be opened", "there is no display", "without --window")
         return
     picture = Path(save) if save is not None else Path(file.rstrip("/")).with_suffix(".png")
-    mesh_picture(mesh, picture, array=array, title=title, edges=not no_edges, clip=clip)
+    mesh_picture(mesh, picture, **how)
     if as_json:
-        print_json({"command": "view", "file": file, "picture": picture})
+        print_json({"command": "view", "file": file, "picture": picture, "array": array})
     else:
-        say(f"wrote {picture}")
+        say(f"wrote {picture}" + (f", coloured by {array}" if array else ""))
         say(f"open it: xdg-open {shlex.quote(str(picture))}")

@@ -2,10 +2,12 @@
 
 from ._field import field_picture
 from ._mesh import mesh_picture, mesh_window
+from ._paint import default_array
 from ._report import scalar_scatter, training_curves
 from ._volume import volume_picture
 
 __all__ = [
+    "default_array",
     "field_picture",
     "mesh_picture",
     "mesh_window",

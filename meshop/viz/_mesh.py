@@ -8,26 +8,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import MeshError
-from ..mesh import CELL_TYPES, DIM, Mesh, fans
+from ..mesh import DIM, Mesh, fans
 from . import _scene
+from ._flat import Flat, flat_axis, lay_flat
+from ._legend import COLUMN, heading, legend, legend_height, triad
 from ._paint import (
     PALETTE,
+    Field,
     Paint,
-    by_value,
+    as_field,
+    field_of,
     outlines,
     paint_of,
     rgb_rows,
     shell_of,
-    values_of,
 )
 from ._plane import draw_plane, plane_views
-from ._style import BLUE, GREY, INK, RED, SERIES, figure, save_png
+from ._style import GREY, INK, RED, SERIES, figure, save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-DENSE = 150_000  # edges beyond which lines would cover everything
+READABLE = 7.0  # pixels between edges, below which they would cover everything
+Marked = tuple[np.ndarray, np.ndarray]
 
 
 def mesh_picture(
@@ -38,23 +41,28 @@ def mesh_picture(
     title: str = "",
     edges: bool = True,
     clip: bool = False,
-    marked: tuple[np.ndarray, np.ndarray] | None = None,
+    view: str | None = None,
+    marked: Marked | None = None,
 ) -> None:
     """Draw a mesh into a PNG: no display is needed.
 
-    A plane mesh as it lies, with its wall beside the whole where one lies inside a far field;
-    surfaces, the outside of volumes and point clouds in parallel projection. Colours tell regions,
-    or the values of `array` (vectors by magnitude). clip: take away the half of a volume nearer to
-    the viewer. marked: cells and points that are shown in red on a faint mesh. Raises MeshError for
-    an empty mesh and for an array that is not there.
+    A plane mesh, or one layer of cells, face-on, with its wall beside the whole where one lies
+    inside a far field; surfaces, the outside of volumes, lines and points in parallel projection.
+    Colours tell regions, or the values of `array` (vectors by magnitude). edges: of cells, where
+    they can be told apart. clip: take away the half of a volume nearer to the viewer. view: seen
+    from "x", "-x", ..., "-z" or "iso". marked: cells and points that are shown in red on a faint
+    mesh. Raises MeshError for an empty mesh and for an array or view that is not there.
     """
     if not mesh.n_points:
         raise MeshError("nothing to draw", "the mesh has no points")
-    values = None if array is None else values_of(mesh, array)
-    if mesh.dim == 2 and mesh.is_planar:
-        _plane_picture(mesh, path, array, values, title, edges, marked)
+    field = None if array is None else field_of(mesh, array)
+    flat = None if clip or view is not None else lay_flat(mesh)
+    if flat is not None:
+        if field is not None and array is not None:
+            field = field_of(flat.plane, array)
+        _plane_picture(mesh, flat, path, field, title, edges, marked)
         return
-    scene, paint = _scene_of(mesh, array, values, edges, clip, marked)
+    scene, paint = _scene_of(mesh, field, edges, clip, marked, _view(mesh, view))
     draw_scene(mesh, scene, paint, path, title)
 
 
@@ -67,138 +75,157 @@ def draw_scene(
     timeout: float = 120.0,
 ) -> None:
     """A scene with heading, legend and axes into a PNG: by VTK where it works, else matplotlib."""
-    image = _scene.render(scene, timeout)
+    image = _scene.render(scene._replace(ask_seen=paint.scale is None), timeout)
     with figure(8.6, 5.6) as drawing:
-        _heading(drawing, mesh, title)
-        wide = 0.96 if paint.scale is None and not paint.names else 0.80
-        axes = drawing.add_axes((0.02, 0.03, wide, 0.85))
+        heading(drawing, mesh, title)
+        beside = COLUMN / 8.6 if paint.scale is not None or paint.names else 0.02
+        axes = drawing.add_axes((0.02, 0.03, 0.97 - beside, 0.84))
         if image is None:
             _scene.paint(axes, scene)
         else:
-            axes.imshow(image, interpolation="antialiased")
+            axes.imshow(image.rgb, interpolation="antialiased")
         axes.set_axis_off()
-        _triad(drawing)
-        _legend(drawing, paint)
+        triad(drawing, scene.view)
+        seen = [
+            (name, colour) for name, colour in paint.names
+            if image is None or image.shows(rgb_rows(colour, 1)[0])
+        ]  # fmt: skip
+        hidden = len(paint.names) - len(seen)
+        legend(drawing, paint._replace(names=tuple(seen)), hidden=hidden)
         save_png(drawing, path)
 
 
 def mesh_window(mesh: Mesh, *, array: str | None = None, title: str = "", edges: bool = True,
-                clip: bool = False) -> bool:  # fmt: skip
+                clip: bool = False, view: str | None = None) -> bool:  # fmt: skip
     """Show a mesh in a window until it is closed; False where there is no display."""
-    values = None if array is None else values_of(mesh, array)
-    scene, _ = _scene_of(mesh, array, values, edges, clip, None)
+    field = None if array is None else field_of(mesh, array)
+    scene, _ = _scene_of(mesh, field, edges, clip, None, _view(mesh, view))
     return _scene.show(scene, title)
 
 
-# -- what is drawn, and how it is coloured --------------------------------------------------------
+# -- in space -------------------------------------------------------------------------------------
+
+
+def _view(mesh: Mesh, name: str | None) -> _scene.View:
+    """From where a mesh is seen: what lies in a plane face-on, what is long along z lying down."""
+    if name is not None:
+        if name not in _scene.VIEWS:
+            raise MeshError(f"view {name!r}", "there is none", f"one of {', '.join(_scene.VIEWS)}")
+        return _scene.VIEWS[name]
+    axis, size = flat_axis(mesh.points), np.ptp(mesh.points, axis=0)
+    if axis is not None:
+        return _scene.VIEWS[("x", "-y", "z")[axis]]
+    return _scene.ISO_Y if size[2] > 2 * size[:2].max() else _scene.ISO
 
 
 def _scene_of(
     mesh: Mesh,
-    array: str | None,
-    values: np.ndarray | None,
+    field: Field | None,
     edges: bool,
     clip: bool,
-    marked: tuple[np.ndarray, np.ndarray] | None,
+    marked: Marked | None,
+    view: _scene.View = _scene.ISO,
 ) -> tuple[_scene.Scene, Paint]:
-    none, no_ids, no_dots = np.empty((0, 3), np.uint8), np.empty((0, 3), np.int64), np.empty((0, 3))
-    if mesh.dim >= 2:
-        shell = shell_of(mesh, clip)
-        paint = paint_of(mesh, shell, array, values, marked)
-        triangles, of = fans(shell.nodes)
-        net = outlines(shell.nodes) if edges else no_ids[:, :2]
-        net = net if len(net) <= DENSE else net[:0]
-        dots = no_dots if marked is None else _marks(mesh, marked)
-        return _scene.Scene(
-            mesh.points, triangles, paint.rgb[of], net, rgb_rows(_scene.EDGE, len(net)),
-            dots, rgb_rows(RED, len(dots)), line_width=1.2 if len(net) < 20_000 else 0.7,
-            line_opacity=0.75 if len(net) < 60_000 else 0.4, dot_size=18.0, dots_on_top=True,
-        ), paint  # fmt: skip
-    if mesh.dim == 1:
-        lines = _lines(mesh)
-        paint = Paint(rgb_rows(BLUE, len(lines)))
-        dots = no_dots if marked is None else _marks(mesh, marked)
-        return _scene.Scene(
-            mesh.points, no_ids, none, lines, paint.rgb, dots, rgb_rows(RED, len(dots)), 2.5
-        ), paint
-    return _cloud(mesh, array, values, marked)
+    shell = shell_of(mesh, clip)
+    if field is None and marked is None and not mesh.n_cells:
+        field = _height(mesh)  # depth is easier seen with some colour
+    paint = paint_of(mesh, shell, field, marked)
+    polygons, lines, dots = shell.of_size(3, None), shell.of_size(2), shell.of_size(1)
+    triangles, of = fans(shell.nodes[polygons])
+    net = outlines(shell.nodes[polygons]) if edges else shell.nodes[:0, :2]
+    gap = _gap(mesh.points, net, view)
+    spot, dot_rgb = mesh.points[shell.nodes[dots, 0]], paint.rgb[dots]
+    size = float(np.clip(1200 / np.sqrt(max(len(dots), 1)), 2.0, 18.0))
+    if marked is not None and mesh.n_cells:
+        spot = _marks(mesh, marked)
+        dot_rgb, size = rgb_rows(RED, len(spot)), 18.0
+    return _scene.Scene(
+        mesh.points, triangles, paint.rgb[polygons[of]],
+        shell.nodes[lines, :2], paint.rgb[lines], spot, dot_rgb,
+        edges=net if gap >= READABLE else net[:0],
+        point_rgb=rgb_rows(GREY, 0) if paint.points is None else paint.points,
+        view=view,
+        edge_width=float(np.clip(gap / 15, 0.6, 1.2)),
+        edge_opacity=float(np.clip(gap / 30, 0.3, 0.75)) * (1.0 if field is None else 0.6),
+        outline=edges and gap < READABLE,
+        ambient=0.5 if field is None else 0.7,  # light must not change what a colour stands for
+        dot_size=size,
+        dots_on_top=marked is not None and mesh.n_cells > 0,
+    ), paint  # fmt: skip
 
 
-def _marks(mesh: Mesh, marked: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def _gap(points: np.ndarray, net: np.ndarray, view: _scene.View) -> float:
+    """The median length of edges in pixels of the picture."""
+    if not len(net):
+        return np.inf
+    flat = points @ np.stack([view.right, view.up], axis=1)
+    size = max(np.max(np.ptp(flat, axis=0) / _scene.PIXELS), 1e-300)
+    some = net[:: max(len(net) // 10_000, 1)]
+    return float(np.median(np.linalg.norm(flat[some[:, 0]] - flat[some[:, 1]], axis=1)) / size)
+
+
+def _height(mesh: Mesh) -> Field | None:
+    axis = next((i for i in (2, 1, 0) if np.ptp(mesh.points[:, i]) > 0), 2)
+    flat = flat_axis(mesh.points) is not None
+    return None if flat else as_field("xyz"[axis], mesh.points[:, axis], False)
+
+
+def _marks(mesh: Mesh, marked: Marked) -> np.ndarray:
     """Where the faults are: centres of cells, and points; of very many a regular part."""
     found = np.concatenate([mesh.cell_centers()[marked[0]], mesh.points[marked[1]]])
     return found[:: max(len(found) // 5000, 1)]
-
-
-def _cloud(
-    mesh: Mesh,
-    array: str | None,
-    values: np.ndarray | None,
-    marked: tuple[np.ndarray, np.ndarray] | None,
-) -> tuple[_scene.Scene, Paint]:
-    if values is None or len(values) != mesh.n_points:  # depth is easier seen with some colour
-        axis = int(np.argmin(np.ptp(mesh.points, axis=0))) if np.ptp(mesh.points[:, 2]) == 0 else 2
-        values, array = mesh.points[:, axis], "xyz"[axis]
-    paint = by_value(values, array or "")
-    rgb = paint.rgb
-    if marked is not None:
-        rgb = rgb_rows(GREY, mesh.n_points)
-        rgb[marked[1]] = rgb_rows(RED, 1)
-        paint = Paint(rgb, (("faults", RED),))
-    scene = _scene.Scene(
-        mesh.points, np.empty((0, 3), np.int64), rgb[:0], np.empty((0, 2), np.int64), rgb[:0],
-        mesh.points, rgb, dot_size=float(np.clip(1200 / np.sqrt(mesh.n_points), 2.0, 18.0)),
-    )  # fmt: skip
-    return scene, paint
-
-
-def _lines(mesh: Mesh) -> np.ndarray:
-    cell = np.repeat(np.arange(mesh.n_cells), np.diff(mesh.cell_offsets))
-    joined = (cell[1:] == cell[:-1]) & (DIM[mesh.cell_types[cell[1:]]] == 1)
-    return np.stack([mesh.cell_nodes[:-1][joined], mesh.cell_nodes[1:][joined]], axis=1)
 
 
 # -- the plane ------------------------------------------------------------------------------------
 
 
 def _plane_picture(
-    mesh: Mesh,
+    whole: Mesh,
+    flat: Flat,
     path: str | os.PathLike,
-    array: str | None,
-    values: np.ndarray | None,
+    field: Field | None,
     title: str,
     edges: bool,
-    marked: tuple[np.ndarray, np.ndarray] | None,
+    marked: Marked | None,
 ) -> None:
-    shell = shell_of(mesh, False)
-    paint = paint_of(mesh, shell, array, values, marked)
+    mesh = flat.plane
+    if marked is not None:
+        cells, points = flat.cells[marked[0]], flat.points[marked[1]]
+        marked = cells[cells >= 0], points[points >= 0]
+    whole_shell = shell_of(mesh, False)
+    shell = whole_shell.part(3, None)
+    paint = paint_of(mesh, shell, field, marked)
     rims = _rims(mesh) if marked is None else []
     views = plane_views(mesh)
-    beside = 1.5 if rims or paint.names or paint.scale is not None else 0.0
+    beside = COLUMN if rims or paint.names or paint.scale is not None else 0.0
     each = 4.3 if len(views) > 1 else 7.0
     left, right, low, high = views[0][1]
     tall = (
         each * float(np.clip((high - low) / (right - left), 0.2, 1.0)) if len(views) == 1 else 4.1
     )
-    with figure(each * len(views) + beside + 0.3, min(tall, 5.4) + 1.0) as drawing:
+    tall = max(min(tall, 5.4) + 1.0, legend_height(paint, len(paint.names) + len(rims)))
+    with figure(each * len(views) + beside + 0.3, tall) as drawing:
         width, height = drawing.get_size_inches()
-        _heading(drawing, mesh, title)
+        heading(drawing, whole, title, flat.note)
         for i, (name, extent) in enumerate(views):
             box = (
                 (0.2 + i * each) / width, 0.15 / height, (each - 0.15) / width, 1 - 1.0 / height,
             )  # fmt: skip
             axes = drawing.add_axes(box)
             draw_plane(
-                axes, mesh.points, shell.nodes, paint.rgb, extent, _scene.EDGE if edges else None
-            )
-            _draw_rims(axes, mesh, rims)
+                axes, mesh.points, shell.nodes, paint.rgb, extent,
+                _scene.EDGE if edges else None, paint.points,
+            )  # fmt: skip
+            _draw_rims(axes, mesh, [("", INK, whole_shell.part(2).nodes[:, :2]), *rims])
+            x, y, _ = mesh.points[whole_shell.part(1).nodes[:, 0]].T
+            axes.plot(x, y, ".", color=INK, ms=4)
             if marked is not None:
                 x, y, _ = _marks(mesh, marked).T
                 axes.plot(x, y, "o", mec=RED, mfc="none", ms=7, mew=1.2)
             if len(views) > 1:
                 axes.set_title(name, pad=4)
         names = tuple((name, colour) for name, colour, _ in rims)
-        _legend(drawing, paint._replace(names=(*paint.names, *names)), thin=len(paint.names))
+        legend(drawing, paint._replace(names=(*paint.names, *names)), thin=len(paint.names))
         save_png(drawing, path)
 
 
@@ -217,7 +244,10 @@ def _rims(mesh: Mesh) -> list[tuple[str, str, np.ndarray]]:
                 else np.empty((0, 2), np.int64)
             )
         else:
-            continue
+            inside = np.zeros(mesh.n_points, dtype=bool)
+            inside[region.ids] = True
+            rim = mesh.boundary_facets().nodes[:, :2]
+            pairs = rim[inside[rim].all(axis=1)] if not inside.all() else rim[:0]
         pairs = pairs[(pairs >= 0).all(axis=1)]
         if len(pairs):
             colour = (*SERIES[1:], *PALETTE)[len(found) % (len(SERIES) + len(PALETTE) - 1)]
@@ -231,58 +261,3 @@ def _draw_rims(axes: Axes, mesh: Mesh, rims: list[tuple[str, str, np.ndarray]]) 
     for _, colour, pairs in rims:
         lines = LineCollection(list(mesh.points[pairs][:, :, :2]), colors=colour, linewidths=1.8)
         axes.add_collection(lines, autolim=False)
-
-
-# -- beside the mesh ------------------------------------------------------------------------------
-
-
-def _heading(drawing: Figure, mesh: Mesh, title: str) -> None:
-    width, height = drawing.get_size_inches()
-    counts = np.bincount(mesh.cell_types, minlength=256)
-    kinds = [f"{counts[c]:,} {CELL_TYPES[int(c)].name}" for c in np.flatnonzero(counts)]
-    size = " x ".join(f"{s:.4g}" for s in np.ptp(mesh.points, axis=0))
-    note = "; ".join([f"{mesh.n_points:,} points", *kinds[:4], *(["..."] * (len(kinds) > 4)), size])
-    left, top = 0.25 / width, 1 - 0.14 / height
-    drawing.text(left, top, title, va="top", fontsize=10.5, fontweight="bold")
-    drawing.text(left, top - 0.22 / height, note, va="top", fontsize=8.5, color=GREY)
-
-
-def _legend(drawing: Figure, paint: Paint, thin: int = 1_000) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-    from matplotlib.lines import Line2D
-
-    if paint.scale is not None:
-        low, high, label = paint.scale
-        bar = drawing.add_axes((0.87, 0.2, 0.018, 0.6))
-        shown = drawing.colorbar(ScalarMappable(Normalize(low, high), "viridis"), cax=bar)
-        shown.outline.set_linewidth(0.4)  # type: ignore[operator]
-        bar.set_title(label, fontsize=9, pad=6)
-    if paint.names:
-        handles = [
-            Line2D([], [], color=colour, lw=2.5 if i >= thin else 0, label=_short(name),
-                   marker=None if i >= thin else "s", ms=8)
-            for i, (name, colour) in enumerate(paint.names)
-        ]  # fmt: skip
-        drawing.legend(
-            handles=handles[:24], loc="upper right", bbox_to_anchor=(0.995, 0.88), fontsize=8,
-            handlelength=1.4,
-        )  # fmt: skip
-
-
-def _short(text: str, limit: int = 18) -> str:
-    text = text.replace("$", r"\$")  # which would start mathematics
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def _triad(drawing: Figure) -> None:
-    """The axes in the corner, as the projection sees them."""
-    axes = drawing.add_axes((0.01, 0.02, 0.09, 0.14))
-    axes.set_axis_off()
-    for i, (name, colour) in enumerate(zip("xyz", (RED, "#2f9e6e", BLUE), strict=True)):
-        x, y = _scene.RIGHT[i], _scene.UP[i]
-        axes.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "-|>", "color": colour})
-        axes.text(1.3 * x, 1.3 * y, name, color=INK, fontsize=8, ha="center", va="center")
-    axes.set_xlim(-1.5, 1.5)
-    axes.set_ylim(-1.5, 1.5)
-    axes.set_aspect("equal")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import MeshError
+from ..mesh import fans
 from ._raster import fill_gaps
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..mesh import Mesh
 
 Extent = tuple[float, float, float, float]  # left, right, bottom, top
-ACROSS = 700  # pixels of the image of cells that are too small to be drawn
+ACROSS = 1000  # pixels of the image of cells that are too small to be drawn
 
 
 def plane_views(mesh: Mesh) -> list[tuple[str, Extent]]:
@@ -43,8 +44,10 @@ def draw_plane(
     rgb: np.ndarray,
     extent: Extent,
     edge: str | None,
+    point_rgb: np.ndarray | None = None,
 ) -> None:
-    """Fill `axes` with the polygons (F, k), padded with -1, in their colours (F, 3) uint8."""
+    """Fill `axes` with the polygons (F, k), padded with -1, in their colours (F, 3) uint8, or
+    blended between those of their points (N, 3). Lines between cells show where there is room."""
     from matplotlib.collections import PolyCollection
 
     axes.set_xlim(*extent[:2])
@@ -59,22 +62,36 @@ def draw_plane(
     pixel = max(box[1] - box[0], box[3] - box[2]) / ACROSS
     small = seen & ((high - low).max(axis=1) < 1.5 * pixel)
     if small.any():
-        _pixels(axes, corner[small].mean(axis=1), rgb[small], extent, pixel, edge)
+        _pixels(axes, corner[small].mean(axis=1), rgb[small], extent, pixel)
     drawn = seen & ~small
+    if point_rgb is not None and drawn.any():
+        _blend(axes, points, rings[drawn], point_rgb)
     size = (high - low)[drawn].max(axis=1) / pixel
-    # Lines grow thinner with the cells, or they would cover them.
-    width = np.clip(0.035 * size, 0.05, 0.45)
     count = (rings >= 0).sum(axis=1)
     for n in np.unique(count[drawn]):
         mine = drawn & (count == n)
-        axes.add_collection(
-            PolyCollection(
-                corner[mine][:, :n], facecolors=rgb[mine] / 255.0,
-                edgecolors=edge if edge is not None else "face",
-                linewidths=width[mine[drawn]] if edge is not None else 0.2,
-            ),
-            autolim=False,
-        )  # fmt: skip
+        shape = corner[mine][:, :n]
+        if point_rgb is None:  # a hairline of the same colour closes the seams
+            fill = PolyCollection(shape, facecolors=rgb[mine] / 255.0, edgecolors="face", lw=0.2)
+            axes.add_collection(fill, autolim=False)
+        wide = size[mine[drawn]]
+        if edge is not None:  # thinner with the cells, or the lines would cover them
+            some = wide > 4.0
+            width = np.clip(0.02 * wide[some], 0.0, 0.4)
+            net = PolyCollection(shape[some], facecolors="none", edgecolors=edge, linewidths=width)
+            axes.add_collection(net, autolim=False)
+
+
+def _blend(axes: Axes, points: np.ndarray, rings: np.ndarray, point_rgb: np.ndarray) -> None:
+    from matplotlib.collections import TriMesh
+    from matplotlib.tri import Triangulation
+
+    triangles, _ = fans(rings)
+    used, local = np.unique(triangles, return_inverse=True)
+    x, y, _ = points[used].T
+    mesh = TriMesh(Triangulation(x, y, local.reshape(-1, 3)), zorder=0.8)
+    mesh.set_facecolor(np.column_stack([point_rgb[used] / 255.0, np.ones(len(used))]))  # type: ignore[arg-type]
+    axes.add_collection(mesh, autolim=False)
 
 
 def _pixels(
@@ -83,21 +100,16 @@ def _pixels(
     rgb: np.ndarray,
     extent: Extent,
     pixel: float,
-    edge: str | None,
 ) -> None:
-    """Cells of a pixel or less: one of them colours it, with the ink of their edges mixed in."""
-    from matplotlib.colors import to_rgb
-
+    """Cells of a pixel or less: one of them colours it."""
     left, right, bottom, top = extent
     shape = max(int((top - bottom) / pixel), 1), max(int((right - left) / pixel), 1)
     column = np.clip(((centre[:, 0] - left) / pixel).astype(int), 0, shape[1] - 1)
     row = np.clip(((top - centre[:, 1]) / pixel).astype(int), 0, shape[0] - 1)
     found = np.full(shape, -1)
     found[row, column] = np.arange(len(centre))
-    found = fill_gaps(found, reach=2)
+    found = fill_gaps(found, reach=1)
     colour = rgb / 255.0
-    if edge is not None:
-        colour = 0.7 * colour + 0.3 * np.array(to_rgb(edge))
     image = np.concatenate([colour[found], (found >= 0)[..., None]], axis=2)
     axes.imshow(image, extent=extent, interpolation="nearest", zorder=0.5, aspect="equal")
     axes.set_xlim(left, right)

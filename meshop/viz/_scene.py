@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -16,10 +17,35 @@ if TYPE_CHECKING:
 
 PIXELS = (1500, 1000)
 EDGE = "#33414f"
-# Seen from the front right and above, as drawings of parts are; z is up.
-TOWARD = np.array([0.55, -0.72, 0.42]) / np.linalg.norm([0.55, -0.72, 0.42])
-RIGHT = np.cross([0.0, 0.0, 1.0], TOWARD) / np.linalg.norm(np.cross([0.0, 0.0, 1.0], TOWARD))
-UP = np.cross(TOWARD, RIGHT)
+
+
+class View(NamedTuple):
+    """Unit vectors: from what is seen to who sees it, and up."""
+
+    toward: np.ndarray
+    up: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        return np.cross(self.up, self.toward)
+
+
+def view_from(toward: Sequence[float], up: Sequence[float]) -> View:
+    """The view along -toward, with `up` (any vector that is not parallel) upright."""
+    back = np.asarray(toward, float) / np.linalg.norm(toward)
+    right = np.cross(up, back)
+    return View(back, np.cross(back, right / np.linalg.norm(right)))
+
+
+# From the front right and above, as drawings of parts are; z is up, or y.
+ISO = view_from([0.55, -0.72, 0.42], [0, 0, 1])
+ISO_Y = view_from([0.55, 0.42, 0.72], [0, 1, 0])
+VIEWS = {
+    "iso": ISO, "iso-y": ISO_Y,
+    "x": view_from([1, 0, 0], [0, 0, 1]), "-x": view_from([-1, 0, 0], [0, 0, 1]),
+    "y": view_from([0, 1, 0], [0, 0, 1]), "-y": view_from([0, -1, 0], [0, 0, 1]),
+    "z": view_from([0, 0, 1], [0, 1, 0]), "-z": view_from([0, 0, -1], [0, 1, 0]),
+}  # fmt: skip
 
 # Run by a fresh interpreter: VTK aborts the process where libGL or a display is missing.
 _CHILD = """
@@ -28,29 +54,45 @@ import numpy as np
 import pyvista as pv
 data = np.load(sys.argv[1])
 window = sys.argv[3] == "window"
-points = data["points"]
+points, toward, up = data["points"], data["toward"], data["up"]
 plotter = pv.Plotter(off_screen=not window, window_size=data["pixels"].tolist())
 plotter.set_background("white")
+skin, solid = None, []
 if len(data["triangles"]):
     fans = np.column_stack([np.full(len(data["triangles"]), 3), data["triangles"]])
     skin = pv.PolyData(points, fans.ravel())
-    skin.cell_data["rgb"] = data["triangle_rgb"]
-    plotter.add_mesh(skin, scalars="rgb", rgb=True, ambient=0.5, diffuse=0.6, specular=0.05)
-if len(data["lines"]):
-    pairs = np.column_stack([np.full(len(data["lines"]), 2), data["lines"]])
+    smooth = len(data["point_rgb"]) > 0
+    (skin.point_data if smooth else skin.cell_data)["rgb"] = data[
+        "point_rgb" if smooth else "triangle_rgb"]
+    ambient = float(data["ambient"])
+    solid.append(plotter.add_mesh(skin, scalars="rgb", rgb=True, ambient=ambient,
+                                  diffuse=1.1 - ambient, specular=0.0))
+def segments(pairs):
     # Nearer by a hair, so that no line sinks into the triangles that it bounds.
-    net = pv.PolyData(points + 0.002 * data["toward"], lines=pairs.ravel())
-    net.cell_data["rgb"] = data["line_rgb"]
-    plotter.add_mesh(net, scalars="rgb", rgb=True, lighting=False,
-                     line_width=float(data["line_width"]), opacity=float(data["line_opacity"]))
+    rows = np.column_stack([np.full(len(pairs), 2), pairs])
+    return pv.PolyData(points + 0.002 * toward, lines=rows.ravel())
+net = None
+if len(data["edges"]):
+    net = segments(data["edges"])
+elif skin is not None and data["outline"]:
+    net = skin.extract_feature_edges(35, non_manifold_edges=False, manifold_edges=False)
+    net.points = net.points + 0.002 * toward
+if net is not None and net.n_points:
+    net = plotter.add_mesh(net, color=str(data["edge_colour"]), lighting=False,
+                           line_width=float(data["edge_width"]),
+                           opacity=float(data["edge_opacity"]))
+if len(data["lines"]):
+    wires = segments(data["lines"])
+    wires.cell_data["rgb"] = data["line_rgb"]
+    solid.append(plotter.add_mesh(wires, scalars="rgb", rgb=True, lighting=False, line_width=8.0))
 if len(data["dots"]):
     # Marks lie before everything else, so that none is hidden.
-    cloud = pv.PolyData(data["dots"] + 1.9 * float(data["dots_on_top"]) * data["toward"])
+    cloud = pv.PolyData(data["dots"] + 1.9 * float(data["dots_on_top"]) * toward)
     cloud.point_data["rgb"] = data["dot_rgb"]
-    plotter.add_mesh(cloud, scalars="rgb", rgb=True, style="points", ambient=0.4, diffuse=0.65,
-                     point_size=float(data["dot_size"]), render_points_as_spheres=True)
+    solid.append(plotter.add_mesh(cloud, scalars="rgb", rgb=True, style="points", ambient=0.4,
+                                  diffuse=0.65, point_size=float(data["dot_size"]),
+                                  render_points_as_spheres=True))
 plotter.enable_parallel_projection()
-toward, up = data["toward"], data["up"]
 plotter.view_vector(toward, viewup=up)
 right = np.cross(up, toward)
 x, y = points @ right, points @ up
@@ -66,29 +108,59 @@ if window:
 else:
     plotter.enable_anti_aliasing("ssaa")
     plotter.screenshot(sys.argv[2])
+    if data["ask_seen"]:  # once more without light and edges: which of the colours are seen?
+        plotter.disable_anti_aliasing()
+        for actor in solid:
+            actor.prop.lighting = False
+            actor.prop.ambient, actor.prop.diffuse = 1.0, 0.0
+        if net is not None:
+            net.SetVisibility(False)
+        plotter.render()
+        flat = plotter.screenshot(return_img=True).reshape(-1, 3).astype(np.int64)
+        codes, counts = np.unique(flat @ [65536, 256, 1], return_counts=True)
+        np.save(sys.argv[2] + ".npy", codes[counts > 8])
 """
 
 
 class Scene(NamedTuple):
-    """points (N, 3); triangles (T, 3) and lines (L, 2) of their ids, dots (D, 3) of their own, each
-    with rgb uint8 rows; how wide lines and how large dots are in pixels; dots_on_top: not hidden by
-    what lies before them."""
+    """points (N, 3); of their ids triangles (T, 3), lines (L, 2) and the edges (E, 2) of triangles;
+    dots (D, 3) of their own. Triangles, lines and dots have rgb uint8 rows; point_rgb (N, 3), where
+    there are any, blends over triangles instead. outline: without edges, those where the surface
+    bends or ends. ambient: the part of the light without direction. dots_on_top: not hidden by
+    what lies before them. ask_seen: find out which colours can be seen."""
 
     points: np.ndarray
-    triangles: np.ndarray
-    triangle_rgb: np.ndarray
-    lines: np.ndarray
-    line_rgb: np.ndarray
-    dots: np.ndarray
-    dot_rgb: np.ndarray
-    line_width: float = 1.0
-    line_opacity: float = 1.0
+    triangles: np.ndarray = np.empty((0, 3), np.int64)
+    triangle_rgb: np.ndarray = np.empty((0, 3), np.uint8)
+    lines: np.ndarray = np.empty((0, 2), np.int64)
+    line_rgb: np.ndarray = np.empty((0, 3), np.uint8)
+    dots: np.ndarray = np.empty((0, 3))
+    dot_rgb: np.ndarray = np.empty((0, 3), np.uint8)
+    edges: np.ndarray = np.empty((0, 2), np.int64)
+    point_rgb: np.ndarray = np.empty((0, 3), np.uint8)
+    view: View = ISO
+    edge_colour: str = EDGE
+    edge_width: float = 1.0
+    edge_opacity: float = 1.0
+    outline: bool = False
+    ambient: float = 0.5
     dot_size: float = 8.0
     dots_on_top: bool = False
+    ask_seen: bool = False
 
 
-def render(scene: Scene, timeout: float = 120.0) -> np.ndarray | None:
-    """(h, w, 3) uint8 image, white margins cut off; None where VTK does not work."""
+class Image(NamedTuple):
+    """rgb (h, w, 3) uint8, white margins cut off; seen: the colours found in it, where asked."""
+
+    rgb: np.ndarray
+    seen: frozenset[int] | None = None
+
+    def shows(self, rgb: np.ndarray) -> bool:
+        return self.seen is None or int(rgb.astype(np.int64) @ [65536, 256, 1]) in self.seen
+
+
+def render(scene: Scene, timeout: float = 120.0) -> Image | None:
+    """The scene as VTK draws it; None where VTK does not work."""
     from matplotlib.image import imread
 
     with tempfile.TemporaryDirectory(prefix="meshop-") as folder:
@@ -96,11 +168,13 @@ def render(scene: Scene, timeout: float = 120.0) -> np.ndarray | None:
         if not _child(scene, Path(folder), "off", timeout, target) or not target.is_file():
             return None
         image = (imread(target)[..., :3] * 255).astype(np.uint8)
+        found = target.with_name(f"{target.name}.npy")
+        seen = frozenset(np.load(found).tolist()) if found.is_file() else None
     drawn = np.any(image != 255, axis=2)
     if not drawn.any():
         return None
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
-    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Image(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], seen)
 
 
 def show(scene: Scene, title: str) -> bool:
@@ -117,10 +191,10 @@ def _child(
     scene: Scene, folder: Path, mode: str, timeout: float | None, target: Path, title: str = ""
 ) -> bool:
     source = folder / "scene.npz"
-    arrays = {name: np.asarray(value) for name, value in scene._asdict().items()}
+    arrays = {n: np.asarray(value) for n, value in scene._asdict().items() if n != "view"}
     # Far from the origin or at odd scales single precision would not do.
     arrays["points"], arrays["dots"] = _unit(scene)
-    arrays |= {"pixels": np.array(PIXELS), "toward": TOWARD, "up": UP, "title": np.array(title)}
+    arrays |= {"pixels": np.array(PIXELS), "title": np.array(title), **scene.view._asdict()}
     np.savez(source, **cast(Any, arrays))
     command = [sys.executable, "-c", _CHILD, os.fspath(source), os.fspath(target), mode]
     try:
@@ -135,27 +209,27 @@ def paint(axes: Axes, scene: Scene) -> None:
     from matplotlib.collections import LineCollection, PolyCollection
 
     points, dots = _unit(scene)
-    flat = np.stack([points @ RIGHT, points @ UP], axis=1)
+    toward, up, right = *scene.view, scene.view.right
+    flat = np.stack([points @ right, points @ up], axis=1)
     corner = points[scene.triangles]
     normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     length = np.maximum(np.linalg.norm(normal, axis=1), 1e-300)
-    light = 0.55 + 0.45 * np.abs(normal @ TOWARD) / length
-    order = np.argsort(corner.mean(axis=1) @ TOWARD)
+    light = scene.ambient + (1 - scene.ambient) * np.abs(normal @ toward) / length
+    order = np.argsort(corner.mean(axis=1) @ toward)
     colours = np.clip(scene.triangle_rgb / 255 * light[:, None], 0, 1)[order]
     axes.add_collection(
         PolyCollection(
             flat[scene.triangles[order]],
             facecolors=colours,
-            edgecolors=EDGE if len(scene.lines) else "face",
+            edgecolors=scene.edge_colour if len(scene.edges) else "face",
             lw=0.2,
         )
     )
-    if not len(scene.triangles):  # lines behind triangles would shine through
-        axes.add_collection(LineCollection(flat[scene.lines], colors=scene.line_rgb / 255, lw=0.6))
+    axes.add_collection(LineCollection(flat[scene.lines], colors=scene.line_rgb / 255, lw=1.6))
     if len(scene.dots):
-        order = np.argsort(dots @ TOWARD)
+        order = np.argsort(dots @ toward)
         size = scene.dot_size / 4
-        x, y = dots[order] @ RIGHT, dots[order] @ UP
+        x, y = dots[order] @ right, dots[order] @ up
         axes.scatter(x, y, c=scene.dot_rgb[order] / 255, s=size**2, lw=0)
     axes.autoscale()
     axes.set_aspect("equal")

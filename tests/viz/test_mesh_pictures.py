@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.image import imread
 
 from meshop.errors import MeshError
 from meshop.mesh import Mesh, Region
-from meshop.viz import _paint, _plane, _scene, mesh_picture
+from meshop.viz import _flat, _paint, _plane, _scene, default_array, mesh_picture
 
 from ..meshes import box, ring
 
@@ -48,7 +49,7 @@ def parted():
 
 def test_regions_have_colours(tmp_path, plain):
     mesh = parted()
-    scene, paint = picture._scene_of(mesh, None, None, True, False, None)
+    scene, paint = picture._scene_of(mesh, None, True, False, None)
     assert [name for name, _ in paint.names] == ["top", "left", "right"]
     shell = _paint.shell_of(mesh, False)
     high = mesh.points[shell.nodes][:, :, 2].min(axis=1) == 1
@@ -56,6 +57,83 @@ def test_regions_have_colours(tmp_path, plain):
     assert len(scene.triangles) == len(shell.cell) == 108
     mesh_picture(mesh, tmp_path / "a.png", title="a title")
     assert share(tmp_path / "a.png", "white") < 0.8
+
+
+def test_lines_dots_and_shells_beside_volumes():
+    mesh = box(2)
+    n = mesh.n_points
+    points = np.vstack([mesh.points, [[0, 0, 2], [1, 0, 2], [1, 1, 2]]])
+    tetra = mesh.cell_nodes.reshape(-1, 4)
+    blocks = [("tetra", tetra), ("line", [[0, n]]), ("vertex", [[n]]), ("poly_line", [[0, 1, 2]]),
+              ("triangle", [[n, n + 1, n + 2], mesh.boundary_facets().nodes[0]])]  # fmt: skip
+    mesh = Mesh.from_blocks(points, blocks)
+    mesh.regions = {"cable": Region("cell", np.array([len(tetra)]))}
+    shell = _paint.shell_of(mesh, False)
+    lines = shell.part(2).nodes[:, :2].tolist()
+    assert lines == [[0, n], [0, 1], [1, 2]] and shell.part(1).nodes[:, 0].tolist() == [n]
+    assert len(shell.part(3, None).cell) == 48 + 1  # the other triangle is on a face that is drawn
+    paint = _paint.paint_of(mesh, shell)
+    assert [name for name, _ in paint.names] == ["cable", "no region"]
+    assert not np.array_equal(*paint.rgb[shell.of_size(2)][:2])
+
+
+def layer(axis, thick=0.05):
+    """One layer of 6 x 4 hexahedra across an axis, with a named end."""
+    x, y, z = np.meshgrid(np.linspace(0, 3, 7), np.linspace(0, 2, 5), [0, thick], indexing="ij")
+    at = np.arange(70).reshape(7, 5, 2)
+    low = [at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]]
+    cells = np.concatenate(
+        [np.stack([q[..., k] for q in low], -1).reshape(-1, 4) for k in (0, 1)], 1
+    )
+    points = np.roll(np.stack([x, y, z], -1).reshape(-1, 3), axis - 2, axis=1)
+    mesh = Mesh.from_blocks(points, [("hexahedron", cells)])
+    mesh.cell_data["U"] = np.tile([3.0, 4.0, 0.0], (24, 1))
+    mesh.regions["inlet"] = Region("facet", cells[:4][:, [0, 3, 7, 4]])
+    return mesh
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_one_layer_of_cells_is_seen_face_on(tmp_path, axis):
+    mesh = layer(axis)
+    flat = _flat.lay_flat(mesh)
+    assert flat.plane.is_planar and flat.plane.n_cells == 24
+    assert f"seen along {'xyz'[axis]}" in flat.note
+    assert sorted(np.ptp(flat.plane.points, axis=0).tolist()) == [0, 2, 3]
+    assert len(picture._rims(flat.plane)) == 1
+    mesh_picture(mesh, tmp_path / "a.png", array="U", marked=(np.array([3]), np.array([5])))
+    assert share(tmp_path / "a.png", "#d1495b") > 0.01
+    assert _flat.lay_flat(layer(axis, thick=3.0)) is None
+
+
+def test_planes_of_any_direction_are_seen_face_on():
+    mesh = ring(24, 6)
+    turned = replace(mesh, points=mesh.points[:, [2, 0, 1]])
+    assert _flat.lay_flat(mesh).plane is mesh
+    np.testing.assert_array_equal(_flat.lay_flat(turned).plane.points, mesh.points)
+    line = Mesh.from_blocks(turned.points, [("line", [[0, 1]])])
+    assert picture._view(line, None) is _scene.VIEWS["x"]
+    with pytest.raises(MeshError, match="view 'w'"):
+        picture._view(line, "w")
+
+
+def test_what_is_shown_by_default():
+    mesh = box(2)
+    assert default_array(mesh) is None
+    x = np.linspace(0.1, 1, mesh.n_points)
+    mesh.point_data = {"id": np.floor(9 * x), "one": np.ones(mesh.n_points), "k": x}
+    assert default_array(mesh) == "k"
+    mesh.cell_data["U"] = mesh.cell_centers()
+    assert default_array(mesh) == "U"
+
+
+def test_ends_of_the_scale():
+    scale = _paint.scale_of(np.array([np.nan, np.inf, 2.0, 2.0]), "p")
+    assert scale.least == scale.most == 2 and scale.low < 2 < scale.high
+    scale = _paint.scale_of(np.append(np.linspace(0, 1, 999), 1e6), "p")
+    assert scale.most == 1e6 and scale.high < 2
+    assert np.isnan(_paint.scale_of(np.array([np.nan]), "p").most)
+    paint = _paint.by_value(np.array([1.0, np.nan, 2.0]), "p")
+    assert [name for name, _ in paint.names] == ["no value"]
 
 
 def test_clip_opens_a_volume():
@@ -77,7 +155,8 @@ def test_arrays_on_points_and_cells(tmp_path, plain):
     for name in ("U", "T"):
         mesh_picture(mesh, tmp_path / f"{name}.png", array=name)
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
-    assert _paint.values_of(mesh, "U").tolist() == [5.0] * mesh.n_cells
+    field = _paint.field_of(mesh, "U")
+    assert field.label == "|U|" and field.values.tolist() == [5.0] * mesh.n_cells
     for name in ("V", "name"):
         with pytest.raises(MeshError, match="one of boundary"):
             mesh_picture(mesh, tmp_path / "a.png", array=name)
@@ -139,11 +218,15 @@ def test_vtk_draws_what_it_is_given():
     if done.returncode:
         pytest.skip("VTK does not draw here")
     mesh = parted()
-    scene, _ = picture._scene_of(mesh, None, None, True, True, (np.array([3]), np.array([4])))
+    scene, _ = picture._scene_of(mesh, None, True, True, (np.array([3]), np.array([4])))
     image = _scene.render(scene)
-    assert image is not None and image.ndim == 3 and min(image.shape[:2]) > 300
-    red = np.abs(image.astype(int) - [209, 73, 91]).max(axis=2) < 60
+    assert image is not None and image.rgb.ndim == 3 and min(image.rgb.shape[:2]) > 300
+    red = np.abs(image.rgb.astype(int) - [209, 73, 91]).max(axis=2) < 60
     assert red.sum() > 40
+    scene, paint = picture._scene_of(mesh, None, True, False, None)
+    image = _scene.render(scene._replace(view=_scene.VIEWS["-z"], ask_seen=True))
+    shown = [n for n, c in paint.names if image.shows(_paint.rgb_rows(c, 1)[0])]
+    assert shown == ["left", "right"]  # and not the top
 
 
 def test_any_mesh_can_be_drawn(tmp_path, plain):
