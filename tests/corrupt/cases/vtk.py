@@ -123,10 +123,6 @@ TEXT: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "strips_too_short": (SURFACE, [("STRIPS 1 5\n4 0 1 2 3", "STRIPS 1 3\n2 0 1")]),
     "lookup_table_many": (SURFACE, [("LOOKUP_TABLE t 1", f"LOOKUP_TABLE t {BIG}")]),
     "structured_wrong_count": (STRUCTURED, [("DIMENSIONS 2 2 1", "DIMENSIONS 2 3 1")]),
-    "structured_empty_but_enormous": (
-        STRUCTURED,
-        [("DIMENSIONS 2 2 1\n", "DIMENSIONS 0 1000000000 1000000000\n")],
-    ),
     "structured_no_dimensions": (STRUCTURED, [("DIMENSIONS 2 2 1\n", "")]),
     "rectilinear_axis_missing": (BOXES, [("Y_COORDINATES 2 float\n0 1\n", "")]),
     "rectilinear_axis_short": (BOXES, [("Z_COORDINATES 2 float\n0 2", "Z_COORDINATES 1 float\n0")]),
@@ -211,6 +207,8 @@ def corpus() -> dict[str, bytes]:
     good, old = binary(), old_binary()
     at = good.index(b"POINTS")
     files |= {
+        "image_empty_but_enormous": STRUCTURED.partition("DATASET")[0].encode()
+        + b"DATASET STRUCTURED_POINTS\nDIMENSIONS 0 1000000000 9\nORIGIN 0 0 0\nSPACING 1 1 1\n",
         "binary_cut_in_points": good[: at + 100],
         "binary_cut_after_word": good[: at + 8],
         "binary_cut_in_cells": good[: good.index(b"CONNECTIVITY") + 40],
