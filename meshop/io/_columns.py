@@ -82,8 +82,9 @@ def cloud(columns: dict[str, np.ndarray], storage: dict[str, str], hint: str = "
             raise Fault(f"column {name!r}", f"{columns[name].dtype} are no coordinates", hint)
     kinds = {columns[name].dtype for name in axes}
     points = np.zeros((len(columns[axes[0]]), 3))
-    for axis, name in enumerate(axes):
-        points[:, axis] = columns[name]
+    with np.errstate(all="ignore"):  # float128: Mesh refuses what is not finite
+        for axis, name in enumerate(axes):
+            points[:, axis] = columns[name]
     if kinds == {np.dtype("f4")}:
         storage = {"points": "float32"} | storage
     if len(axes) == 2:

@@ -141,7 +141,7 @@ def format_of(path: Path) -> Format:
     """The format of a file or folder, by content and then by suffix. Raises MeshFileError."""
     start = b""  # of folders, and of empty files that stand for the folder around them
     with guarded(path, ""):
-        if os.path.isfile(path):
+        if os.path.isfile(path) and os.path.getsize(path):  # those of /proc may never end
             with open(path, "rb") as file:
                 start = file.read(4096)
     readable = [f for f in FORMATS if f.read is not None or f.series is not None]

@@ -53,10 +53,11 @@ def check_dimensions(dimensions: tuple[int, int, int], size: int, where: str) ->
     count = dimensions[0] * dimensions[1] * dimensions[2]
     if min(dimensions) < 0:
         raise Fault(where, f"{dimensions} points along the axes")
-    if count > max(_FREE, size):
+    most = max(count, *dimensions)  # of an axis, where another one has no points
+    if most > max(_FREE, size):
         raise Fault(
             where,
-            f"{count} grid points declared, {size} bytes of data cannot belong to them",
+            f"{most} grid points declared, {size} bytes of data cannot belong to them",
             "read a coarser grid, or one with its data",
         )
     return count

@@ -116,11 +116,10 @@ def integers(values: np.ndarray, where: str) -> np.ndarray:
     """Floats that stand for integers as int64. Raises Fault."""
     wrong = ~(np.abs(values) < 2.0**53)  # NaN too
     if wrong.any():
-        raise Fault(where, f"{values[np.argmax(wrong)]} is no integer of up to 53 bits")
+        raise Fault(where, f"{values[wrong][0]} is no integer of up to 53 bits")
     out = values.astype(np.int64)
     if not np.array_equal(out, values):
-        bad = int(np.argmax(out != values))
-        raise Fault(where, f"{values[bad]} where an integer belongs")
+        raise Fault(where, f"{values[out != values][0]} where an integer belongs")
     return out
 
 

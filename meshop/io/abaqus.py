@@ -26,6 +26,7 @@ from .foreign._meshio import write_meshio
 
 _KEYWORD = re.compile(rb"(?m)^[ \t]*\*(?!\*)[ \t]*([^\n]*)\n?")
 _INCLUDES = 100
+_WORK = 64  # values that a step through sets costs, however small they are
 _FACETS = ("S1", "S2", "S3", "S4", "S5", "S6", "SPOS", "SNEG")
 
 
@@ -302,18 +303,19 @@ class _Sets:
         out, waiting, seen = [np.empty(0, np.int64)], [name.upper()], set()
         while waiting:
             key = waiting.pop()
-            self.room.take(16, where)  # for the work alone
+            self.room.take(_WORK, where)
             if key in seen:
                 continue
             seen.add(key)
             for member in self.sets.get(key, []):
+                self.room.take(_WORK, where)
                 if isinstance(member, str):
                     waiting.append(member.upper())
                     continue
                 if isinstance(member, tuple):
                     first, last, step = member
                     low, high = np.searchsorted(labels.sorted, [first, last + 1])
-                    self.room.take(max(int(high - low), 0) + 16, where)
+                    self.room.take(max(int(high - low), 0), where)
                     inside = labels.sorted[low:high]
                     out.append(labels.known(inside[(inside - first) % step == 0]))
                 else:

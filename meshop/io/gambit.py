@@ -16,6 +16,7 @@ from ._files import Fault, guarded, read_bytes
 from ._format import Format
 from ._labels import MIRRORED_WEDGE, Labels, all_numbers, row_starts
 from ._midside import sort_middles
+from ._words import integers
 from .msh._cells import curved
 
 _CUT = "the file is cut off: copy or write it again"
@@ -74,11 +75,9 @@ def _mesh(sections: list[bytes]) -> Mesh:
     if nodes is None or cells is None:
         missing = "NODAL COORDINATES" if nodes is None else "ELEMENTS/CELLS"
         raise Fault("content", f"the section {missing} is missing", _CUT)
-    if not np.all((np.abs(nodes[:, 0]) < 1 << 53) & (nodes[:, 0] % 1 == 0)):
-        raise Fault("NODAL COORDINATES", "the number of a node is no whole number")
     points = np.zeros((n_points, 3))
     points[:, :dimension] = nodes[:, 1:]
-    places = Labels(nodes[:, 0].astype(np.int64))
+    places = Labels(integers(nodes[:, 0], "NODAL COORDINATES"))
     labels, types, offsets, ids = _cells(cells, n_cells)
     ids = _ordered(places.places(ids, "ELEMENTS/CELLS"), types, offsets, points)
     storage = {"dimension": "2"} if dimension == 2 else {}
@@ -186,9 +185,7 @@ def _condition(mesh: Mesh, text: bytes, known: Labels, places: Labels) -> None:
         raise Fault(where, "expected its name, 0 (nodes) or 1 (elements), two counts")
     width = head[2] + (1 if head[0] == 0 else 3)
     rows = _rows(rest, np.float64, head[1], width, where)[:, : 1 if head[0] == 0 else 3]
-    if not np.all((np.abs(rows) < 1 << 53) & (rows % 1 == 0)):
-        raise Fault(where, "a number of a node, an element or a side is no whole number")
-    rows = rows.astype(np.int64)
+    rows = integers(rows, where)
     if head[0] == 0:
         mesh.regions[_free(mesh, name)] = Region("point", places.places(rows[:, 0], where))
         return

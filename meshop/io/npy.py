@@ -31,6 +31,7 @@ _CELLS = (
 _FLAT = {2: 3, 3: 5, 4: 9, 6: 22, 8: 23, 9: 28}
 _SOLID = {2: 3, 3: 5, 4: 10, 5: 14, 6: 13, 8: 12, 10: 24, 20: 25, 27: 29}
 _NAMED = {"quads": {4: 9}, "faces": {4: 9}, "tetra": {4: 10}, "tets": {4: 10}}
+_DEFLATE = "numpy.savez and numpy.savez_compressed store or deflate it"
 _INFLATED = 1040  # the most that one byte of deflate can become
 _HEADER = 10_000  # characters
 _MOST = 1 << 12  # columns
@@ -137,6 +138,9 @@ def _members(path: Path) -> dict[str, np.ndarray]:
                 if member.file_size > _INFLATED * member.compress_size + 4096:
                     reason = f"{member.compress_size} bytes cannot hold {member.file_size}"
                     raise Fault(where, reason)
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    # zipfile unpacks the others without a bound.
+                    raise Fault(where, f"compressed by method {member.compress_type}", _DEFLATE)
                 if member.filename.endswith(".npy"):
                     out[member.filename[:-4]] = _array(archive.read(member), where)
     except Fault:

@@ -22,6 +22,7 @@ from ._files import Fault, guarded, read_bytes
 from ._format import Format
 from ._labels import all_numbers
 from ._structured import structured_cells
+from ._text import to_numbers
 
 _SUFFIXES = (".xyz", ".p3d", ".p3dfmt", ".p2dfmt", ".p2d", ".x", ".g", ".grd", ".fmt", ".bin")
 _HINT = "check that it is a whole grid file, or save it as CGNS or VTS"
@@ -72,10 +73,7 @@ def _is_text(start: bytes) -> bool:
 
 def _text_blocks(data: bytes) -> Blocks:
     data = data.translate(bytes.maketrans(b"Dd,", b"EE "))
-    if b"*" in data:
-        room = Allowance(len(data))
-        data = re.sub(rb"(?<!\S)(\d{1,12})\*(\S{1,40})", lambda match: _repeated(match, room), data)
-    numbers = all_numbers(data, np.float64, "content")
+    numbers = _unrolled(data)
     layout = _text_layout(numbers)
     out: Blocks = []
     at = layout.start
@@ -88,10 +86,16 @@ def _text_blocks(data: bytes) -> Blocks:
     return out
 
 
-def _repeated(match: re.Match, room: Allowance) -> bytes:
-    """Fortran's ``3*0.5``."""
-    room.take(int(match[1]), f"{match[1].decode()} times one value")
-    return (match[2] + b" ") * int(match[1])
+def _unrolled(data: bytes) -> np.ndarray:
+    """All numbers; Fortran's ``3*0.5`` stands for three."""
+    first, *rest = re.split(rb"(?<!\S)(\d{1,12})\*(\S{1,40})(?!\S)", data)
+    room = Allowance(len(data))
+    parts = [all_numbers(first, np.float64, "content")]
+    for count, value, text in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        room.take(int(count), f"{count.decode()} times one value")
+        parts.append(np.repeat(to_numbers([value], np.float64, "content"), int(count)))
+        parts.append(all_numbers(text, np.float64, "content"))
+    return np.concatenate(parts)
 
 
 def _text_layout(numbers: np.ndarray) -> _Layout:

@@ -322,10 +322,10 @@ def _mesh(path: Path, elements: list[_Element]) -> Mesh:
         if kind == "edge" and {"vertex1", "vertex2"} <= set(element.scalars):
             ends = [element.scalars.pop(f"vertex{i}") for i in (1, 2)]
             size = np.full(element.count, 2)
-            items = np.stack(ends, axis=1).astype(np.int64).ravel()
+            items = _whole(np.stack(ends, axis=1).ravel(), element)
             code = np.full(element.count, 3)
         elif kind in ("face", "tristrips") and (found := element.of_lists(_INDICES)) is not None:
-            items, size = found[0].astype(np.int64), found[1]
+            items, size = _whole(found[0], element), found[1]
             if kind == "tristrips":  # strips in one list end with -1
                 items, size = _strips(items, size)
             code = np.full(len(size), 6) if kind == "tristrips" else face_types(size)
@@ -358,6 +358,13 @@ def _mesh(path: Path, elements: list[_Element]) -> Mesh:
     if dropped:
         warn_lost(path, "PLY", f"left out: {', '.join(dropped)[:300]}")
     return whole
+
+
+def _whole(values: np.ndarray, element: _Element) -> np.ndarray:
+    """Ids of points as int64: some programs write them as floats. Raises Fault."""
+    if values.dtype.kind == "f":
+        return integers(values, f"element {element.name}")
+    return values.astype(np.int64)
 
 
 def _strips(items: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

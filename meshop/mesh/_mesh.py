@@ -275,7 +275,8 @@ def _floats(what: str, values: Any) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise MeshError(f"{what} have dtype {array.dtype}", "expected real numbers")
-    return np.ascontiguousarray(array, dtype=np.float64)
+    with np.errstate(all="ignore"):  # float128: what becomes infinite is refused by the checks
+        return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def _codes(values: Any) -> np.ndarray:

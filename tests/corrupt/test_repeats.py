@@ -115,6 +115,10 @@ REFUSED: dict[str, tuple[str, Callable[[], str | bytes]]] = {
         lambda: abaqus("*ELEMENT,TYPE=C3D4,ELSET=e\n" + lines("#,1,2,3,4\n")
                        + "*SURFACE,NAME=s\n" + "e,S1\n" * N),
     ),
+    "a set of parts as surface": (
+        "inp", lambda: abaqus("*ELEMENT,TYPE=C3D4\n1,1,2,3,4\n" + "*ELSET,ELSET=e\n1\n" * 2000
+                              + "*SURFACE,NAME=s\n" + "e,S1\n" * 2000),
+    ),
     "results of one node": ("frd", lambda: frd("".join(map(frd_result, range(5000))))),
     "views of one node": ("msh", msh_views),
     "tags of one entity": ("msh", lambda: entities(9000, 0, N)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ MAX_NODES = 200_000
 MAX_DEPTH = 24
 _CHUNK = 1 << 20
 ARRAYS = ("DataArray", "Array")
+# Others of Python's codecs are no encodings of text, or warn.
+_ENCODING = re.compile(
+    r"(?i)utf-?(8|16)|(us-)?ascii|iso-8859-\d+|latin-?\d|(windows-|cp)\d+|koi8-."
+)
 COMPRESSORS = {
     "vtkZLibDataCompressor": "zlib",
     "vtkLZMADataCompressor": "lzma",
@@ -187,6 +192,7 @@ class _Builder:
         self.span_start = -1
         self.appended: tuple[int, dict[str, str]] | None = None
         self.parser = expat.ParserCreate()
+        self.parser.XmlDeclHandler = self._declared
         self.parser.StartDoctypeDeclHandler = self._refuse  # no entities: nothing can expand
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
@@ -228,6 +234,10 @@ class _Builder:
         if close < 0 or mark < 0 or start[close + 1 : mark].strip():
             raise Fault("<AppendedData>", "the underscore that starts the data is missing")
         return at + mark + 1, encoding == "base64"
+
+    def _declared(self, _: str, encoding: str | None, __: int) -> None:
+        if encoding and not _ENCODING.fullmatch(encoding):
+            raise Fault("XML declaration", f"encoding={encoding[:40]!r}, expected UTF-8")
 
     def _refuse(self, *_: Any) -> None:
         raise Fault("document type", "a DOCTYPE has no place in a VTK file and may be an attack")

@@ -135,7 +135,8 @@ class Hdf5File:
             if answer.get("dtype") != values.dtype.str or answer.get("shape") != list(values.shape):
                 raise Fault(array.path, _BAD)
             self._receive_into(values.reshape(-1).view(np.uint8).data)
-        return values if values.dtype.itemsize <= 8 else values.astype(np.float64)
+        with np.errstate(all="ignore"):  # of float128
+            return values if values.dtype.itemsize <= 8 else values.astype(np.float64)
 
     def _text(self, array: Array, answer: dict, start: int, stop: int) -> np.ndarray:
         found = answer.get("text")

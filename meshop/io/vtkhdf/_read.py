@@ -283,7 +283,7 @@ def _vector(group: Group, name: str, count: int, default: list[float] | None) ->
     numbers = isinstance(found, list) and all(isinstance(v, int | float) for v in found)
     if not numbers or found is None or len(found) != count:
         raise Fault(f"{group.path}: {name}", f"{json.dumps(found)[:60]}, expected {count} numbers")
-    if default is None and any(int(v) != v or abs(v) > 1 << 40 for v in found):
+    if default is None and not all(abs(v) <= 1 << 40 and int(v) == v for v in found):
         raise Fault(f"{group.path}: {name}", f"{found} is out of range")
     return found
 

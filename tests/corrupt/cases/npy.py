@@ -86,6 +86,8 @@ def corpus() -> dict[str, bytes]:
     files["header_length_32"] = file_of("{}", version=2)[:8] + b"\xff\xff\xff\xff" + bytes(20)
     for name, value in (("nan", np.nan), ("infinite", np.inf)):
         files[name] = _saved(np.where(POINTS == 1, value, POINTS))
+    longest = HEAD.format("'<f16'", False, (2, 3))
+    files["beyond_64_bits"] = file_of(longest, b"\xff" * 14 + b"\x7e\0" + b"\xff" * 80)
     files["text"] = b"hello, I am no mesh\n"
     files["random"] = bytes(range(256)) * 3
     return files

@@ -100,6 +100,10 @@ def corpus() -> dict[str, bytes]:
         files[f"size_{name}"] = good[: at + 24] + word + good[at + 28 :]
     files["method"] = good[: at + 10] + b"\x63\0" + good[at + 12 :]
     files["encrypted"] = good[: at + 8] + b"\1\0" + good[at + 10 :]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("points.npy", file_of(HEAD.format("'<f8'", False, (3, 4))))
+    files["method_without_bound"] = out.getvalue()
     files["text"] = b"hello, I am no mesh\n"
     files["random"] = b"PK\3\4" + bytes(range(256))
     return files

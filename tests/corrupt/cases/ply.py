@@ -109,6 +109,12 @@ def corpus() -> dict[str, bytes]:
     for name, value in (("many", 2**31), ("enormous", 10**17)):
         files[f"binary_vertices_{name}"] = good["little"].replace(b"x 4", f"x {value}".encode())
         files[f"binary_faces_{name}"] = good["little"].replace(b"face 2", f"face {value}".encode())
+    floats = good["little"].replace(b"list uchar int", b"list uchar float")
+    files["binary_nodes_nan"] = floats[:-6] + b"\xff" * 4 + floats[-2:]
+    edges = good["little"].replace(b"face 2", b"edge 1").replace(b"short tag", b"double vertex1")
+    edges = edges.replace(b"list uchar int vertex_indices", b"double vertex2")
+    end = edges.index(b"end_header\n") + 11 + 4 * 13  # behind the points
+    files["binary_edges_enormous"] = edges[:end] + struct.pack("<2d", 0, 1e300)
     files["binary_list_longer"] = good["little"][:-15] + b"\xff" + good["little"][-14:]
     files["binary_node"] = good["big"][:-3] + b"\x7f" + good["big"][-2:]
     files["binary_nan"] = good["little"].replace(

@@ -207,6 +207,8 @@ def corpus() -> dict[str, bytes]:
     good, old = binary(), old_binary()
     at = good.index(b"POINTS")
     files |= {
+        "image_empty_but_enormous": STRUCTURED.partition("DATASET")[0].encode()
+        + b"DATASET STRUCTURED_POINTS\nDIMENSIONS 0 1000000000 9\nORIGIN 0 0 0\nSPACING 1 1 1\n",
         "binary_cut_in_points": good[: at + 100],
         "binary_cut_after_word": good[: at + 8],
         "binary_cut_in_cells": good[: good.index(b"CONNECTIVITY") + 40],

@@ -208,6 +208,14 @@ BASES: dict[str, str] = {
         "oAUC0UG+DIxMzCysDKNgFIyCUTAKRsEoGEEA3BZS2D+JMRsZ42/x8oCaPozFbLB2kQf1nPM533Slv7OHN3b72URANn"
         "MG5GfmlYDanULQ9vAdh9RrACAUhPU="
     ),
+    "image_extent_nan": (
+        "eNrr9HBx4+WS4mLm4GCAgf9Q4MMD4RtAxVdXyf3z93AJYmKoYBJCVggDXEwMjAwMbIIMQIotLMQbaPZmmKHODNQA+j"
+        "XtEWAnMO5gFBBgYBCDOtEMKg9xgagQAwum63gcGRiYGTgYeBhEGBjCUouKM/PzGASA3ob43IGBiZGRkQlqEDoNAzzK"
+        "IENYgXqANoRUFqQyCAMt5ISq9MxNTE91SSxJ5MkFKQPZBLQrPCM/J9W1oiQ1r4RBUMEebp8JN4PJf2YGsL1sUPPZUG"
+        "z7UU8szRMAspAdYqF/UWZ6Zh5Ou5ihpjMTCGyeQEiAgc0MLkhMzsxLJ9HQD/aYtPhch1BIHDIwMpoAdTMDtaMFN8wU"
+        "XOLMPAyMAnB5DgZWYLwzc3EAUyUzYzMzWlDOYBi0wOz3/t0MjEzMLKwMo2AUjIJRMApGwSgYQQDcFlLg3MWYjYzxN7"
+        "F5QE0fxuJyWLvIg3rOOe4qrObv7OGN3X42EZDNnAH5mXkloIZuMzdEV82fDBcA5rCUUg=="
+    ),
     "no_group": (
         "eNrr9HBx4+WS4mLm4GCAgf9QYMYI4RtAxXu+zY3z93AJYmKoYBJCVggDXEwMQC1sAgxAitW/JCO1aDPMTBcGqoC9Ni"
         "yTiHACQwQDzcDRnSfWAAAcozfk"
@@ -454,7 +462,8 @@ VALUES: dict[str, tuple[str, str, int, int | float]] = {
 # These are bad as they are.
 BAD = (
     "declared_only", "external_link", "soft_link", "virtual", "external_storage", "cycle",
-    "image_enormous", "image_too_little_data", "image_no_extent", "no_group", "group_is_data",
+    "image_enormous", "image_too_little_data", "image_no_extent", "image_extent_nan",
+    "no_group", "group_is_data",
     "type_unknown", "type_number", "version_new", "points_two_columns", "points_text",
     "types_float", "types_missing", "data_compound", "data_too_short", "cell_type_unknown",
     "steps_without_times", "steps_too_many", "assembly_to_nowhere",
@@ -638,6 +647,7 @@ def _makers() -> Iterator[tuple[str, Callable]]:
     yield "image_enormous", lambda f: image(f, (0, 9999, 0, 9999, 0, 9999), size=0)
     yield "image_too_little_data", lambda f: image(f, (0, 2, 0, 2, 0, 0))
     yield "image_no_extent", lambda f: image(f, None)
+    yield "image_extent_nan", lambda f: image(f, (float("nan"),) * 6)
     yield "no_group", lambda f: f.create_group("Other")
     yield "group_is_data", lambda f: f.create_dataset("VTKHDF", data=[1])
     yield "type_unknown", typed(np.bytes_(b"HyperTreeGrid"))

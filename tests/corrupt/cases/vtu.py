@@ -89,6 +89,7 @@ TEXT = {
     "byte_order": [("LittleEndian", "MiddleEndian")],
     "compressor": [("<VTKFile ", '<VTKFile compressor="vtkMagicCompressor" ')],
     "encoding": [('version="1.0"?', 'version="1.0" encoding="EBCDIC-42"?')],
+    "encoding_of_escapes": [('version="1.0"?', 'version="1.0" encoding="unicode_escape"?')],
     "no_piece": [("<Piece", "<Other"), ("</Piece", "</Other")],
     "no_grid": [("UnstructuredGrid>", "Other>")],
     "other_grid": [("<VTKFile type", "<Other type"), ("</VTKFile", "</Other")],
