@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def write_vtk(mesh: Mesh, path: str | os.PathLike, *, binary: bool = True) -> No
         step = np.diff(mesh.cell_nodes, prepend=-1)
         if np.any((step <= 0) & polyhedra & ~first[:-1]):
             what = "nodes of polyhedra come back in increasing order; their faces stay"
-            warn_lost(path, "VTK", what, "write .vtu, which keeps them")
+            warn_lost(Path(path), "VTK", what, "write .vtu, which keeps them")
 
 
 def _parts(mesh: Mesh, binary: bool) -> Iterator[bytes | memoryview]:

@@ -67,7 +67,7 @@ def write_vtp(
                 f"      </{tag}>",
             ]
         writer.write(path, "PolyData", counts, inside)
-    warn_types(path, "VTP", mesh)
+    warn_types(Path(path), "VTP", mesh)
 
 
 FORMAT = Format(
