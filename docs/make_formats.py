@@ -31,7 +31,9 @@ TAIL = """\
 - **time**: how a file or folder holds several times (`meshop.read_series`, `meshop.write_series`);
   "-" where it holds one mesh.
 - **lost when written**: what a written file does not hold. Points and cells, their order and their
-  types are kept in all formats that are written.
+  types are kept where neither this column nor a warning says otherwise. What VTK has no type or
+  shape for (booleans, half precision, rows of 3 x 3) stands in its formats as bytes, float32 and
+  components; field data `meshop_array ...` says what it was, and it comes back as that.
 
 ## What is refused, and why
 

@@ -139,7 +139,7 @@ def warn_arrays(
 
 
 def _described(data: dict[str, np.ndarray]) -> dict[str, None]:
-    texts = {}
+    texts: dict[str, None] = {}
     for name, values in data.items():
         kind = "text" if values.dtype.kind in "UOST" else values.dtype.name
         shape = " x ".join(map(str, values.shape[1:]))

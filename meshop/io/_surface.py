@@ -52,6 +52,8 @@ def warn_data(path: Path | str, format: str, mesh: Mesh, kept: set[tuple[str, st
         if names:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             warn_lost(path, format, f"{where} data are not stored: {shown}", "write .vtu for them")
+    if names := [name for where, name in mesh.components if (where, name) in kept]:
+        warn_lost(path, format, f"components have no names in it: {', '.join(names[:5])}")
 
 
 def warn_regions(path: Path | str, format: str, names: list[str], hint: str = "") -> None:

@@ -389,5 +389,6 @@ FORMAT = Format(
     read_obj,
     write_obj,
     regions="groups, objects, materials",
-    lost="cell data; point data but Normals, TCoords, RGB",
+    lost="cell data; point data but Normals, TCoords, RGB; point and facet regions; "
+    "order of regions and of their ids",
 )

@@ -397,5 +397,5 @@ FORMAT = Format(
     read_ply,
     write_ply,
     lambda _, start: re.match(rb"ply[ \t]*[\r\n]", start) is not None,
-    lost="regions, field data; 64-bit integers become 32-bit",
+    lost="regions, field data; 64-bit integers become 32-bit, booleans 8-bit",
 )

@@ -276,6 +276,10 @@ def write_points(mesh: Mesh, path: Path | str) -> None:
             columns = {name: values for name, values in columns.items() if name not in texts}
         columns = _labelled(columns, table)
         warn_arrays(path, kind, mesh.point_data, grouped(_read_back(columns)))
+        texts = [name for name, values in columns.items() if values.dtype.kind not in "fiub"]
+        if trimmed := [name for name in texts if _has_white_ends(columns[name])]:
+            what = f"text loses the white space around it: {', '.join(trimmed[:5])}"
+            warn_lost(path, kind, what)
         with atomic_write(path) as file:
             head = io.StringIO()
             if table:
@@ -321,6 +325,10 @@ def _read_back(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         else:
             out[name] = _column([text.strip() for text in _texts(values)], False)
     return out
+
+
+def _has_white_ends(values: np.ndarray) -> bool:
+    return any(text != text.strip() for text in map(str, values.tolist()))
 
 
 def _texts(values: np.ndarray) -> list[str]:

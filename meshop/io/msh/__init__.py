@@ -13,7 +13,8 @@ from ._file import is_msh, read_msh, read_msh_series, write_msh, write_msh_serie
 FORMAT = Format(
     "MSH", (".msh",), read_msh, write_msh, lambda _, start: is_msh(start), read_msh_series,
     write_msh_series, selects=True, regions="physical groups", time="data of several steps",
-    lost="dtypes other than float64, field data, point and facet regions, periodic links",
+    lost="dtypes other than float64, field data, point and facet regions, "
+    "order of ids within regions, periodic links",
 )  # fmt: skip
 
 __all__ = ["FORMAT", "is_msh", "read_msh", "read_msh_series", "write_msh", "write_msh_series"]

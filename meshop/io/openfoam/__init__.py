@@ -23,7 +23,8 @@ FORMAT = Format(
     selects=True,
     regions="patches, cell, face and point zones",
     time="time folders",
-    lost="integer types, cells that are no volumes, node order within cells",
+    lost="cells that are no volumes, node order within cells, order of arrays, "
+    "number types (float64 comes back)",
 )
 
 __all__ = ["FORMAT", "find_case", "read_foam", "read_foam_series", "write_fields", "write_foam"]

@@ -176,7 +176,7 @@ def fields_of(
             raise Fault("arrays", f"the mesh has no {name!r}", f"one of {known}" if known else "")
     out: list[_Field] = []
     taken: set[str] = set()
-    renamed, lost, integers, reshaped = [], [], [], []
+    renamed, lost, integers, reshaped, labelled = [], [], [], [], []
     for place, where, data in (
         ("vol", "cell", mesh.cell_data),
         ("point", "point", mesh.point_data),
@@ -194,6 +194,8 @@ def fields_of(
                 rank = "SphericalTensor"
             if labels == _VTK_SYMMETRIC:
                 flat = flat[:, [_VTK_SYMMETRIC.index(label) for label in RANKS["SymmTensor"]]]
+            if labels and labels not in (*RANKS.values(), _VTK_SYMMETRIC):
+                labelled.append(name)
             if values.dtype.kind != "f":
                 integers.append(name)
             if values.ndim > 2 or values.shape[1:] == (1,):
@@ -207,6 +209,8 @@ def fields_of(
         warn_lost(path, NAME, f"names it cannot have: {', '.join(renamed)}")
     if integers:
         warn_lost(path, NAME, f"integers become floating: {', '.join(map(repr, integers))}")
+    if labelled:
+        warn_lost(path, NAME, f"components have its own names: {', '.join(map(repr, labelled))}")
     if reshaped:
         warn_lost(path, NAME, f"the shape of rows is lost: {', '.join(map(repr, reshaped))}")
     if lost:

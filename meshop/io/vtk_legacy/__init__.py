@@ -7,6 +7,7 @@ from ._write import write_vtk
 FORMAT = Format(
     "VTK", (".vtk",), read_vtk, write_vtk, claims_vtk,
     regions="as field data `meshop_region ...`",
+    lost="node order within polyhedra",
 )  # fmt: skip
 
 __all__ = ["FORMAT", "read_vtk", "write_vtk"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
 from ...mesh import POLYHEDRON, Mesh
 from .._curved import OLD_XML, current_order
 from .._files import Fault, atomic_write, guarded
+from .._format import warn_lost
 from .._in_field_data import storable, to_field_data
 from .._strings import encoded
 
@@ -32,6 +34,14 @@ def write_vtk(mesh: Mesh, path: str | os.PathLike, *, binary: bool = True) -> No
         with atomic_write(path) as file:
             for part in _parts(mesh, binary):
                 file.write(part)
+    polyhedra = np.repeat(mesh.cell_types == POLYHEDRON, np.diff(mesh.cell_offsets))
+    if polyhedra.any():
+        first = np.zeros(len(polyhedra) + 1, bool)  # of a cell
+        first[mesh.cell_offsets] = True
+        step = np.diff(mesh.cell_nodes, prepend=-1)
+        if np.any((step <= 0) & polyhedra & ~first[:-1]):
+            what = "nodes of polyhedra come back in increasing order; their faces stay"
+            warn_lost(Path(path), "VTK", what, "write .vtu, which keeps them")
 
 
 def _parts(mesh: Mesh, binary: bool) -> Iterator[bytes | memoryview]:

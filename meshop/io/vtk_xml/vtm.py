@@ -66,10 +66,9 @@ def write_vtm(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
     elif not np.array_equal(found, np.arange(mesh.n_points)):
         warn_lost(path, "VTM", "points are sorted by their blocks", "write .vtu, which keeps order")
     _warn(mesh, path, sum(map(len, regions.values())), int(np.sum(block < len(regions))), order)
-    names = {f"block {i}" if not name.strip() else name: name for i, name in enumerate(regions)}
-    for new_name, name in names.items():
-        if new_name != name:
-            warn_lost(path, "VTM", f"the region {name!r} comes back as {new_name!r}")
+    for index, name in enumerate(regions):
+        if not name.strip():
+            warn_lost(path, "VTM", f"the region {name!r} comes back as 'block {index}'")
 
 
 def _used(mesh: Mesh) -> np.ndarray:
@@ -131,7 +130,8 @@ FORMAT = Format(
     "VTM", (".vtm", ".vtmb"), read_with(KINDS, "VTM"), write_vtm, claims(*BLOCKS),
     selects=True,
     regions="blocks: outer/inner",
-    lost="order of cells across blocks, points shared by blocks, regions that overlap",
+    lost="order of cells and points across blocks, points shared by blocks, "
+    "regions that overlap, point and facet regions",
 )  # fmt: skip
 PARTITIONED = Format(
     "VTPC, VTPD", (".vtpc", ".vtpd"), read_with(KINDS, "VTPC, VTPD"), selects=True,

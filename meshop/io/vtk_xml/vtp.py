@@ -6,6 +6,7 @@ Source: the VTK User's Guide, "VTK file formats"; the order of cell data as in v
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def write_vtp(
                 f"      </{tag}>",
             ]
         writer.write(path, "PolyData", counts, inside)
-    warn_types(path, "VTP", mesh)
+    warn_types(Path(path), "VTP", mesh)
 
 
 FORMAT = Format(

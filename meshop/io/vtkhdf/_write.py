@@ -204,6 +204,8 @@ class _Writer:
                 if not self.count:
                     warn_lost(self.path, "VTKHDF", f"the text {name!r} on {where}s is left out")
                 continue
+            if text and values.ndim > 1 and not self.count:
+                warn_lost(self.path, "VTKHDF", f"the text {name!r} comes back as one list")
             label = self._label(name)
             stored = _text(name, values) if text else _rows(name, values)
             if label in found:
