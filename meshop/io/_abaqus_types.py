@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from ._labels import MIRRORED_WEDGE
@@ -46,6 +47,7 @@ _BACK = {new: old for old, new in enumerate(MIRRORED_WEDGE)}
 _SIDES[13] = tuple(tuple(_BACK[node] for node in side) for side in _SIDES[26])
 
 
+@functools.lru_cache(256)
 def cell_of(kind: str) -> tuple[int, list[int] | None] | None:
     """(VTK code, VTK's order of its nodes or None where it is the same) of an element type."""
     for pattern, code, order in _PATTERNS:

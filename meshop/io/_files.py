@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -49,17 +50,18 @@ def guarded(path: str | os.PathLike, format: str) -> Iterator[None]:
 def require_file(path: Path) -> None:
     """Raise MeshFileError or Fault unless `path` is a file with something in it."""
     try:
-        if path.is_dir():
+        info = path.stat()
+        if stat.S_ISDIR(info.st_mode):
             reason, hint = "this is a folder, not a mesh file", "name a file inside it"
-        elif not path.exists():
-            reason, hint = "no such file", "check the spelling, or give the full path"
-        elif not path.is_file():
+        elif not stat.S_ISREG(info.st_mode):
             reason, hint = "this is a device or a pipe, not a file", "save it to a file first"
-        elif path.stat().st_size == 0:
+        elif info.st_size == 0:
             reason, hint = "the file is empty (0 bytes)", "write or download it again"
         else:
-            _require_content(path)
+            _require_content(path, info.st_size)
             return
+    except (FileNotFoundError, NotADirectoryError):
+        reason, hint = "no such file", "check the spelling, or give the full path"
     except (OSError, ValueError) as error:  # no permission, a name too long, a NUL inside
         reason, hint = getattr(error, "strerror", None) or str(error), ""
     raise MeshFileError(path, "", "opening the file", reason, hint)
@@ -70,20 +72,19 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
     require_file(path)
     with open(path, "rb") as file:
         if limit is None:
-            _require_memory(os.fstat(file.fileno()).st_size)
+            require_memory(os.fstat(file.fileno()).st_size)
         return file.read() if limit is None else file.read(limit)
 
 
-def _require_memory(size: int) -> None:
-    """Refuse a file larger than the memory before it is read."""
+def require_memory(size: int) -> None:
+    """Raise MemoryError for bytes that this machine's memory cannot hold, before they are read."""
     with contextlib.suppress(AttributeError, ValueError, OSError):  # not on Windows
         if size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
             raise MemoryError
 
 
-def _require_content(path: Path) -> None:
+def _require_content(path: Path, size: int) -> None:
     """Raise Fault for a large file that is nothing but holes: zeros that take no room on disk."""
-    size = path.stat().st_size
     if size < _LARGE or not hasattr(os, "SEEK_DATA"):
         return
     stored = at = 0

@@ -18,7 +18,9 @@ def within(sizes: np.ndarray) -> np.ndarray:
 
 def offsets_of(sizes: np.ndarray) -> np.ndarray:
     """(M+1,) where rows of these sizes start and end."""
-    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    out = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=out[1:])
+    return out
 
 
 def take_rows(

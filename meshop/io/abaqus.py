@@ -167,14 +167,18 @@ class _Deck:
                 meshes.append(_mesh(part, room))
                 names.append(part.name)
         known = {p.name.upper(): p for p in reversed(self.parts[1:]) if p.nodes}
-        for name, of, body in self.instances:
-            if of.upper() in known:
-                mesh = _mesh(known[of.upper()], room)
-                copies.take(3 * mesh.n_points + len(mesh.cell_nodes), f"*INSTANCE {name}")
-                mesh.points = _placed(mesh.points, body, f"*INSTANCE {name}")
-                mesh.check()
-                meshes.append(mesh)
-                names.append(name or of)
+        placed = [row for row in self.instances if row[1].upper() in known]
+        made = {of: _mesh(known[of], room) for of in dict.fromkeys(r[1].upper() for r in placed)}
+        for name, of, _ in placed:  # all of them are counted before the first is made
+            mesh = made[of.upper()]
+            ids = sum(region.ids.size for region in mesh.regions.values())
+            copies.take(3 * mesh.n_points + len(mesh.cell_nodes) + ids, f"*INSTANCE {name}")
+        for name, of, body in placed:
+            mesh = made[of.upper()].copy()  # only the points are its own
+            mesh.points = _placed(mesh.points, body, f"*INSTANCE {name}")
+            mesh.check()
+            meshes.append(mesh)
+            names.append(name or of)
         if self.parts[0].nodes or self.parts[0].elements:
             meshes.append(_mesh(self.parts[0], room))
             names.append("assembly" if names else "")
@@ -345,6 +349,7 @@ def _surface(
             if kind == "NODE":
                 points.append(ids)
             elif side in _FACETS:
+                cell_sets.room.take(4 * len(ids), where)
                 facets += _facets(mesh, ids, side)
     if points:
         return Region("point", np.concatenate(points))

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..mesh import REGION_KINDS, Mesh, Region
 from ._columns import cloud, grouped, of_points, require_cloud, warn_arrays
-from ._files import Fault, atomic_write, guarded, read_bytes
+from ._files import Fault, atomic_write, guarded, read_bytes, require_memory
 from ._format import Format
 from ._surface import warn_data, warn_regions
 
@@ -133,6 +133,7 @@ def _members(path: Path) -> dict[str, np.ndarray]:
             total = sum(member.file_size for member in found)
             if total > _INFLATED * len(data):
                 raise Fault("archive", f"{len(data)} bytes cannot hold the {total} declared")
+            require_memory(total)
             for member in found:
                 where = f"array {member.filename[:80]!r}"
                 if member.file_size > _INFLATED * member.compress_size + 4096:
@@ -143,7 +144,7 @@ def _members(path: Path) -> dict[str, np.ndarray]:
                     raise Fault(where, f"compressed by method {member.compress_type}", _DEFLATE)
                 if member.filename.endswith(".npy"):
                     out[member.filename[:-4]] = _array(archive.read(member), where)
-    except Fault:
+    except (Fault, MemoryError):
         raise
     except Exception as error:  # zipfile raises many things
         reason = f"no NPZ file: {str(error)[:100] or type(error).__name__}"

@@ -19,7 +19,7 @@ from ._columns import cloud, grouped
 from ._files import CUT, Fault, guarded, read_bytes
 from ._format import Format, warn_lost
 from ._ply_write import write_ply
-from ._ragged import ragged, within
+from ._ragged import offsets_of, ragged, within
 from ._surface import face_types
 from ._words import as_integers, integers, take_rows, unix
 
@@ -314,7 +314,7 @@ def _mesh(path: Path, elements: list[_Element]) -> Mesh:
     if vertex is None:
         raise Fault("header", "no 'element vertex': there are no points")
     mesh = cloud(vertex.scalars, {}, "PLY points are properties x, y, z of element vertex")
-    types, sizes, nodes = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    types, sizes, nodes = [np.empty(0, np.uint8)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     data: list[tuple[int, dict[str, np.ndarray]]] = []
     dropped = [f"list {name!r} of points" for name in vertex.lists]
     for element in elements:
@@ -323,12 +323,12 @@ def _mesh(path: Path, elements: list[_Element]) -> Mesh:
             ends = [element.scalars.pop(f"vertex{i}") for i in (1, 2)]
             size = np.full(element.count, 2)
             items = _whole(np.stack(ends, axis=1).ravel(), element)
-            code = np.full(element.count, 3)
+            code = np.full(element.count, 3, np.uint8)
         elif kind in ("face", "tristrips") and (found := element.of_lists(_INDICES)) is not None:
             items, size = _whole(found[0], element), found[1]
             if kind == "tristrips":  # strips in one list end with -1
                 items, size = _strips(items, size)
-            code = np.full(len(size), 6) if kind == "tristrips" else face_types(size)
+            code = np.full(len(size), 6, np.uint8) if kind == "tristrips" else face_types(size)
             for name, (values, counts) in element.lists.items():
                 if values is found[0]:
                     continue
@@ -349,7 +349,7 @@ def _mesh(path: Path, elements: list[_Element]) -> Mesh:
     whole = Mesh(
         mesh.points,
         np.concatenate(types),
-        np.concatenate([[0], np.concatenate(sizes).cumsum()]),
+        offsets_of(np.concatenate(sizes)),
         np.concatenate(nodes),
         mesh.point_data,
         _cell_data([(n, d) for n, d in data if n]),

@@ -25,6 +25,7 @@ _HINT = "one point a line: x y z, or x,y,z with a line of names above"
 _SEPARATORS = b",;"
 _MOST = 1 << 16  # columns
 _LONGEST = 1 << 22  # bytes of a line at the start
+_ROW = re.compile(rb"(?m)^[^\S\n]*(?!//)[^\s#%]")  # a line that is neither blank nor a comment
 _MARKED = re.compile(rb"^p[ \t]+([^\r\n]+)", re.MULTILINE)  # points among other records
 
 
@@ -61,16 +62,17 @@ def _head(data: bytes) -> tuple[list[str], int, int, int]:
     headings: list[list[str]] = []
     at, count, note = 0, -1, b""
     counted = False  # chemists and scanners put the count first, and a comment after it
-    while at < len(data) and len(headings) < 32:
-        stop = data.find(b"\n", at) + 1 or len(data)
-        if stop - at > _LONGEST:
-            raise Fault("row 1", f"a line of over {_LONGEST >> 20} MB", _HINT)
-        line = data[at:stop].strip()
-        at, start = stop, at
-        if line[:1] in (b"#", b"%") or line[:2] == b"//":
-            note = line.lstrip(b"#%/ ")  # the last one above the rows may name the columns
+    while len(headings) < 32 and (row := _ROW.search(data, at)):
+        start = row.start()
+        if start > at:
             counted = False
-            continue
+        if skipped := data[at:start].strip():
+            note = skipped[skipped.rfind(b"\n") + 1 :]  # the last one may name the columns
+            note = note[:_LONGEST].lstrip(b"#%/ ")
+        at = data.find(b"\n", start) + 1 or len(data)
+        if at - start > _LONGEST:
+            raise Fault("row 1", f"a line of over {_LONGEST >> 20} MB", _HINT)
+        line = data[start:at].strip()
         cells = _cells(line)
         numbers = sum(map(_is_number, cells))
         if numbers > 1 and not (counted and numbers < len(cells)):

@@ -14,6 +14,8 @@ from ._faces import is_node, parse_faces
 if TYPE_CHECKING:
     from ._mesh import Mesh
 
+_CHUNK = 1 << 16  # cells at once: what is worked on stays in the cache
+
 
 def check(mesh: Mesh) -> None:
     """Raise MeshError at the first broken invariant of `mesh`."""
@@ -52,18 +54,33 @@ def _check_cells(mesh: Mesh) -> None:
             f"cell_offsets has {len(offsets)} entries",
             f"expected {len(types) + 1}, one more than cell_types",
         )
-    size = np.diff(offsets)
-    if offsets[0] != 0 or size.min(initial=0) < 0 or offsets[-1] != len(nodes):
-        raise MeshError(
-            "cell_offsets must start at 0, never decrease, and end at the number of cell nodes",
-            f"found first {offsets[0]}, last {offsets[-1]}, {int(np.sum(size < 0))} decreases, "
-            f"and {len(nodes)} cell nodes",
-        )
+    if offsets[0] != 0 or offsets[-1] != len(nodes):
+        raise _bad_offsets(offsets, nodes)
+    for begin in range(0, len(types), _CHUNK):
+        some = types[begin : begin + _CHUNK]
+        size = np.diff(offsets[begin : begin + len(some) + 1])
+        if size.min() < 0:
+            raise _bad_offsets(offsets, nodes)
+        _check_sizes(some, size, begin)
+    _check_ids("cell_nodes", nodes, mesh.n_points, "points")
+
+
+def _bad_offsets(offsets: np.ndarray, nodes: np.ndarray) -> MeshError:
+    return MeshError(
+        "cell_offsets must start at 0, never decrease, and end at the number of cell nodes",
+        f"found first {offsets[0]}, last {offsets[-1]}, {int(np.sum(np.diff(offsets) < 0))} "
+        f"decreases, and {len(nodes)} cell nodes",
+    )
+
+
+def _check_sizes(types: np.ndarray, size: np.ndarray, begin: int) -> None:
+    """Types are known, and each cell has as many nodes as its type needs; begin: the first cell."""
     present = np.flatnonzero(np.bincount(types, minlength=256))
     if np.any(unknown := DIM[present] < 0):
         cell = int(np.flatnonzero(np.isin(types, present[unknown]))[0])
         raise MeshError(
-            f"cell {cell} has type {types[cell]}", "this is no VTK cell type that meshop knows"
+            f"cell {begin + cell} has type {types[cell]}",
+            "this is no VTK cell type that meshop knows",
         )
     expected = SIZE[types]
     bad = size != expected
@@ -71,20 +88,21 @@ def _check_cells(mesh: Mesh) -> None:
         bad = np.where(expected > 0, bad, size < MIN_SIZE[types])
         bad |= (types == 0) & (size != 0)
         bad |= (types == 36) & (size % 2 == 1)
-    for code in np.intersect1d(present, (69, 76, 71, 78)).tolist():
-        mine = types == code  # Lagrange and Bezier triangles and tetrahedra: complete orders
-        order = np.arange(1, 200)
-        counts = (order + 1) * (order + 2) // 2
-        counts = counts if DIM[code] == 2 else counts * (order + 3) // 3
-        bad |= mine & ~np.isin(size, counts)
+        for code in np.intersect1d(present, (69, 76, 71, 78)).tolist():
+            mine = types == code  # Lagrange and Bezier triangles and tetrahedra: complete orders
+            order = np.arange(1, 200)
+            counts = (order + 1) * (order + 2) // 2
+            counts = counts if DIM[code] == 2 else counts * (order + 3) // 3
+            bad |= mine & ~np.isin(size, counts)
     if bad.any():
         cell = int(np.flatnonzero(bad)[0])
         row = CELL_TYPES[int(types[cell])]
         needs = f"{row.size}" if row.size or row.code == 0 else f"at least {row.min_size}"
         if row.code and row.size == 0 and size[cell] >= row.min_size:
             needs = "a count that belongs to a polynomial order"
-        raise MeshError(f"cell {cell} has {size[cell]} nodes", f"a {row.name} needs {needs}")
-    _check_ids("cell_nodes", nodes, mesh.n_points, "points")
+        raise MeshError(
+            f"cell {begin + cell} has {size[cell]} nodes", f"a {row.name} needs {needs}"
+        )
 
 
 def _check_polyhedra(mesh: Mesh) -> None:

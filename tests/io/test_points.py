@@ -100,6 +100,8 @@ def test_csv_columns(tmp_path):
          {"p [ Pa ]": [5, 6]}),
         ("a.txt", "% Model:   a.mph\n% X   Y   u (m/s)\n1  2  5\n3  4  6\n",
          {"u (m/s)": [5, 6]}),
+        ("a.xyz", "2\n // by a scanner\n" + "# and on\n" * 99 + "%x y w\n\n \n 1 2 5\n3 4 6\n",
+         {"w": [5, 6]}),
         ("a.txt", "NACA 0012\n1 2\n3 4\n", {}),
         ("a.csv", "x,y,s\n1,2,a\n3,4,\n", {"s": ["a", ""]}),
     ],

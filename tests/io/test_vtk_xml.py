@@ -266,6 +266,26 @@ def test_parallel_image_of_real_pieces(tmp_path):
         read(tmp_path / "a.pvti")
 
 
+def test_parallel_image_of_many_pieces(tmp_path):
+    """As many as a cluster has cores; only one is open at a time."""
+    n = 40
+    whole = f'WholeExtent="0 {n} 0 1 0 0"'
+    lines = ""
+    for i in range(n):
+        array = f'<DataArray type="Int32" Name="a" format="ascii">{i}</DataArray>'
+        box = f'Piece Extent="{i} {i + 1} 0 1 0 0"'
+        (tmp_path / f"{i}.vti").write_text(
+            f'<VTKFile type="ImageData"><ImageData {whole}><{box}><CellData>{array}</CellData>'
+            "</Piece></ImageData></VTKFile>"
+        )
+        lines += f'<{box} Source="{i}.vti"/>'
+    (tmp_path / "a.pvti").write_text(
+        f'<VTKFile type="PImageData"><PImageData {whole}>{lines}</PImageData></VTKFile>'
+    )
+    mesh = read(tmp_path / "a.pvti")
+    assert mesh.cell_data["a"].tolist() == list(range(n))
+
+
 def test_parallel_files_of_cells(tmp_path):
     source = to_grid(sample(9))
     source.clear_field_data()

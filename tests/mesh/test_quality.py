@@ -162,6 +162,12 @@ def test_near_points_within_a_tolerance():
         mesh.validate(tolerance=5.0)
 
 
+def test_zeros_of_both_signs_are_one_point():
+    points = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [-0.0, 0, -0.0]]
+    mesh = Mesh.from_blocks(points, [("triangle", [[0, 1, 2], [3, 1, 2]])])
+    assert mesh.validate().duplicate_points.tolist() == [3]
+
+
 def test_strays_and_regions():
     mesh = box(2)
     lines = [[0, 1], [0, mesh.n_points]]

@@ -35,3 +35,13 @@ def test_a_ring() -> None:
 def test_points_alone() -> None:
     found = info(Mesh.from_blocks(np.zeros((0, 3))))
     assert (found["points"], found["cells"], found["boundary"]["facets"]) == (0, 0, 0)
+
+
+def test_facets_are_found_once(monkeypatch):
+    import meshop.ops
+
+    calls = []
+    found = meshop.ops.cell_facets
+    monkeypatch.setattr(meshop.ops, "cell_facets", lambda *cells: calls.append(1) or found(*cells))
+    mesh = Mesh.from_blocks(np.eye(4, 3), [("tetra", [[0, 1, 2, 3]])])
+    assert info(mesh)["boundary"]["facets"] == 4 and len(calls) == 1

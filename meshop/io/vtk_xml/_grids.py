@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,7 @@ def structured_grid(document: Document, opener: Opener) -> Mesh:
 rectilinear_grid = image_data = structured_grid  # the kind of the document tells them apart
 
 
-def grid_mesh(document: Document, whole: Node, holders: Sequence[Document], opener: Opener) -> Mesh:
+def grid_mesh(document: Document, whole: Node, holders: Iterable[Document], opener: Opener) -> Mesh:
     """The grid that `whole` describes, of the pieces that the documents `holders` hold.
 
     Where pieces overlap, the last one wins, as in VTK.

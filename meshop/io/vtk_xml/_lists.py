@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,15 +29,17 @@ def parallel_cells(document: Document, opener: Opener) -> Mesh:
 
 def parallel_grid(document: Document, opener: Opener) -> Mesh:
     """The pieces of a structured grid, put where their extents say."""
-    with contextlib.ExitStack() as stack:
-        holders = []
-        for source in _sources(document):
-            path = opener.listed(document.path, source)
-            with naming(source):
-                holders.append(stack.enter_context(opener.document(path)))
-                if holders[-1].kind != document.kind[1:]:
-                    raise Fault("<VTKFile>", f"it is no {document.kind[1:]} as the others")
-        return grid_mesh(document, document.grid, holders, opener)
+    return grid_mesh(document, document.grid, _opened(document, opener), opener)
+
+
+def _opened(document: Document, opener: Opener) -> Iterator[Document]:
+    """The pieces of a grid, one open at a time: there may be more than a process may open."""
+    for source in _sources(document):
+        path = opener.listed(document.path, source)
+        with naming(source), opener.document(path) as piece:
+            if piece.kind != document.kind[1:]:
+                raise Fault("<VTKFile>", f"it is no {document.kind[1:]} as the others")
+            yield piece
 
 
 def _sources(document: Document) -> list[str]:

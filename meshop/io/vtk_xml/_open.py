@@ -52,7 +52,7 @@ class Opener:
         self.depth += 1
         with opened(path) as document:
             yield document
-        self.depth -= 1
+        self.depth -= 1  # after a fault nothing else is opened
 
     def listed(self, by: Path, source: str) -> Path:
         """The path of a file that the file `by` lists. Raises Fault where there is none."""

@@ -13,8 +13,8 @@ _WORTH = 1 << 20  # bytes of work below which threads cost more than they bring
 
 def in_threads(work: Callable[[int], T], count: int, nbytes: int) -> list[T]:
     """[work(0), ..., work(count - 1)], in a few threads where `nbytes` are worth it."""
-    threads = min(os.cpu_count() or 1, 8, count)
-    if threads < 2 or nbytes < _WORTH:
+    threads = min(os.cpu_count() or 1, 8, count) if nbytes >= _WORTH else 1
+    if threads < 2:
         return [work(index) for index in range(count)]
     step = -(-count // (8 * threads))  # runs of blocks: handing over each costs too much
     runs = [range(start, min(start + step, count)) for start in range(0, count, step)]
