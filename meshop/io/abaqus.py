@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,7 @@ class _Deck:
         self.parts = [_Part()]  # the first is what stands outside of parts
         self.part = self.parts[0]
         self.instances: list[tuple[str, str, bytes]] = []
+        self.sets_of: dict[str, _Part] = {}  # an instance, upper case -> its sets in the assembly
         self.unknown: dict[str, int] = {}
         self.files = self.size = 0
 
@@ -95,7 +96,8 @@ class _Deck:
                 self.part.cell_sets.setdefault(options["ELSET"], []).append(labels)
         elif keyword in ("NSET", "ELSET"):
             name = options.get(keyword) or options.get("NAME", "")
-            part = self._of_instance(options.get("INSTANCE", ""))
+            instance = options.get("INSTANCE", "").upper()
+            part = self.sets_of.setdefault(instance, _Part()) if instance else self.part
             sets = part.point_sets if keyword == "NSET" else part.cell_sets
             sets.setdefault(name, []).extend(_members(body, f"*{keyword} {name}", options))
         elif keyword == "SURFACE":
@@ -111,13 +113,6 @@ class _Deck:
             self.instances.append((options.get("NAME", ""), options.get("PART", ""), body))
         elif keyword == "INCLUDE":
             self._include(options.get("INPUT", ""), depth)
-
-    def _of_instance(self, name: str) -> _Part:
-        """The part whose labels a set of an instance means."""
-        for instance, of, _ in self.instances:
-            if instance.upper() == name.upper():
-                return next((p for p in self.parts if p.name.upper() == of.upper()), self.part)
-        return self.part
 
     def _include(self, name: str, depth: int) -> None:
         where = f"*INCLUDE {name[:80]}"
@@ -174,7 +169,10 @@ class _Deck:
             ids = sum(region.ids.size for region in mesh.regions.values())
             copies.take(3 * mesh.n_points + len(mesh.cell_nodes) + ids, f"*INSTANCE {name}")
         for name, of, body in placed:
-            mesh = made[of.upper()].copy()  # only the points are its own
+            part = known[of.upper()]
+            own = self._instance(part, name)
+            # Without sets of its own, only the points are its own.
+            mesh = made[of.upper()].copy() if own is part else _mesh(own, room)
             mesh.points = _placed(mesh.points, body, f"*INSTANCE {name}")
             mesh.check()
             meshes.append(mesh)
@@ -185,6 +183,20 @@ class _Deck:
         if not meshes:
             raise Fault("content", "no *NODE with a node in it")
         return meshes[0] if len(meshes) == 1 else join(meshes, names)
+
+    def _instance(self, part: _Part, name: str) -> _Part:
+        """A part with the sets and surfaces that the assembly has of this instance of it."""
+        more, surfaces = self.sets_of.get(name.upper()), self.parts[0].surfaces
+        if more is None and not surfaces:
+            return part
+        more = more or _Part()
+        return replace(
+            part,
+            point_sets=part.point_sets | more.point_sets,
+            cell_sets=part.cell_sets | more.cell_sets,
+            surfaces=part.surfaces | surfaces,
+            name=name,
+        )
 
 
 def _nodes(body: bytes, part: _Part) -> np.ndarray:
@@ -287,7 +299,7 @@ def _mesh(part: _Part, room: Allowance) -> Mesh:
         ids = point_sets.members(name, f"*NSET {name}")
         mesh.regions[f"{name} points" if name in mesh.regions else name] = Region("point", ids)
     for name, rows in part.surfaces.items():
-        region = _surface(mesh, rows, cell_sets, point_sets, f"*SURFACE {name}")
+        region = _surface(mesh, rows, cell_sets, point_sets, part.name, f"*SURFACE {name}")
         if region is not None:
             mesh.regions[f"{name} surface" if name in mesh.regions else name] = region
     mesh.check()
@@ -330,7 +342,7 @@ class _Sets:
 
 
 def _surface(
-    mesh: Mesh, surfaces: list, cell_sets: _Sets, point_sets: _Sets, where: str
+    mesh: Mesh, surfaces: list, cell_sets: _Sets, point_sets: _Sets, part_name: str, where: str
 ) -> Region | None:
     """Facets of elements, or points; None for surfaces of other kinds."""
     facets: list[np.ndarray] = []
@@ -339,6 +351,8 @@ def _surface(
         for row in rows:
             who = row[0].decode("utf-8", "replace").strip('"') if row and row[0] else ""
             side = row[1].decode("ascii", "replace").upper() if len(row) > 1 else ""
+            of, dot, name = who.partition(".")  # INSTANCE.SET
+            who = name if dot and of.upper() == part_name.upper() else who
             sets = point_sets if kind == "NODE" else cell_sets
             if not who or kind not in ("NODE", "ELEMENT"):
                 continue
@@ -351,7 +365,7 @@ def _surface(
             elif side in _FACETS:
                 cell_sets.room.take(4 * len(ids), where)
                 facets += _facets(mesh, ids, side)
-    if points:
+    if points and sum(map(len, points)):
         return Region("point", np.concatenate(points))
     if not facets:
         return None

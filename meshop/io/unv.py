@@ -65,6 +65,12 @@ def read_unv(path: Path) -> Mesh:
                 groups.append((kind, text))
             elif kind in ("55", "57", "2414"):
                 others.append(kind)
+            elif kind == "71" and not elements:
+                raise Fault(
+                    "data set 71",
+                    "elements in a form given up long ago",
+                    "save it with data set 2412",
+                )
         if not nodes:
             raise Fault("content", "no nodes (data set 2411, 781 or 15): this is no UNV mesh")
         mesh = _mesh(nodes, elements, groups)

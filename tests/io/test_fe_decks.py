@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from meshop.errors import MeshFileWarning
+from meshop.errors import MeshFileError, MeshFileWarning
 from meshop.io import read, read_series
 from meshop.mesh import CELL_TYPES, Mesh
 
@@ -355,3 +355,37 @@ def test_large_decks_are_read_without_a_loop(tmp_path):
     mesh = read(tmp_path / "a.inp")
     assert mesh.n_cells == n**3 and np.array_equal(mesh.cell_nodes.reshape(-1, 8), hexes - 1)
     assert np.array_equal(mesh.points, grid.points)
+
+
+def test_sets_of_one_instance_in_the_assembly(tmp_path):
+    (tmp_path / "a.inp").write_text(
+        "*PART, NAME=P\n*NODE\n1,0,0\n2,1,0\n3,1,1\n4,0,1\n*ELEMENT, TYPE=S4R\n1,1,2,3,4\n"
+        "*ELSET, ELSET=all\n1,\n*END PART\n*ASSEMBLY, NAME=A\n*INSTANCE, NAME=P-1, PART=P\n"
+        "*END INSTANCE\n*INSTANCE, NAME=P-2, PART=P\n2.,0.,0.\n*END INSTANCE\n"
+        "*NSET, NSET=fix, INSTANCE=P-1\n1,4\n*ELSET, ELSET=_press, INSTANCE=p-2\n1,\n"
+        "*SURFACE, TYPE=ELEMENT, NAME=press\n_press, SPOS\n"
+        "*SURFACE, TYPE=ELEMENT, NAME=named\nP-1.all, S1\n*END ASSEMBLY\n"
+    )
+    mesh = read(tmp_path / "a.inp")
+    found = {name: (region.kind, region.ids.tolist()) for name, region in mesh.regions.items()}
+    assert found == {
+        "all": ("cell", [0, 1]), "P-1": ("cell", [0]), "P-2": ("cell", [1]),
+        "fix": ("point", [0, 3]), "_press": ("cell", [1]),
+        "press": ("facet", [[4, 5, 6, 7]]), "named": ("facet", [[0, 1]]),
+    }  # fmt: skip
+
+
+def test_a_line_with_nodes_of_higher_order(tmp_path):
+    rows = "".join(f"{n},{n},0\n" for n in range(1, 11))
+    text = f"*NODE\n{rows}*ELEMENT, TYPE=CPS3\n1,1,2,3,4,5,6,7,8,9,10\n2,1,2,3,4,5,6,7,8,9,10\n"
+    (tmp_path / "a.inp").write_text(text)
+    with pytest.raises(MeshFileError, match="a line of 10 nodes, expected 3"):
+        read(tmp_path / "a.inp")
+
+
+def test_elements_of_data_set_71(tmp_path):
+    node = "         1         1         1        11  0.0  0.0  0.0\n"
+    text = f"    -1\n    15\n{node}    -1\n    -1\n    71\n         1         1\n    -1\n"
+    (tmp_path / "a.unv").write_text(text)
+    with pytest.raises(MeshFileError, match="data set 71"):
+        read(tmp_path / "a.unv")

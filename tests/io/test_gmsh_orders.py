@@ -42,3 +42,35 @@ def test_third_order(tmp_path, model, shape):
     assert cells_by_nodes(read(tmp_path / "a.unv")) == cells_by_nodes(read(tmp_path / "a.msh"))
     with pytest.raises(MeshFileError, match=r"a line of \d+ nodes, expected"):
         read(tmp_path / "a.inp")
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "incomplete"),
+    [("tetra", 2, 0), ("hexahedron", 2, 1), ("wedge", 1, 0), ("pyramid", 2, 0)],
+)
+def test_cgns(tmp_path, model, shape, order, incomplete):
+    build(model, shape, order, incomplete)
+    gmsh.write(str(tmp_path / "a.msh"))
+    gmsh.write(str(tmp_path / "a.cgns"))
+    mesh, expected = read(tmp_path / "a.cgns"), read(tmp_path / "a.msh")
+    assert cells_by_nodes(mesh) == cells_by_nodes(expected)
+    for name, region in expected.regions.items():
+        assert mesh.cell_types[mesh.regions[name].ids].tolist() == (
+            expected.cell_types[region.ids].tolist()
+        )
+
+
+def test_edges_of_a_plane_in_cgns(tmp_path, model):
+    square = model.occ.addRectangle(0, 0, 0, 1, 1)
+    model.occ.synchronize()
+    model.addPhysicalGroup(2, [square], name="body")
+    model.addPhysicalGroup(1, [1], name="bottom")
+    model.mesh.generate(2)
+    gmsh.write(str(tmp_path / "a.cgns"))
+    gmsh.write(str(tmp_path / "a.msh"))
+    mesh, expected = read(tmp_path / "a.cgns"), read(tmp_path / "a.msh")
+    assert cells_by_nodes(mesh) == cells_by_nodes(expected)
+    bottom = mesh.regions["bottom"].ids
+    assert set(mesh.cell_types[bottom]) == {3}
+    assert mesh.cell_measures()[bottom].sum() == pytest.approx(1)
+    assert len(mesh.regions["body"].ids) == mesh.n_cells - len(bottom)

@@ -15,6 +15,7 @@ from ...mesh import Mesh, Region, join
 from .._files import Fault
 from .._labels import MIRRORED_WEDGE
 from .._structured import structured_cells
+from ._cgns import with_rest
 from ._vtk_datasets import (
     dims_of,
     joined,
@@ -58,6 +59,8 @@ def prepare(reader: str, **_: Any) -> None:
     importlib.import_module("vtkmodules.vtkCommonExecutionModel")
     importlib.import_module("vtkmodules.util.numpy_support")
     importlib.import_module(f"vtkmodules.{_READERS[reader][0]}")
+    if reader == "CGNS":
+        importlib.import_module("h5py")
 
 
 def read(path: Path, reader: str, step: int | None = None, only_times: bool = False) -> dict:
@@ -69,6 +72,9 @@ def read(path: Path, reader: str, step: int | None = None, only_times: bool = Fa
             raise
         found = _attempt(path, reader, step, only_times, bare=True)
         found["left_out"] = f"its sets were left out: {fault.reason}"
+    if reader == "CGNS" and not only_times:
+        found["mesh"], whole = with_rest(path, found["mesh"])
+        found["left_out"] = "" if whole else found["left_out"]
     mesh = found.get("mesh")
     if reader == "CGNS" and mesh is not None and mesh.dim == 3 and not mesh.regions:
         # Boundary sections without boundary conditions. VTK cannot load both at once.

@@ -161,6 +161,7 @@ def leaf_cells(data: Any) -> Cells:
             return no_cells()
         types = vtk_to_numpy(data.GetCellTypesArray()).astype(np.uint8)
         offsets, nodes = _cell_array(data.GetCells())
+        types[(types == 27) & (np.diff(offsets) == 14)] = 74  # CGNS's PYRA_14
         faces, ends = _faces(data) if np.any(types == 42) else (None, None)
         return types, offsets, nodes, faces, ends
     if data.IsA("vtkPolyData"):
