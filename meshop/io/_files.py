@@ -52,6 +52,8 @@ def require_file(path: Path) -> None:
             reason, hint = "this is a folder, not a mesh file", "name a file inside it"
         elif not path.exists():
             reason, hint = "no such file", "check the spelling, or give the full path"
+            if str(path) == "-":
+                reason, hint = "meshop reads no standard input", "save it to a file first"
         elif not path.is_file():
             reason, hint = "this is a device or a pipe, not a file", "save it to a file first"
         elif path.stat().st_size == 0:
