@@ -245,6 +245,5 @@ def one_of(formats: Iterable[Format]) -> str:
     every = {suffix for format in formats for suffix in format.suffixes} - {"/"}
     common = [suffix for suffix in _COMMON if suffix in every] or sorted(every)
     rest = len(every) - len(common)
-    return f"{', '.join(common)}" + (
-        f", or one of {rest} others in the table of formats" if rest else ""
-    )
+    more = f", or one of {rest} others in the table of formats" if rest else ""
+    return ", ".join(common) + more
