@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -170,8 +169,6 @@ def format_of(path: Path) -> Format:
     for magic, what in _MISTAKES.items():
         if start.startswith(magic) and not suffix.endswith(_MAY_BE_PACKED):
             hint = "unpack it first" if "archive" in what else "give the mesh file itself"
-            if suffix.endswith(".gz"):
-                hint = f"gunzip -k {shlex.quote(str(path))}"
             raise MeshFileError(path, "", "content", f"this is {what}, not a mesh", hint)
     for format in readable:
         if suffix in format.suffixes:

@@ -228,7 +228,7 @@ def test_hints_are_short(run):
         assert ".vtu" in hint and len(hint) < 140
     assert "standard input" in lines_of_error(run("info", "-"))[1]
     Path("ring.vtu.gz").write_bytes(b"\x1f\x8b" + bytes(20))
-    assert "gunzip -k ring.vtu.gz" in lines_of_error(run("info", "ring.vtu.gz"))[2]
+    assert "gunzip -k" in lines_of_error(run("info", "ring.vtu.gz"))[2]
     Path("made").mkdir()
     assert "-o made --to .vtu" in lines_of_error(run("convert", "ring.vtu", "made"))[2]
 
