@@ -6,6 +6,7 @@ results, standard error talk. Heavy imports wait until a command needs them.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -34,9 +35,16 @@ Examples
   meshop validate *.stl                               every fault, with ids; exit code 1 on errors
   meshop convert wing.cgns wing.vtu                   any readable format to any writable one
   meshop convert *.msh -o new/ --to .vtu --surface    many files; only their boundaries
-  meshop view beam.vtu --array U                      a picture: beam.png
+  meshop view case/ --array p                         a picture: case.png
   meshop models show airfoil-rans                     fields, training range, errors
   meshop doctor                                       is this installation in order?
+
+\b
+Exit codes
+  0  success
+  1  bad input: a file, condition or name; one of several files; `validate` found an error
+  2  a command line that makes no sense, or an internal error
+  130  Ctrl-C
 """
 
 app = typer.Typer(
@@ -74,6 +82,9 @@ def main() -> None:
     # OpenMP's threads spin while they wait. Where other programs use the cores too, that made the
     # same prediction take 9 s instead of 0.4; waiting asleep costs microseconds. Yours wins.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # file names may hold what a terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except KeyboardInterrupt:  # before or after a command; within one, it has been dealt with

@@ -1,12 +1,24 @@
-"""Files and key=value conditions share the command line; this tells them apart."""
+"""Arguments that commands have in common, and how what is typed becomes files and conditions."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ..errors import ConditionError
+from ._console import usage_error
+
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Meshes of any format that meshop reads.")
+]
+Time = Annotated[float | None, typer.Option(help="One of several times; the last by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
 
 _CONDITION = re.compile(r"([A-Za-z_][\w.\-]*)=(.*)", re.DOTALL)
 
@@ -39,3 +51,22 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, floa
                 f"{name}=4 or {name}=3.5e6: digits with a point, no unit, no comma",
             ) from None
     return files, conditions
+
+
+def picture_of(save: str | None, files: Sequence[str] = ()) -> Path | None:
+    """Where a picture of the only file goes; what makes no sense is told before any work."""
+    if save is None:
+        return None
+    path = Path(save)
+    if len(files) > 1:
+        usage_error("--save draws one mesh", f"{len(files)} files are given", "one at a time")
+    if path.suffix.lower() != ".png":
+        usage_error(f"--save {save}", "pictures are PNG", f"--save {path.with_suffix('.png')}")
+    if not path.parent.is_dir():
+        usage_error(f"--save {save}", "its folder does not exist", f"mkdir -p {path.parent}")
+    return path
+
+
+def title_of(file: str) -> str:
+    """The name of a file or folder, also where it is given as "."."""
+    return Path(file).absolute().resolve().name

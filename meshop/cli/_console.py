@@ -62,6 +62,18 @@ def error_json(error: MeshopError) -> dict[str, str]:
     return {"what": error.what, "why": error.why, "hint": error.hint}
 
 
+@contextmanager
+def going_on(many: bool, results: list[dict[str, Any]], **entry: Any) -> Iterator[None]:
+    """One of several files may fail: it is told, entered in the results, and the others go on."""
+    try:
+        yield
+    except MeshopError as error:
+        if not many:
+            raise
+        show_error(error)
+        results.append(entry | {"ok": False, "error": error_json(error)})
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Columns of text under a heading row: the first to the left, the others to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
@@ -99,6 +111,11 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(OK) from None
         except (typer.Exit, typer.Abort):
             raise
+        except OSError as error:  # a full disk, a folder that is not ours
+            show_error(
+                MeshopError(error.filename or "input or output", error.strerror or str(error))
+            )
+            raise typer.Exit(BAD_INPUT) from None
         except Exception as error:
             if os.environ.get("MESHOP_DEBUG", "") not in ("", "0") or _is_usage(error):
                 raise

@@ -9,16 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import MeshopError
+from ._arguments import AsJson, Quiet, Time
 from ._console import (
     BAD_INPUT,
-    error_json,
+    going_on,
     guarded,
     mesh_warnings,
     print_json,
     progress,
     say,
-    show_error,
     size_text,
     table,
     usage_error,
@@ -41,7 +40,7 @@ def convert(
     to: Annotated[
         str | None, typer.Option(metavar="SUFFIX", help="Format of the files in -o: .vtu, ...")
     ] = None,
-    time: Annotated[float | None, typer.Option(help="One of several times.")] = None,
+    time: Time = None,
     arrays: Annotated[str | None, typer.Option(help="Data to keep: U,p. All by default.")] = None,
     surface: Annotated[bool, typer.Option("--surface", help="Only the boundary.")] = False,
     ascii: Annotated[bool, typer.Option("--ascii", help="Text, where the format can.")] = False,
@@ -49,8 +48,8 @@ def convert(
         str | None, typer.Option(help="zlib, lz4, lzma or none, where the format can.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Convert meshes between formats; the suffix chooses.
 
@@ -64,13 +63,12 @@ def convert(
     names = None if arrays is None else [n.strip() for n in arrays.split(",") if n.strip()]
     results: list[dict[str, Any]] = []
     rows = [["file", "size", "new size", "points", "cells", "times", "lost"]]
-    failed = 0
     with progress(len(pairs), many and not quiet and not as_json) as step:
         for source, name in pairs:
             step(source)
             target = Path(name)
             start = perf_counter()
-            try:
+            with going_on(many, results, input=source):
                 if out is not None:
                     target.parent.mkdir(parents=True, exist_ok=True)
                 with mesh_warnings() as lost:
@@ -78,36 +76,20 @@ def convert(
                         source, name, time=time, arrays=names, surface=surface, force=force,
                         ascii=ascii, compression=compression,
                     )  # fmt: skip
-            except MeshopError as error:
-                if not many:
-                    raise
-                failed += 1
-                show_error(error)
-                results.append({"input": source, "ok": False, "error": error_json(error)})
-                continue
-            sizes = _size(Path(source)), _size(target)
-            results.append({
-                "input": source, "ok": True, "output": target, "formats": list(done[:2]),
-                "points": done.points, "cells": done.cells, "times": list(done.times),
-                "bytes": list(sizes), "warnings": list(lost), "seconds": perf_counter() - start,
-            })  # fmt: skip
-            rows.append([
-                source, size_text(sizes[0]), size_text(sizes[1]), f"{done.points:,}",
-                f"{done.cells:,}", str(len(done.times) or "-"), str(len(lost) or "-"),
-            ])  # fmt: skip
-            if not (many or quiet or as_json):
-                kept = f", {len(done.times)} times" if len(done.times) > 1 else ""
-                say(
-                    f"{source} ({done.source_format}, {size_text(sizes[0])}) -> "
-                    f"{target} ({done.target_format}, {size_text(sizes[1])})"
-                )
-                say(
-                    f"{done.points:,} points, {done.cells:,} cells{kept} "
-                    f"in {perf_counter() - start:.2g} s"
-                )
-                shown = next(iter(sorted(target.glob("*.foam"))), target)
-                program = "paraview" if shown.suffix.lower() in _PARAVIEW else "meshop view"
-                say(f"open it: {program} {shlex.quote(str(shown))}")
+                sizes = _size(Path(source)), _size(target)
+                entry = {
+                    "input": source, "ok": True, "output": target, "formats": list(done[:2]),
+                    "points": done.points, "cells": done.cells, "times": list(done.times),
+                    "bytes": list(sizes), "warnings": list(lost), "seconds": perf_counter() - start,
+                }  # fmt: skip
+                results.append(entry)
+                rows.append([
+                    source, size_text(sizes[0]), size_text(sizes[1]), f"{done.points:,}",
+                    f"{done.cells:,}", str(len(done.times) or "-"), str(len(lost) or "-"),
+                ])  # fmt: skip
+                if not (many or quiet or as_json):
+                    _report(entry)
+    failed = len(pairs) - len(rows) + 1
     if as_json:
         print_json({"command": "convert", "results": results, "failed": failed})
     elif many and not quiet:
@@ -115,6 +97,18 @@ def convert(
         say(f"\nwrote {len(pairs) - failed} of {len(pairs)} files to {out}")
     if failed:
         raise typer.Exit(BAD_INPUT)
+
+
+def _report(done: dict[str, Any]) -> None:
+    before, after = (size_text(size) for size in done["bytes"])
+    source, target = done["formats"]
+    say(f"{done['input']} ({source}, {before}) -> {done['output']} ({target}, {after})")
+    kept = f", {len(done['times'])} times" if len(done["times"]) > 1 else ""
+    seconds = f"{done['seconds']:.2g} s"
+    say(f"{done['points']:,} points, {done['cells']:,} cells{kept} in {seconds}")
+    shown = next(iter(sorted(done["output"].glob("*.foam"))), done["output"])
+    program = "paraview" if shown.suffix.lower() in _PARAVIEW else "meshop view"
+    say(f"open it: {program} {shlex.quote(str(shown))}")
 
 
 def _pairs(files: list[str], out: str | None, to: str | None) -> list[tuple[str, str]]:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from .._version import __version__
+from ._arguments import AsJson
 from ._console import BAD_INPUT, guarded, paint, print_json
 
 _PACKAGES = (
@@ -26,7 +27,7 @@ _PACKAGES = (
 
 @guarded
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check this installation.
 

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..errors import MeshopError
+from ._arguments import AsJson, Files, picture_of, title_of
 from ._console import (
     BAD_INPUT,
-    error_json,
+    going_on,
     guarded,
     paint,
     print_json,
     progress,
     say,
-    show_error,
     size_text,
     table,
-    usage_error,
 )
 
 
 @guarded
 def info(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Meshes of any format that meshop reads.")
-    ],
+    files: Files,
     save: Annotated[
         str | None, typer.Option(metavar="PICTURE", help="Also draw the mesh into a PNG.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what mesh files hold.
 
@@ -42,39 +37,26 @@ def info(
     from ..predict import info as find
 
     many = len(files) > 1
-    if many and save is not None:
-        usage_error("--save draws one mesh", f"{len(files)} files are given", "one at a time")
+    picture = picture_of(save, files)
     results: list[dict[str, Any]] = []
-    code = 0
     with progress(len(files), many and not as_json) as step:
         for file in files:
             step(file)
-            try:
-                found = find(file)
-            except MeshopError as error:
-                if not many:
-                    raise
-                show_error(error)
-                results.append({"file": file, "error": error_json(error)})
-                code = BAD_INPUT
-                continue
-            results.append(found)
-            if not as_json:
-                for line in [*([""] if many and len(results) > 1 else []), *_lines(found)]:
-                    print(line)
-    if save is not None:
+            with going_on(many, results, file=file):
+                results.append(find(file))
+                if not as_json:
+                    print("\n".join([*([""] if len(results) > 1 else []), *_lines(results[-1])]))
+    if picture is not None:
         from ..io import read
         from ..viz import default_array, mesh_picture
 
         mesh = read(files[0])
-        mesh_picture(mesh, save, array=default_array(mesh), title=Path(files[0]).absolute().name)
-        say(f"wrote {save}")
-    if as_json and many:
-        print_json({"command": "info", "results": results})
-    elif as_json:
-        print_json({"command": "info", **results[0]})
-    if code:
-        raise typer.Exit(code)
+        mesh_picture(mesh, picture, array=default_array(mesh), title=title_of(files[0]))
+        say(f"wrote {picture}")
+    if as_json:
+        print_json({"command": "info"} | ({"results": results} if many else results[0]))
+    if any("error" in entry for entry in results):
+        raise typer.Exit(BAD_INPUT)
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import MeshFileWarning
+from ._arguments import AsJson, Quiet, title_of
 from ._console import guarded, print_json, say, table, usage_error, warn
 
 if TYPE_CHECKING:
@@ -63,18 +64,20 @@ def mesh(
     ] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds that gmsh may take.")] = 3600.0,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Write no PNG.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Mesh CAD; fill, repair or sample a surface.
 
     CAD names of solids and faces become regions. Writes the mesh, and a picture of it.
     """
-    from ..io import fill_surface, is_cad, mesh_cad, read, write
+    from ..io import check_target, fill_surface, is_cad, mesh_cad, read, write
     from ..mesh import repair_surface, sample_surface
 
     start = perf_counter()
     report = None
+    output = Path(out) if out else _beside(file, "points" if sample is not None else "mesh")
+    check_target(file, out or output)
     talk = not quiet and not as_json
     with warnings.catch_warnings(record=True) as heard, _progress(talk) as progress:
         warnings.simplefilter("always", MeshFileWarning)
@@ -94,7 +97,6 @@ def mesh(
                 result = fill_surface(result, size, **limits)
         if sample is not None:
             result = sample_surface(result, sample, seed)
-        output = Path(out) if out else _beside(file, "points" if sample is not None else "mesh")
         output.parent.mkdir(parents=True, exist_ok=True)
         write(result, output)
         picture = None
@@ -102,7 +104,7 @@ def mesh(
             from ..viz import mesh_picture
 
             picture = output.with_suffix(".png")
-            mesh_picture(result, picture, title=Path(file).name)
+            mesh_picture(result, picture, title=title_of(file))
     told = [str(one.message) for one in heard if issubclass(one.category, MeshFileWarning)]
     for text in told:
         warn(text)
@@ -168,6 +170,9 @@ def _summary(mesh: Mesh) -> dict[str, Any]:
     measure, dim = mesh.cell_measures(), DIM[mesh.cell_types]
     points = mesh.points if mesh.n_points else np.zeros((1, 3))
     unit = mesh.field_data.get("cad_unit")
+    report = mesh.validate()
+    faults = {name: len(ids) for name, ids in report.faults().items()}
+    faults.pop("islands", None)  # several parts are no fault of an assembly
     return {
         "points": mesh.n_points,
         "cells": mesh.n_cells,
@@ -180,7 +185,8 @@ def _summary(mesh: Mesh) -> dict[str, Any]:
             name: {"kind": region.kind, "size": len(region.ids)}
             for name, region in mesh.regions.items()
         },
-        "quality": {name: len(ids) for name, ids in mesh.validate().faults().items()},
+        "parts": len(report.parts),
+        "quality": faults,
     }
 
 
@@ -193,6 +199,8 @@ def _print(found: dict[str, Any]) -> None:
     for name, power in (("area", 2), ("volume", 3)):
         if found[name]:
             print(f"{name:8} {found[name]:.6g}" + (f"{unit}^{power}" if unit else ""))
+    if found["parts"] > 1:
+        print(f"parts    {found['parts']}, not connected")
     faults = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found["quality"].items())
     print(f"quality  {faults or 'no faults'}")
     if regions := found["regions"]:
@@ -206,8 +214,16 @@ def _print(found: dict[str, Any]) -> None:
 @contextmanager
 def _progress(wanted: bool) -> Iterator[Any]:
     """A bar on standard error if that is a terminal; yields what gmsh's progress is told to."""
-    if not wanted or not sys.stderr.isatty():
+    if not wanted:
         yield None
+        return
+
+    def announce(part: float, what: str) -> None:
+        if what.startswith("about ") and what.endswith(" cells"):
+            say(f"this means {what}: minutes, and much memory; Ctrl-C stops, a larger --size helps")
+
+    if not sys.stderr.isatty():
+        yield announce
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -215,4 +231,9 @@ def _progress(wanted: bool) -> Iterator[Any]:
     columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=1.0)
-        yield lambda part, what: progress.update(task, completed=part, description=what)
+
+        def step(part: float, what: str) -> None:
+            announce(part, what)
+            progress.update(task, completed=part, description=what)
+
+        yield step

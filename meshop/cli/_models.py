@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SurrogateError
+from ._arguments import AsJson
 from ._console import guarded, print_json, say, show_error
 from ._train import card_tables
 
@@ -22,7 +23,7 @@ models = typer.Typer(help="List the models, or show one.")
 @guarded
 def list_models(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the installed models: fields, conditions with their ranges, size."""
     if context.invoked_subcommand is not None:
@@ -55,7 +56,7 @@ def list_models(
 @guarded
 def show(
     name: Annotated[str, typer.Argument(help="A name from `meshop models`, or a file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show one model: schema, training range, errors on held-out cases, provenance, hash."""
     from ..surrogate import Surrogate, available

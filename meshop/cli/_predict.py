@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import MeshFileError, MeshopError
-from ._arguments import split_arguments
+from ._arguments import AsJson, Quiet, split_arguments
 from ._console import (
     BAD_INPUT,
     INTERNAL,
@@ -59,8 +59,8 @@ def predict(
         int | None, typer.Option(min=1, help="Cells evaluated at once; the result is the same.")
     ] = None,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Write no PNG.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Predict the flow around meshes.
 

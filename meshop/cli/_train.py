@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ConditionError
+from ._arguments import AsJson, Quiet
 from ._console import guarded, print_json, say, table, warn
 
 
@@ -63,8 +64,8 @@ def train(
         str, typer.Option(help="Lightning's: 32-true, bf16-mixed, 16-mixed.")
     ] = "32-true",
     workers: Annotated[int, typer.Option(min=1, help="Processes that prepare the cases.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model on solved cases. Fields, scalars and conditions are found in the files."""
     from ..train import train as run

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import MeshopError
-from ._console import (
-    BAD_INPUT,
-    error_json,
-    guarded,
-    paint,
-    print_json,
-    progress,
-    say,
-    show_error,
-    table,
-    usage_error,
-)
+from ._arguments import AsJson, Files, picture_of, title_of
+from ._console import BAD_INPUT, going_on, guarded, paint, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from ..mesh import QualityReport
@@ -31,73 +19,64 @@ SHOWN = 6  # ids on the screen
 
 @guarded
 def validate(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Meshes of any format that meshop reads.")
-    ],
+    files: Files,
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Points as close as this count as duplicates.")
     ] = 0.0,
     save: Annotated[
         str | None, typer.Option(metavar="PICTURE", help="Draw the mesh with its faults marked.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout, with every id.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find every fault of meshes, with ids.
 
     Errors spoil a computation: inverted or degenerate cells, NaN in the data, ... Notes are meant
     in some meshes: open edges, unused points, ... The exit code is 1 where there is an error or a
-    file that cannot be read. Self-intersections are not looked for.
+    file that cannot be read. --json has every id. Self-intersections are not looked for.
     """
     from ..io import read
 
     many = len(files) > 1
-    if many and save is not None:
-        usage_error("--save draws one mesh", f"{len(files)} files are given", "one at a time")
+    picture = picture_of(save, files)
     results: list[dict[str, Any]] = []
     rows = [["file", "cells", "errors", "notes", "what"]]
-    bad = False
     with progress(len(files), many and not as_json) as step:
         for file in files:
             step(file)
             start = perf_counter()
-            try:
+            row = [file, "-", "-", "-", "cannot be read"]
+            rows.append(row)
+            with going_on(many, results, file=file):
                 mesh = read(file)
                 report = mesh.validate(tolerance)
-            except MeshopError as error:
-                if not many:
-                    raise
-                bad = True
-                show_error(error)
-                results.append({"file": file, "ok": False, "error": error_json(error)})
-                rows.append([file, "-", "-", "-", "cannot be read"])
-                continue
-            seconds = perf_counter() - start
-            errors = report.faults("error")
-            bad |= bool(errors)
-            results.append(
-                {"file": file, "ok": not errors, "points": mesh.n_points, "cells": mesh.n_cells}
-                | report.to_dict()
-                | {"seconds": seconds}
-            )
-            what = ", ".join(name.replace("_", " ") for name in (errors or report.faults()))
-            counts = [str(len(errors)), str(len(report.faults("note")))]
-            rows.append([file, f"{mesh.n_cells:,}", *counts, what or "no faults"])
-            if not as_json and not many:
-                for line in _lines(file, mesh.n_cells, report, seconds):
-                    print(line)
-            if save is not None:
-                from ..viz import mesh_picture
+                seconds = perf_counter() - start
+                errors, notes = report.faults("error"), report.faults("note")
+                results.append(
+                    {"file": file, "ok": not errors, "points": mesh.n_points, "cells": mesh.n_cells}
+                    | report.to_dict()
+                    | {"seconds": seconds}
+                )
+                what = ", ".join(name.replace("_", " ") for name in errors or notes)
+                row[1:] = (
+                    f"{mesh.n_cells:,}",
+                    str(len(errors)),
+                    str(len(notes)),
+                    what or "no faults",
+                )
+                if not as_json and not many:
+                    print("\n".join(_lines(file, mesh.n_cells, report, seconds)))
+                if picture is not None:
+                    from ..viz import mesh_picture
 
-                marked = (report.bad_cells(), report.bad_points())
-                mesh_picture(mesh, save, title=f"{Path(file).name}: faults", marked=marked)
-                say(f"wrote {save}")
+                    marked = (report.bad_cells(), report.bad_points())
+                    mesh_picture(mesh, picture, title=f"{title_of(file)}: faults", marked=marked)
+                    say(f"wrote {picture}")
+    good = all(entry["ok"] for entry in results)
     if as_json:
-        print_json({"command": "validate", "ok": not bad, "results": results})
+        print_json({"command": "validate", "ok": good, "results": results})
     elif many:
         print(table(rows))
-    if bad:
+    if not good:
         raise typer.Exit(BAD_INPUT)
 
 

@@ -1,7 +1,7 @@
 """Mesh files: one strict reader and writer a format, one error for whatever is wrong."""
 
 from ._convert import Conversion, convert
-from ._dispatch import format_of, read, read_series, suffix_of, write, write_series
+from ._dispatch import check_target, format_of, read, read_series, suffix_of, write, write_series
 from ._files import atomic_write
 from ._format import Format, Series
 from ._formats import FORMATS
@@ -14,6 +14,7 @@ __all__ = [
     "Format",
     "Series",
     "atomic_write",
+    "check_target",
     "convert",
     "fill_surface",
     "find_case",

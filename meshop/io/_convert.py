@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from ..errors import MeshFileError, MeshFileWarning
 from ..mesh import Mesh
-from ._dispatch import format_of, one_of, read, read_series, target_suffix, write, write_series
+from ._dispatch import check_target, format_of, read, read_series, write, write_series, writer_of
 from ._format import Arrays, Format
-from ._formats import FORMATS
 
 
 class Conversion(NamedTuple):
@@ -47,10 +46,11 @@ def convert(
     only with `force`, and never the source.
     """
     named, source, target = target, Path(source), Path(target)
-    wanted = _writer(named)
+    wanted = writer_of(named)
     options = _options(target, wanted, ascii, compression)
-    _check_free(source, target, force)
     known = format_of(source)
+    check_target(source, named)
+    _check_free(target, force)
     arrays = None if arrays is None else list(arrays)
     change = _surface_of(source) if surface else _same
     steps = read_series(source, arrays=arrays) if known.series and time is None else None
@@ -96,18 +96,6 @@ def _surface_of(source: Path) -> Callable[[Mesh], Mesh]:
     return change
 
 
-def _writer(target: str | os.PathLike) -> Format:
-    suffix = target_suffix(target)
-    for format in FORMATS:
-        if suffix in format.suffixes and (format.write or format.write_series):
-            return format
-    if any(suffix in format.suffixes for format in FORMATS):
-        reason = f"meshop reads {suffix} and does not write it"
-    else:
-        reason = f"the suffix {suffix!r} stands for no format known here" if suffix else "no suffix"
-    raise MeshFileError(target, "", "format", reason, one_of(f for f in FORMATS if f.write))
-
-
 def _options(target: Path, format: Format, ascii: bool, compression: str | None) -> dict[str, Any]:
     """The writer's keyword arguments; a choice that the format does not have is an error."""
     writer = format.write or format.write_series
@@ -136,10 +124,9 @@ def _accepted(writer: Callable[..., None], options: dict[str, Any]) -> dict[str,
     return {name: value for name, value in options.items() if name in names}
 
 
-def _check_free(source: Path, target: Path, force: bool) -> None:
-    if os.path.realpath(source) == os.path.realpath(target):
-        raise MeshFileError(
-            target, "", "output", "this is the input; meshop never overwrites one", "another name"
-        )
+def _check_free(target: Path, force: bool) -> None:
     if target.exists() and not force:
-        raise MeshFileError(target, "", "output", "it exists already", "--force, or another name")
+        hint = "--force, or another name"
+        if target.is_dir():
+            hint = f"-o {target} --to .vtu, which puts new files into it"
+        raise MeshFileError(target, "", "output", "it exists already", hint)

@@ -28,6 +28,20 @@ _MISTAKES = {
     b"BZh": "a bzip2 archive",
     b"\x7fELF": "a program",
 }
+# What most people want; the others are in the table of formats.
+_COMMON = (
+    ".vtu",
+    ".vtk",
+    ".vtkhdf",
+    ".msh",
+    ".su2",
+    ".stl",
+    ".ply",
+    ".obj",
+    ".inp",
+    ".xdmf",
+    ".foam",
+)
 _MAY_BE_PACKED = (".gz", ".npz")
 
 
@@ -109,10 +123,11 @@ def write(mesh: Mesh, path: str | os.PathLike, **options: Any) -> None:
     pad_vectors=False. What the format cannot hold is a MeshFileWarning, or a MeshFileError where
     the mesh itself would suffer; an existing file is then as it was.
     """
-    suffix, path = target_suffix(path), Path(path)
-    format = next((f for f in FORMATS if suffix in f.suffixes and f.write is not None), None)
-    if format is None or format.write is None:
-        raise _not_written(path, suffix)
+    format, path = writer_of(path), Path(path)
+    if format.write is None:
+        raise MeshFileError(
+            path, format.name, "format", "it holds series only", "write .vtu instead"
+        )
     try:
         format.write(mesh, path, **options)
     except TypeError as error:  # an option that this format does not have
@@ -163,6 +178,26 @@ def format_of(path: Path) -> Format:
     raise _unknown(path, suffix)
 
 
+def writer_of(path: str | os.PathLike) -> Format:
+    """The format that the suffix of a new file chooses. Raises MeshFileError."""
+    suffix = target_suffix(path)
+    known = [f for f in FORMATS if suffix in f.suffixes]
+    found = next((f for f in known if f.write or f.write_series), None)
+    if found is None:
+        reason = f"the suffix {suffix!r} stands for no format known here" if suffix else "no suffix"
+        reason = f"meshop reads {suffix} and does not write it" if known else reason
+        raise MeshFileError(Path(path), "", "format", reason, one_of(f for f in FORMATS if f.write))
+    return found
+
+
+def check_target(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Raise MeshFileError, before any work, where `target` cannot be written or is `source`."""
+    writer_of(target)
+    if os.path.realpath(source) == os.path.realpath(target):
+        reason = "this is the input; meshop never overwrites one"
+        raise MeshFileError(Path(target), "", "output", reason, "another name")
+
+
 def target_suffix(path: str | os.PathLike) -> str:
     """The suffix of what is to be written; "/" for a folder, there or named with a slash."""
     suffix = suffix_of(Path(path))
@@ -202,14 +237,10 @@ def _unknown(path: Path, suffix: str) -> MeshFileError:
     return MeshFileError(path, "", "format", reason, hint)
 
 
-def _not_written(path: Path, suffix: str) -> MeshFileError:
-    if any(suffix in format.suffixes for format in FORMATS):
-        reason = f"meshop reads {suffix} and does not write it"
-        return MeshFileError(path, "", "format", reason, "write .vtu instead")
-    reason = f"the suffix {suffix!r} stands for no format known here" if suffix else "no suffix"
-    return MeshFileError(path, "", "format", reason, one_of(f for f in FORMATS if f.write))
-
-
 def one_of(formats: Iterable[Format]) -> str:
-    """The suffixes of formats, as a hint ("/" stands for folders and is none)."""
-    return f"one of {', '.join(sorted({s for f in formats for s in f.suffixes} - {'/'}))}"
+    """The suffixes of formats as a hint: those that most people want, and how many more."""
+    every = {suffix for format in formats for suffix in format.suffixes} - {"/"}
+    common = [suffix for suffix in _COMMON if suffix in every] or sorted(every)
+    rest = len(every) - len(common)
+    more = f", or one of {rest} others in the table of formats" if rest else ""
+    return ", ".join(common) + more

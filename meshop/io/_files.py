@@ -62,6 +62,8 @@ def require_file(path: Path) -> None:
             return
     except (FileNotFoundError, NotADirectoryError):
         reason, hint = "no such file", "check the spelling, or give the full path"
+        if str(path) == "-":
+            reason, hint = "meshop reads no standard input", "save it to a file first"
     except (OSError, ValueError) as error:  # no permission, a name too long, a NUL inside
         reason, hint = getattr(error, "strerror", None) or str(error), ""
     raise MeshFileError(path, "", "opening the file", reason, hint)

@@ -45,7 +45,7 @@ _STARTS = (
         b"\x89HDF\r\n\x1a\n",
         ("this is an HDF5 file of no known kind", "give its .xdmf, if it has one"),
     ),
-    (b"\x1f\x8b", ("this is a gzip archive", "unpack it first")),
+    (b"\x1f\x8b", ("this is a gzip archive", "gunzip -k FILE, then the file that comes out")),
 )
 
 

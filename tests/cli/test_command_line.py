@@ -62,6 +62,12 @@ def test_version_and_no_colour_in_a_pipe() -> None:
     assert "\033" not in done.stderr
 
 
+def test_names_that_the_terminal_cannot_show(tmp_path: Path) -> None:
+    done = meshop("info", "absent ü.vtu", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: absent \\xfc.vtu: ")
+
+
 def test_a_reader_that_leaves_is_no_error() -> None:
     needs(GEOMETRIES / "airfoil.vtu")
     command = f"{sys.executable} -c 'from meshop.cli import main; main()' models --help | head -n 1"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
@@ -192,6 +193,51 @@ def test_view(run):
     assert run("view", "ring.vtu", "--array", "boundary", "--no-edges").exit_code == 0
     assert "one of boundary" in lines_of_error(run("view", "ring.vtu", "--array", "q"))[2]
     lines_of_error(run("view", "ring.vtu", "--save", "a.jpg"), code=2)
+
+
+def test_view_shows_a_field_unless_told_otherwise(run):
+    mesh = ring(24, 6)
+    mesh.cell_data["U"] = mesh.cell_centers()
+    mesh.save("flow.vtu")
+    assert json.loads(run("view", "flow.vtu", "--json").stdout)["array"] == "U"
+    assert json.loads(run("view", "flow.vtu", "--regions", "--json").stdout)["array"] is None
+    assert run("view", "box.vtu", "--from", "-y", "--save", "b.png").exit_code == 0
+    assert "one of iso" in lines_of_error(run("view", "box.vtu", "--from", "q"))[2]
+
+
+@pytest.mark.parametrize("command", ["info", "validate", "view"])
+@pytest.mark.parametrize("save", ["a.jpg", "absent/a.png"])
+def test_where_a_picture_cannot_go(run, command, save):
+    lines_of_error(run(command, "box.vtu", "--save", save), code=2)
+
+
+def test_a_fault_of_the_disk_is_an_error_of_input(capsys):
+    @guarded
+    def command():
+        Path("absent/file").read_bytes()
+
+    with pytest.raises(typer.Exit) as caught:
+        command()
+    assert caught.value.exit_code == 1
+    assert capsys.readouterr().err.splitlines()[0] == "error: absent/file"
+
+
+def test_hints_are_short(run):
+    for name in ("new.abc", "new.cas"):
+        hint = lines_of_error(run("convert", "ring.vtu", name))[2]
+        assert ".vtu" in hint and len(hint) < 140
+    assert "standard input" in lines_of_error(run("info", "-"))[1]
+    Path("ring.vtu.gz").write_bytes(b"\x1f\x8b" + bytes(20))
+    assert "gunzip -k" in lines_of_error(run("info", "ring.vtu.gz"))[2]
+    Path("made").mkdir()
+    assert "-o made --to .vtu" in lines_of_error(run("convert", "ring.vtu", "made"))[2]
+
+
+def test_the_input_of_mesh_is_kept(run):
+    before = Path("box.vtu").read_bytes()
+    lines_of_error(run("mesh", "box.vtu", "--volume", "-o", "./box.vtu"))
+    lines_of_error(run("mesh", "box.vtu", "--volume", "-o", "a.abc"))
+    assert Path("box.vtu").read_bytes() == before
 
 
 def test_a_window_needs_a_display(run, monkeypatch):

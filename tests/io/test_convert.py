@@ -9,7 +9,7 @@ import pytest
 from mesh_cases import sample
 
 from meshop.errors import MeshFileError, MeshFileWarning
-from meshop.io import FORMATS, Format, Series, _convert, _dispatch, convert, read, write
+from meshop.io import FORMATS, Format, Series, _dispatch, convert, read, write
 from meshop.mesh import Mesh
 
 CUBE = [[x, y, z] for z in (0, 1) for y in (0, 1) for x in (0, 1)]
@@ -96,7 +96,6 @@ def steps(folder, monkeypatch):
     new = Format("Steps", (".steps",), read=lambda p: load(2), series=series, write_series=put)
     table = (new, *FORMATS)
     monkeypatch.setattr(_dispatch, "FORMATS", table)
-    monkeypatch.setattr(_convert, "FORMATS", table)
     Path("in.steps").write_text("steps")
     return written
 
@@ -125,7 +124,6 @@ def test_ascii_is_passed_on_as_the_writer_calls_it(folder, monkeypatch):
     )
     table = (one, two, *FORMATS)
     monkeypatch.setattr(_dispatch, "FORMATS", table)
-    monkeypatch.setattr(_convert, "FORMATS", table)
     convert("in.vtu", "a.one", ascii=True)
     convert("in.vtu", "a.two", ascii=True)
     assert said == [False, True]

@@ -40,9 +40,9 @@ def run_gmsh(
     limit = int(memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 
     def hear(text: bytes) -> None:
-        if progress and (steps := _STEP.findall(text)):
-            percent, *what = steps[-1]
+        for percent, *what in _STEP.findall(text):
             said = b"".join(what).decode("utf-8", "replace").strip()
+            assert progress is not None
             progress(min(int(percent or 0), 100) / 100, said)
 
     try:

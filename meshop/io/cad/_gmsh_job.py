@@ -9,6 +9,7 @@ from .._files import Fault
 # Elements by order: gmsh's type, its nodes, and where VTK has them (gmsh swaps two of tetra10).
 TRIANGLES = {1: (2, [0, 1, 2]), 2: (9, [0, 1, 2, 3, 4, 5])}
 TETRAHEDRA = {1: (4, [0, 1, 2, 3]), 2: (11, [0, 1, 2, 3, 4, 5, 6, 7, 9, 8])}
+MANY = 1e6  # cells that are announced, since they take minutes
 _INSTALL = (
     "pip install 'meshop[cad]'",
     "apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1 libgomp1",
@@ -197,6 +198,8 @@ def sizes(gmsh, job):
     if expected * 500 > job["memory"]:
         reason = f"size {size / unit:g} means about {expected:.1e} cells: they do not fit in memory"
         raise Fault("size", reason, f"{diagonal / unit / 100:.3g}")
+    if expected > MANY:
+        gmsh.logger.write(f"[  0%] about {expected / 1e6:.2g} million cells")
     return size / unit
 
 
