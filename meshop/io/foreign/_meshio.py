@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import MeshFileError
 from ...mesh import CELL_TYPES, POLYGON, POLYHEDRON, Mesh, Region
 from .._child import run
-from .._files import Fault, guarded, new_name, require_file
+from .._files import Fault, folder_size, guarded, new_name, require_file
 from .._format import Format
 from ._gmsh import KNOWN, read_gmsh
 from ._reread import match_cells, warn_of_losses
@@ -43,8 +43,7 @@ def read_meshio(path: Path, names: list[str]) -> Mesh:
     with guarded(path, names[0]):
         require_file(path)
         beside = names[0] in _WITH_COMPANIONS
-        files = [file for file in path.parent.iterdir() if file.is_file()] if beside else [path]
-        size = sum(file.stat().st_size for file in files)
+        size = folder_size(path) if beside else path.stat().st_size
         try:
             return run("meshop.io.foreign._meshio:load", path, size=size, names=names)
         except Fault as fault:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...mesh import Mesh
 from .._child import run
-from .._files import guarded, require_file
+from .._files import folder_size, guarded, require_file
 from .._format import Format, Series, warn_lost
 
 _READ = "meshop.io.foreign._vtk:read"
@@ -45,8 +45,7 @@ def _format(
 
 def _size(path: Path, beside: bool) -> int:
     require_file(path)
-    files = path.parent.iterdir() if beside else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    return folder_size(path) if beside else path.stat().st_size
 
 
 # -- recognised by content ----------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...mesh import Mesh
 from .._child import run
-from .._files import Fault, guarded, require_file
+from .._files import Fault, folder_size, guarded, require_file
 from .._format import Format, Series
 from ._meshio import _from_meshio, _quiet, _reason, write_meshio
 
@@ -33,7 +33,7 @@ def read_steps(path: Path) -> Series:
 
 def _run(path: Path, **options: Any) -> dict:
     require_file(path)
-    size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
+    size = folder_size(path)
     try:
         return run(_LOAD, path, size=size, **options)
     except Fault as fault:
