@@ -34,6 +34,7 @@ _PLAIN_MEMORY = 256 << 20  # bytes a task may use, whatever the size of its file
 _PER_BYTE = 64  # and for each byte of it: text becomes objects, structured grids become cells
 _PLAIN_SECONDS = 8.0
 _BYTES_PER_SECOND = 500_000
+_MOST_SECONDS = 3600.0
 _DAMAGED = "check the file with the program that wrote it, or save it as VTU"
 _MESH_ARRAYS = ("points", "cell_types", "cell_offsets", "cell_nodes", "faces", "face_offsets")
 _MESH_DICTS = ("point_data", "cell_data", "field_data", "storage")
@@ -67,7 +68,8 @@ def run(
     """
     if size is None:
         size = path.stat().st_size if path else 0
-    seconds = _PLAIN_SECONDS + size / _BYTES_PER_SECOND if seconds is None else seconds
+    if seconds is None:
+        seconds = min(_PLAIN_SECONDS + size / _BYTES_PER_SECOND, _MOST_SECONDS)
     job = {
         "task": task,
         "path": os.path.abspath(path) if path else None,

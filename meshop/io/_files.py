@@ -101,6 +101,12 @@ def _require_content(path: Path, size: int) -> None:
         raise Fault("opening the file", reason, "copy or write it again")
 
 
+def folder_size(path: Path) -> int:
+    """Bytes that `path` and the files beside it take on the disk: holes count nothing."""
+    found = [file.stat() for file in path.parent.iterdir() if file.is_file()]
+    return sum(min(row.st_size, 512 * getattr(row, "st_blocks", row.st_size)) for row in found)
+
+
 Swap = Callable[[Path, Path], None]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...mesh import Mesh
 from .._child import run
-from .._files import Fault, guarded, require_file
+from .._files import Fault, folder_size, guarded, require_file
 from .._format import Format, Series, warn_lost
 
 _READ = "meshop.io.foreign._vtk:read"
@@ -77,8 +77,7 @@ def _restore(mesh: Mesh, path: Path) -> None:
 
 def _size(path: Path, beside: bool) -> int:
     require_file(path)
-    files = path.parent.iterdir() if beside else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    return folder_size(path) if beside else path.stat().st_size
 
 
 # -- recognised by content ----------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...mesh import Mesh
 from .._child import run
-from .._files import Fault, guarded, require_file
+from .._files import Fault, folder_size, guarded, require_file
 from .._format import Format, Series
 from .._labels import row_starts
 from ._meshio import _from_meshio, _quiet, _reason, write_meshio
@@ -34,7 +34,7 @@ def read_steps(path: Path) -> Series:
 
 def _run(path: Path, **options: Any) -> dict:
     require_file(path)
-    size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
+    size = folder_size(path)
     try:
         return run(_LOAD, path, size=size, **options)
     except Fault as fault:
