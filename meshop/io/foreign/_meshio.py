@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import MeshFileError
 from ...mesh import CELL_TYPES, POLYGON, POLYHEDRON, Mesh, Region
 from .._child import run
-from .._files import Fault, folder_size, guarded, new_name, require_file
+from .._files import Fault, guarded, new_name, require_file
 from .._format import Format
 from ._gmsh import KNOWN, read_gmsh
 from ._reread import match_cells, warn_of_losses
