@@ -22,9 +22,10 @@ from ._files import Fault, guarded, read_bytes
 from ._format import Format
 from ._labels import all_numbers
 from ._structured import structured_cells
-from ._text import to_numbers
+from ._words import Words
 
 _SUFFIXES = (".xyz", ".p3d", ".p3dfmt", ".p2dfmt", ".p2d", ".x", ".g", ".grd", ".fmt", ".bin")
+_REPEAT = re.compile(rb"(?<!\S)(\d{1,12})\*(\S{1,40})(?!\S)")
 _HINT = "check that it is a whole grid file, or save it as CGNS or VTS"
 
 
@@ -88,14 +89,15 @@ def _text_blocks(data: bytes) -> Blocks:
 
 def _unrolled(data: bytes) -> np.ndarray:
     """All numbers; Fortran's ``3*0.5`` stands for three."""
-    first, *rest = re.split(rb"(?<!\S)(\d{1,12})\*(\S{1,40})(?!\S)", data)
-    room = Allowance(len(data))
-    parts = [all_numbers(first, np.float64, "content")]
-    for count, value, text in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        room.take(int(count), f"{count.decode()} times one value")
-        parts.append(np.repeat(to_numbers([value], np.float64, "content"), int(count)))
-        parts.append(all_numbers(text, np.float64, "content"))
-    return np.concatenate(parts)
+    if b"*" not in data:
+        return all_numbers(data, np.float64, "content")
+    starts = Words(data).starts
+    counts = np.ones(len(starts), np.int64)
+    stars = np.fromiter((match.start() for match in _REPEAT.finditer(data)), np.int64)
+    times = np.fromiter((int(match[1]) for match in _REPEAT.finditer(data)), np.int64)
+    counts[np.searchsorted(starts, stars)] = times
+    Allowance(len(data)).take(int(counts.sum(dtype=np.float64)), "numbers times a count")
+    return np.repeat(all_numbers(_REPEAT.sub(rb"\2", data), np.float64, "content"), counts)
 
 
 def _text_layout(numbers: np.ndarray) -> _Layout:
