@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of one reader: ``python tests/corrupt/fuzz.py CASE [--seconds 600]``.
 
 Needs atheris (`pip install atheris`). It starts from the seeds and the corpus of `cases/CASE.py`.
-A find (anything but a mesh or a MeshFileError, or more than 2 s) is saved as
+A find (anything but a mesh or a MeshFileError, or more than 2 s of computing) is saved as
 finds/CASE/VARIANT.HASH, which the tests then read for ever; more than 1.5 GB ends the run. The last
 lines say how many runs it was.
 """
@@ -54,16 +54,16 @@ def main() -> None:
     place_in.mkdir()
 
     def too_slow(*_: object) -> None:
-        raise Slow("over 2 seconds")
+        raise Slow("over 2 s of computing")
 
-    signal.signal(signal.SIGALRM, too_slow)
+    signal.signal(signal.SIGVTALRM, too_slow)
 
     def one(data: bytes) -> None:
         if not data:
             return
         variant = variants[data[0] % len(variants)]
         path = place(case, place_in, variant, data[1:])
-        signal.setitimer(signal.ITIMER_REAL, 2)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 2)
         try:
             format = format_of(path)
             if format in FOREIGN:  # a child process with limits of its own, too slow to search in
@@ -73,13 +73,13 @@ def main() -> None:
         except MeshFileError:
             pass
         except BaseException:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             finds.mkdir(parents=True, exist_ok=True)
             name = variant.replace("/", "+") + "." + hashlib.sha1(data).hexdigest()[:10]
             (finds / name).write_bytes(data[1:])
             print(f"FIND {name}\n{traceback.format_exc(limit=-3)}", flush=True)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
     limits = [
         f"-max_total_time={options.seconds}",
