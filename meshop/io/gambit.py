@@ -14,10 +14,10 @@ import numpy as np
 from ..mesh import SIZE, Mesh, Region
 from ._files import Fault, guarded, read_bytes
 from ._format import Format
+from ._gmsh_cells import curved
 from ._labels import MIRRORED_WEDGE, Labels, all_numbers, row_starts
 from ._midside import sort_middles
 from ._words import integers
-from .msh._cells import curved
 
 _CUT = "the file is cut off: copy or write it again"
 _CODES = {1: 3, 2: 9, 3: 5, 4: 12, 5: 13, 6: 10, 7: 14}

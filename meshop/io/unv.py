@@ -16,9 +16,9 @@ from ..mesh import SIZE, Mesh, Region
 from ._bounds import free_name
 from ._files import Fault, guarded, read_bytes
 from ._format import Format, warn_lost
+from ._gmsh_cells import curved
 from ._labels import Labels, all_numbers, row_starts
 from ._ragged import offsets_of
-from .msh._cells import curved
 
 _CUT = "the file is cut off: copy or write it again"
 _BEAMS = (11, 21, 22, 23, 24, 25)  # their rows have three more numbers

@@ -14,7 +14,7 @@ from mesh_cases import NAMES, PLANE, meshes
 
 from meshop.errors import MeshFileError, MeshFileWarning
 from meshop.io import read, read_series, write_series
-from meshop.io.msh._cells import N_NODES, VTK_CODE, kind_of, lattice, order_of
+from meshop.io._gmsh_cells import N_NODES, VTK_CODE, kind_of, lattice, order_of
 from meshop.mesh import Mesh, Region
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from mesh_cases import DTYPES, NAMES, assert_same, meshes, sample
 
 from meshop.errors import MeshFileError, MeshFileWarning
-from meshop.io import read, read_series, write, write_series
-from meshop.io.vtkhdf import _hdf5
+from meshop.io import _hdf5, read, read_series, write, write_series
 from meshop.mesh import Mesh, Region
 
 h5py = pytest.importorskip("h5py")
@@ -382,7 +381,7 @@ def test_reading_imports_no_hdf5_library_and_leaves_no_process(tmp_path):
     sample().save(tmp_path / "a.vtkhdf")
     code = (
         f"import sys, os, meshop\nmesh = meshop.read({str(tmp_path / 'a.vtkhdf')!r})\n"
-        "from meshop.io.vtkhdf import _hdf5\nprint(mesh.n_points, _hdf5._helper[0].pid)\n"
+        "from meshop.io import _hdf5\nprint(mesh.n_points, _hdf5._helper[0].pid)\n"
         "print([m for m in ('h5py', 'vtk', 'vtkmodules', 'meshio') if m in sys.modules])\n"
         f"if os.fork() == 0:\n    meshop.read({str(tmp_path / 'a.vtkhdf')!r})\n"
     )

@@ -5,7 +5,7 @@ image of VTK's.
 """
 
 from .._format import Format
-from ..vtkhdf._hdf5 import MAGIC
+from .._hdf5 import MAGIC
 from ._read import read_med, series_med
 from ._write import write_med
 

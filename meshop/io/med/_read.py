@@ -10,9 +10,9 @@ import numpy as np
 from ...mesh import POLYGON, POLYHEDRON, SIZE, Mesh, Region, join
 from .._files import CUT, Fault, guarded
 from .._format import Series, warn_lost
+from .._hdf5 import Array, Group, Hdf5File
 from .._polyhedra import face_stream
 from .._ragged import offsets_of
-from ..vtkhdf._hdf5 import Array, Group, Hdf5File
 
 # MED's name of a cell: (VTK's code, where VTK's nodes stand in the file; None for the same order).
 KINDS: dict[str, tuple[int, list[int] | None]] = {

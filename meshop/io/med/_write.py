@@ -12,8 +12,8 @@ import numpy as np
 from ...mesh import CELL_TYPES, SIZE, Mesh
 from .._files import Fault, guarded, new_name
 from .._format import warn_lost
+from .._hdf5 import Disk
 from .._surface import warn_data, warn_regions
-from ..vtkhdf._write import Disk
 from ._read import EVERYTHING, KINDS, ORDER
 
 _NAMES = {code: name for name, (code, _) in KINDS.items() if name != "P18"}  # of MED 4

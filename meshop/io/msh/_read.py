@@ -9,8 +9,8 @@ import numpy as np
 from ...mesh import DIM, Mesh, Region
 from .._bounds import Allowance
 from .._files import CUT, Fault
+from .._gmsh_cells import N_NODES, VTK_CODE, order_of
 from .._ragged import ragged, within
-from ._cells import N_NODES, VTK_CODE, order_of
 from ._sections import Sections, View
 from ._source import chain, whole
 

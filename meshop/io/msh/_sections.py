@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._files import CUT, Fault
+from .._gmsh_cells import N_KINDS, N_NODES, VTK_CODE, name_of
 from .._ragged import ragged, within
-from ._cells import N_KINDS, N_NODES, VTK_CODE, name_of
 from ._source import Binary, Source, Text, chain, walk, whole
 
 _NAME = re.compile(rb'\s*(\d+)\s+(?:(-?\d+)\s+)?"(.*)"')

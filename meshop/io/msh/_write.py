@@ -14,9 +14,9 @@ import numpy as np
 
 from ...mesh import CELL_TYPES, DIM, Mesh
 from .._files import Fault
+from .._gmsh_cells import N_NODES, VTK_CODE, kind_of, order_of
 from .._lines import table_lines, to_lines
 from .._ragged import ragged
-from ._cells import N_NODES, VTK_CODE, kind_of, order_of
 from ._read import GROUP
 
 _CHUNK = 1 << 18  # cells or points that are written at once

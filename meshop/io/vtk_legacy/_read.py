@@ -14,10 +14,10 @@ import numpy as np
 from ...mesh import POLYHEDRON, Mesh, join
 from .._curved import current_order
 from .._files import CUT, Fault, guarded, read_bytes
-from .._in_field_data import from_field_data, restored
 from .._polydata import surface_types
 from .._strings import decoded
 from .._structured import box_points, check_dimensions, structured_cells
+from .._vtk_data import from_field_data, restored
 from ._cells import split_cells, with_faces
 from ._source import Source
 

@@ -12,8 +12,8 @@ from ...mesh import POLYHEDRON, Mesh
 from .._curved import OLD_XML, current_order
 from .._files import Fault, atomic_write, guarded
 from .._format import warn_lost
-from .._in_field_data import storable, to_field_data
 from .._strings import encoded
+from .._vtk_data import ACTIVE, storable, to_field_data
 
 _TYPES = {  # the names that every version of VTK knows
     "i1": "char", "u1": "unsigned_char", "i2": "short", "u2": "unsigned_short", "i4": "int",
@@ -110,7 +110,7 @@ def _data(
     mesh: Mesh, where: str, data: dict[str, np.ndarray], binary: bool
 ) -> Iterator[bytes | memoryview]:
     """Arrays in their order: the active ones as attributes, those between them as fields."""
-    active = {mesh.storage.get(f"{where}_data.{kind}"): kind for kind in _ACTIVE}
+    active = {mesh.storage.get(f"{where}_data.{kind}"): kind for kind in ACTIVE}
     plain: dict[str, np.ndarray] = {}
     for name, values in data.items():
         kind = active.get(name)
@@ -128,17 +128,10 @@ def _data(
         yield from _fields(mesh, where, plain, binary)
 
 
-# Active attribute -> the components that its section can have.
-_ACTIVE: dict[str, tuple[int, ...]] = {
-    "Scalars": (1, 2, 3, 4), "Vectors": (3,), "Normals": (3,), "Tensors": (6, 9),
-    "TCoords": (1, 2, 3), "GlobalIds": (1,), "PedigreeIds": (1,),
-}  # fmt: skip
-
-
 def _attribute(kind: str, name: str, values: np.ndarray) -> str | None:
     """The head of an attribute's section, None where it has to be a plain field."""
     components = int(np.prod(values.shape[1:]))
-    if values.dtype.kind not in "biuf" or components not in _ACTIVE[kind]:
+    if values.dtype.kind not in "biuf" or components not in ACTIVE[kind]:
         return None
     label, number = _encoded(name), _TYPES[storable(name, values).dtype.str[1:]]
     return {

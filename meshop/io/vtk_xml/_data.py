@@ -9,11 +9,10 @@ import numpy as np
 from ...mesh import Mesh, Region, join
 from .._files import Fault
 from .._format import Arrays
-from .._in_field_data import from_field_data, restored
+from .._vtk_data import ACTIVE, from_field_data, restored
 from ._arrays import dtype_of, read_array
 from ._document import Document, Node
 
-ACTIVE = ("Scalars", "Vectors", "Normals", "Tensors", "TCoords", "GlobalIds", "PedigreeIds")
 GHOSTS = "vtkGhostType"  # bits that say which points and cells are hidden or a neighbour's
 ORDER = "meshop_cell_order"  # of cells in VTP: the place that each had before they were sorted
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from ...mesh import Mesh
 from .._files import Fault
-from .._in_field_data import from_field_data, restored
 from .._structured import structured_cells
+from .._vtk_data import from_field_data, restored
 from ._arrays import read_array
 from ._data import GHOSTS, Reader
 from ._document import Document, Node

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...mesh import Mesh, Region, join
 from .._files import Fault
-from .._in_field_data import from_field_data
+from .._vtk_data import from_field_data
 from ._data import Reader
 from ._document import Document, Node
 from ._grids import grid_mesh

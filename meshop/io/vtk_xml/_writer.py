@@ -13,10 +13,9 @@ import numpy as np
 
 from ...mesh import CURVED_HEXAHEDRA, Mesh
 from .._files import Fault, atomic_write
-from .._in_field_data import storable, to_field_data
 from .._strings import encoded
+from .._vtk_data import ACTIVE, storable, to_field_data
 from ._arrays import _lz4
-from ._data import ACTIVE
 from ._threads import in_threads
 
 _BLOCK = 1 << 18

@@ -1,7 +1,7 @@
 """VTKHDF (.vtkhdf): VTK's HDF5 format, with all steps of a series in one file."""
 
 from .._format import Format
-from ._hdf5 import MAGIC
+from .._hdf5 import MAGIC
 from ._read import read_vtkhdf, series_vtkhdf
 from ._write import write_vtkhdf, write_vtkhdf_series
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from ...mesh import Mesh, Region
 from .._files import CUT, Fault
-from .._in_field_data import from_field_data, restored
+from .._hdf5 import Array, Group
 from .._polydata import surface_types
 from .._polyhedra import face_stream
 from .._ragged import offsets_of, take_rows
-from ._hdf5 import Array, Group
+from .._vtk_data import from_field_data, restored
 
 if TYPE_CHECKING:
     from ._read import Reader

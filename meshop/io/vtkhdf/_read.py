@@ -16,9 +16,9 @@ import numpy as np
 from ...mesh import Mesh, join
 from .._files import CUT, Fault, guarded
 from .._format import Arrays, Series
-from .._in_field_data import from_field_data, restored
+from .._hdf5 import Array, Group, Hdf5File, Link, arrays_of
 from .._structured import box_points, check_dimensions, structured_cells
-from ._hdf5 import Array, Group, Hdf5File, Link, arrays_of
+from .._vtk_data import from_field_data, restored
 from ._parts import Parts, note
 
 NAME = "VTKHDF"

@@ -6,7 +6,6 @@ Source: VTK documentation, "VTKHDF file format", version 2.
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 import os
 from collections.abc import Iterable
@@ -18,10 +17,10 @@ from ...mesh import POLYHEDRON, Mesh
 from .._curved import OLD_XML, current_order
 from .._files import Fault, guarded, new_name
 from .._format import warn_lost
-from .._in_field_data import storable, to_field_data
+from .._hdf5 import Disk
 from .._polyhedra import single_faces
 from .._strings import encoded
-from ..vtk_xml._data import ACTIVE
+from .._vtk_data import ACTIVE, storable, to_field_data
 
 _CHUNK = 1 << 20  # bytes of a chunk of a large array
 _SMALL = 1 << 12  # bytes that are not worth a chunk
@@ -90,34 +89,6 @@ def _write(
                 writer.finish()
             disk.require_room()
             os.fsync(disk.fileno())
-
-
-class Disk(io.FileIO):
-    """A file that keeps it to itself that the disk is full: the HDF5 library crashes on that."""
-
-    error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        try:
-            done = len(view) if self.error else 0
-            while done < len(view):
-                done += super().write(view[done:])
-        except OSError as error:
-            self.error = error
-        return len(view)
-
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.error = error
-            return size or 0
-
-    def require_room(self) -> None:
-        """Raise the first error that the disk gave."""
-        if self.error is not None:
-            raise self.error
 
 
 class _Writer:

@@ -1,4 +1,4 @@
-"""What VTK's formats do not know, kept as field data: regions, and types and shapes of arrays.
+"""What VTK's formats share: active attributes, and what they do not know, kept as field data.
 
 A region is ``meshop_region KIND NAME``, its ids; an array that is read as another type or shape
 than it has is ``meshop_array WHERE NAME``, a text such as "bool" or "float64 3 3".
@@ -13,6 +13,11 @@ import numpy as np
 from ..mesh import REGION_KINDS, Mesh, Region
 from ._files import Fault
 
+# Attributes that a file can call active -> the components that they can have.
+ACTIVE: dict[str, tuple[int, ...]] = {
+    "Scalars": (1, 2, 3, 4), "Vectors": (3,), "Normals": (3,), "Tensors": (6, 9),
+    "TCoords": (1, 2, 3), "GlobalIds": (1,), "PedigreeIds": (1,),
+}  # fmt: skip
 _REGION = "meshop_region"
 _ARRAY = "meshop_array"
 _STORED_AS = {"bool": np.uint8, "float16": np.float32}  # types that VTK does not have

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import json
 import os
 import socket
@@ -23,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from .._child import start
-from .._files import CUT, Fault, require_file
-from .._strings import text_array
+from ._child import start
+from ._files import CUT, Fault, require_file
+from ._strings import text_array
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _RATIO = 1040  # the most that deflate makes of one byte
@@ -274,3 +275,31 @@ def arrays_of(group: Group | None) -> Iterator[tuple[str, Array]]:
     for name in group.children if group else ():
         if group and (array := group.array(name)) is not None:
             yield name, array
+
+
+class Disk(io.FileIO):
+    """A file that keeps it to itself that the disk is full: the HDF5 library crashes on that."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        try:
+            done = len(view) if self.error else 0
+            while done < len(view):
+                done += super().write(view[done:])
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = error
+            return size or 0
+
+    def require_room(self) -> None:
+        """Raise the first error that the disk gave."""
+        if self.error is not None:
+            raise self.error
