@@ -323,7 +323,7 @@ _SUFFIXES = {
     "dolfin-xml": (".xml",), "flac3d": (".f3grid",), "h5m": (".h5m",), "hmf": (".hmf",),
     "mdpa": (".mdpa",), "medit": (".mesh", ".meshb"),
     "nastran": (".bdf", ".fem", ".nas"), "netgen": (".vol", ".vol.gz"),
-    "permas": (".post", ".post.gz", ".dato", ".dato.gz"), "tetgen": (".ele", ".node"),
+    "permas": (".post", ".post.gz", ".dato", ".dato.gz"),
     "ugrid": (".ugrid",), "wkt": (".wkt",),
 }  # fmt: skip
 
