@@ -22,7 +22,10 @@ from ._operator import Operator
 
 
 class WallField(Operator):
-    """See the module. Sizes: width of the blocks, depth their number, latent the size of z."""
+    """Neural field on the nodes, conditioned on the wall and the conditions; the default.
+
+    width of the blocks, depth their number, latent the size of z.
+    """
 
     paper = "meshop; after Perez et al. 2018, Serrano et al. 2023, Zaheer et al. 2017"
     cost = "O(L C^2)"
