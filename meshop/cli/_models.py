@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from ._console import guarded, print_json, say, show_error
 from ._train import card_tables
 
 if TYPE_CHECKING:
+    from ..models import Operator
     from ..surrogate import Surrogate
 
 models = typer.Typer(help="List the models, or show one.")
@@ -25,9 +27,10 @@ def list_models(
     context: typer.Context,
     as_json: AsJson = False,
 ) -> None:
-    """List the installed models: fields, conditions with their ranges, size."""
+    """List the trained models that are installed, and the operators that can be trained."""
     if context.invoked_subcommand is not None:
         return
+    from ..models import registry
     from ..surrogate import Surrogate, available
 
     found = []
@@ -38,7 +41,8 @@ def list_models(
             show_error(error)  # a broken file does not hide the others
     if as_json:
         entries = [_entry(name, path, model) for name, path, model in found]
-        print_json({"command": "models", "models": entries})
+        operators = [_operator(name, kind) for name, kind in sorted(registry().items())]
+        print_json({"command": "models", "models": entries, "operators": operators})
         return
     for name, path, model in found:
         schema = model.schema
@@ -50,6 +54,11 @@ def list_models(
             print(f"  {_condition(condition)}")
     if not found:
         say("no models are installed\n  try: meshop train CASES..., or set MESHOP_MODEL_PATH")
+    print("\noperators, for meshop train --model NAME:")
+    for name, kind in sorted(registry().items()):
+        about = _operator(name, kind)
+        print(f"  {name}: {about['line']}")
+        print(f"    {about['paper']}; cost per node {about['cost']}; {about['needs']}")
 
 
 @models.command("show")
@@ -104,6 +113,36 @@ def _entry(name: str, path: Path, model: Surrogate) -> dict[str, Any]:
         "schema_of_model": model.schema.model_dump(mode="json"),
         "card": {k: v for k, v in model.card.items() if k not in ("truth", "predicted")},
         "meta": model.meta,
+    }
+
+
+def _operator(name: str, kind: type[Operator]) -> dict[str, Any]:
+    """What a user chooses an operator by: what it is, whose, what it costs, needs and promises."""
+    needs = [
+        what
+        for flag, what in (
+            (kind.edges, "edges"),
+            (kind.positions, "positions"),
+            (kind.tokens, "boundary tokens"),
+        )
+        if flag
+    ]
+    offers = [
+        what
+        for flag, what in (
+            (kind.pointwise, "tiles exactly"),
+            (kind.queries, "answers at any points"),
+            (kind.linear, "linear in its inputs"),
+        )
+        if flag
+    ]
+    line = (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
+    return {
+        "name": name,
+        "line": line,
+        "paper": kind.paper,
+        "cost": kind.cost,
+        "needs": "; ".join([f"needs {', '.join(needs) or 'node features alone'}", *offers]),
     }
 
 

@@ -2,45 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..graph import MeshGraph
 
 
 class Operator(nn.Module):
-    """Maps a `MeshGraph` to normalised fields on its nodes and integral quantities.
+    """Maps a `MeshGraph` to normalised fields and integral quantities.
 
-    Subclasses take n_features, n_tokens, n_cond, n_out, n_scalars and their own sizes by keyword,
-    and define `outputs`. `edges` says whether they need the graph's edges; `pointwise` that a
-    node's output depends on that node and on the graph's wall and conditions alone, so that nodes
-    may be subsampled or tiled without any change.
+    A subclass takes by keyword the widths n_features (x), n_inputs (inputs), n_tokens (wall_x),
+    n_wall_inputs (wall_inputs), n_cond (cond), n_out, n_scalars, then dim and its own sizes (each
+    with the published default), and defines `outputs`. What it needs of a graph, and what it
+    promises, are class attributes, which `meshop.testing.check_model` tests:
+
+    paper, cost: source and cost of a forward pass per node, for `meshop models`.
+    edges: it reads the graph's edges. tokens: it reads boundary tokens (wall_x ...).
+    positions: it reads pos, and with `translation` the answer does not depend on the origin.
+    pointwise: a node's output depends on that node, the boundary and the conditions alone, so that
+    nodes may be subsampled or tiled without any change.
+    refinement: a node split into two of half the weight changes nothing.
+    queries: fields may be asked for at other points (query_x ...) than the nodes.
+    linear: fields are exactly linear in (inputs, wall_inputs), whatever the rest.
     """
 
-    edges = False
-    pointwise = False
+    paper: ClassVar[str] = ""
+    cost: ClassVar[str] = ""
+    edges: ClassVar[bool] = False
+    tokens: ClassVar[bool] = False
+    positions: ClassVar[bool] = False
+    translation: ClassVar[bool] = True
+    pointwise: ClassVar[bool] = False
+    refinement: ClassVar[bool] = True
+    queries: ClassVar[bool] = False
+    linear: ClassVar[bool] = False
+
+    #: Recompute the blocks in the backward pass instead of keeping their activations.
+    checkpointing: bool = False
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars), both normalised."""
+        """Normalised fields (N, n_out), or (M, n_out) at the queries if there are any, and scalars
+        (B, n_scalars)."""
         raise NotImplementedError
 
     def forward(self, graph: MeshGraph) -> Tensor:
-        """Fields (N, n_out), normalised."""
+        """Fields (N, n_out), or (M, n_out) at the queries, normalised."""
         return self.outputs(graph)[0]
 
     def scalars(self, graph: MeshGraph) -> Tensor:
         """Scalars (B, n_scalars), normalised."""
         return self.outputs(graph)[1]
 
+    def run(self, block: Callable[..., Any], *args: Any) -> Any:
+        """block(*args), through a checkpoint where `checkpointing` is on and gradients are."""
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, *args, use_reentrant=False)
+        return block(*args)
+
+
+#: Operators of meshop by name: module and class.
+MODELS = {
+    "transolver": ("transolver", "Transolver"),
+    "wall-field": ("wall_field", "WallField"),
+}
+
 
 def registry() -> dict[str, type[Operator]]:
     """Operators by name: meshop's own and those of entry points in the group `meshop.models`."""
-    from .transolver import Transolver
-    from .wall_field import WallField
-
-    found: dict[str, type[Operator]] = {"wall-field": WallField, "transolver": Transolver}
+    found: dict[str, type[Operator]] = {
+        name: getattr(import_module(f".{module}", __package__), kind)
+        for name, (module, kind) in MODELS.items()
+    }
     for point in entry_points(group="meshop.models"):
         found.setdefault(point.name, point.load())
     return found

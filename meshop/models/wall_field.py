@@ -14,17 +14,22 @@ flow about the wall (`meshop.graph`). Sources: conditional neural fields with Fi
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import FiLMBlock, WallEncoder, WallIntegral, mlp
+from ..nn import FiLMBlock, WallEncoder, WallIntegral, mlp, nodes, walls
 from ._operator import Operator
 
 
 class WallField(Operator):
-    """See the module. Sizes: width of the blocks, depth their number, latent the size of z."""
+    """Neural field on the nodes, conditioned on the wall and the conditions; the default.
 
+    width of the blocks, depth their number, latent the size of z.
+    """
+
+    paper = "meshop; after Perez et al. 2018, Serrano et al. 2023, Zaheer et al. 2017"
+    cost = "O(L C^2)"
+    tokens = True
     pointwise = True
 
     def __init__(
@@ -34,14 +39,17 @@ class WallField(Operator):
         n_tokens: int,
         n_cond: int,
         n_out: int,
-        n_scalars: int,
+        n_scalars: int = 0,
+        n_inputs: int = 0,
+        n_wall_inputs: int = 0,
+        dim: int = 2,
         width: int = 160,
         depth: int = 6,
         latent: int = 96,
     ) -> None:
         super().__init__()
-        self.encoder = WallEncoder(n_tokens, n_cond, latent)
-        self.lift = nn.Linear(n_features + n_cond, width)
+        self.encoder = WallEncoder(n_tokens + n_wall_inputs, n_cond, latent)
+        self.lift = nn.Linear(n_features + n_inputs + n_cond, width)
         self.blocks = nn.ModuleList(FiLMBlock(width) for _ in range(depth))
         self.modulate = mlp(latent, 128, 2 * width * depth)
         self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, n_out))
@@ -51,17 +59,16 @@ class WallField(Operator):
             nn.init.zeros_(parameter)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars). Uses x, cond, wall_x, wall_weight."""
-        cond = graph.cond
-        hidden, latent = self.encoder(graph.wall_x, graph.wall_weight, graph.wall_batch, cond)
+        """Fields (N, n_out) and scalars (B, n_scalars); weight plays no part."""
+        points, wall, cond = nodes(graph), walls(graph, cond=False), graph.cond
+        hidden, latent = self.encoder(wall.x, wall.weight, wall.batch, cond)
         scalars = latent.new_zeros(len(cond), 0)
         if self.integral is not None:
-            scalars = self.integral(hidden, graph.wall_weight, graph.wall_batch, latent)
-        batch = graph.batch if len(cond) > 1 else None
-        local = cond[batch] if batch is not None else cond.expand(len(graph.x), -1)
-        h = self.lift(torch.cat([graph.x, local], dim=1))
+            scalars = self.integral(hidden, wall.weight, wall.batch, latent)
+        batch = points.batch if len(cond) > 1 else None
+        h = self.lift(points.x)
         for block, part in zip(
             self.blocks, self.modulate(latent).chunk(len(self.blocks), dim=1), strict=True
         ):
-            h = block(h, part, batch)
+            h = self.run(block, h, part, batch)
         return self.project(h), scalars

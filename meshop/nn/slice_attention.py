@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .points import Points, by_graph
+from .token_mix import join_heads, pool, split_heads, spread
+
 # The authors clamp their structured variant only, and advise a clamp here too (their issue 13).
 TEMPERATURE_RANGE = (0.1, 5.0)
 
@@ -38,33 +41,17 @@ class SliceAttention(nn.Module):
         self.v = nn.Linear(d, d, bias=False)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, weight: Tensor, sizes: list[int]) -> Tensor:
-        """(N, C) node states, (N,) positive weights, nodes per graph (sum N) -> (N, C)."""
-        parts = zip(
-            self._split(self.project_x(x)).split(sizes, 1),
-            self._split(self.project_f(x)).split(sizes, 1),
-            weight.split(sizes),
-            strict=True,
-        )
-        y = [self._attend(x_mid, f_mid, w) for x_mid, f_mid, w in parts]
-        return self.out(y[0] if len(y) == 1 else torch.cat(y)).to(x.dtype)
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(0, 1)  # (H, N, d)
+    def forward(self, x: Tensor, points: Points) -> Tensor:
+        """(N, C) states of the points -> (N, C)."""
+        mid = self.project_x(x), self.project_f(x), points.weight
+        return self.out(by_graph(self._attend, (points.sizes, mid))).to(x.dtype)
 
     def _attend(self, x_mid: Tensor, f_mid: Tensor, weight: Tensor) -> Tensor:
         tau = self.temperature.clamp(*TEMPERATURE_RANGE)
-        logits = self.slice(x_mid) / tau
-        exact = torch.promote_types(f_mid.dtype, torch.float32)
-        a = logits.to(exact).softmax(-1)  # (H, n, G)
-        with torch.autocast(x_mid.device.type, enabled=False):
-            if self.weighted:  # normalised first, so that eps does not depend on the unit of length
-                w = weight.to(exact)
-                wa, eps = a * (w / w.sum())[:, None], 1e-12
-            else:
-                wa, eps = a, 1e-5
-            mass = wa.sum(1).unsqueeze(-1)  # (H, G, 1)
-            token = (wa.transpose(1, 2) @ f_mid.to(exact)) / (mass + eps)
-        token = token.to(f_mid.dtype)
+        logits = self.slice(split_heads(x_mid, self.heads)) / tau
+        a = logits.to(weight.dtype).softmax(-1)  # (B, H, n, G)
+        # Unweighted, every node counts the same; a common factor leaves a mean as it is.
+        w = weight if self.weighted else torch.full_like(weight, 1 / weight.shape[1])
+        token = pool(a, split_heads(f_mid, self.heads), w, by_mass=True)
         token = F.scaled_dot_product_attention(self.q(token), self.k(token), self.v(token))
-        return (a.to(token.dtype) @ token).transpose(0, 1).flatten(1)  # (n, C)
+        return join_heads(spread(a, token))

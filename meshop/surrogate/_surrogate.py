@@ -137,7 +137,9 @@ class Surrogate:
             parts = []
             for at in range(0, len(graph.x), tile):
                 part = ready.__copy__()
-                part.x = ready.x[at : at + tile]
+                for name in ("x", "weight", "pos", "inputs"):
+                    if name in ready:
+                        part[name] = ready[name][at : at + tile]
                 parts.append(part)
         outputs = [operator.outputs(part) for part in parts]
         out = torch.cat([fields for fields, _ in outputs])

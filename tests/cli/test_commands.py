@@ -320,7 +320,11 @@ def test_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("broken.safetensors").write_bytes(b"nonsense")
     result = run("models", "--json")
     assert result.exit_code == 0
-    assert "broken" not in [entry["name"] for entry in json.loads(result.stdout)["models"]]
+    found = json.loads(result.stdout)
+    assert "broken" not in [entry["name"] for entry in found["models"]]
+    transolver = next(kind for kind in found["operators"] if kind["name"] == "transolver")
+    assert "2402.02366" in transolver["paper"] and "C^2" in transolver["cost"]
+    assert "wall-field: " in run("models").stdout
     assert "error: " in result.stderr
     lines_of_error(run("models", "show", "absent"))
     lines_of_error(run("models", "show", "broken"))

@@ -28,7 +28,7 @@ def model(seed: int = 0) -> WallField:
 
 def nodes(g: MeshGraph, ids: torch.Tensor) -> MeshGraph:
     part = g.clone()
-    part.x = g.x[ids]
+    part.x, part.weight = g.x[ids], g.weight[ids]
     return part
 
 

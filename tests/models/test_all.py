@@ -1,0 +1,24 @@
+"""Every operator that meshop ships, held to every check."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshop.models import registry
+from meshop.testing import check_model
+
+#: Sizes that make a model small, and the checks that it is known to fail, with why.
+SMALL = {
+    "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
+    "wall-field": {"width": 8, "depth": 2, "latent": 6},
+}
+FAILS: dict[str, dict[str, str]] = {}
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_model(name):
+    check_model(registry()[name], SMALL[name], FAILS.get(name))
+
+
+def test_none_is_left_out():
+    assert set(SMALL) == set(registry())
