@@ -68,6 +68,8 @@ class Operator(nn.Module):
 
 #: Operators of meshop by name: module and class.
 MODELS = {
+    "aroma": ("aroma", "Aroma"),
+    "coral": ("coral", "Coral"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

@@ -1,7 +1,16 @@
 """The shared layers that the models are made of."""
 
+from .encodings import FourierBands, RandomFourier
 from .film import FiLMBlock
+from .latent_attention import (
+    LatentMixer,
+    LatentReadout,
+    LatentsToPoints,
+    PointsToLatents,
+    attend,
+)
 from .mlp import mlp
+from .modulated_siren import ModulatedSiren
 from .points import Points, by_graph, nodes, queries, walls
 from .readout import MeanReadout
 from .slice_attention import SliceAttention
@@ -10,11 +19,19 @@ from .wall import WallEncoder, WallIntegral, weighted_sum
 
 __all__ = [
     "FiLMBlock",
+    "FourierBands",
+    "LatentMixer",
+    "LatentReadout",
+    "LatentsToPoints",
     "MeanReadout",
+    "ModulatedSiren",
     "Points",
+    "PointsToLatents",
+    "RandomFourier",
     "SliceAttention",
     "WallEncoder",
     "WallIntegral",
+    "attend",
     "by_graph",
     "join_heads",
     "mlp",
