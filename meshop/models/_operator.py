@@ -69,6 +69,7 @@ class Operator(nn.Module):
 #: Operators of meshop by name: module and class.
 MODELS = {
     "aroma": ("aroma", "Aroma"),
+    "coda-no": ("coda_no", "CodaNO"),
     "coral": ("coral", "Coral"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),

@@ -8,6 +8,7 @@ from .latent_attention import (
     LatentsToPoints,
     PointsToLatents,
     attend,
+    feed_forward,
 )
 from .mlp import mlp
 from .modulated_siren import ModulatedSiren
@@ -33,6 +34,7 @@ __all__ = [
     "WallIntegral",
     "attend",
     "by_graph",
+    "feed_forward",
     "join_heads",
     "mlp",
     "nodes",

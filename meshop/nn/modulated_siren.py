@@ -12,6 +12,8 @@ et al., NeurIPS 2020 (arXiv 2006.09661); shifts by a code, Dupont et al., arXiv 
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -57,12 +59,13 @@ class ModulatedSiren(nn.Module):
             back = (value - self._exact(target)) * (2 / value.shape[1] * weight)
             back = back @ self.last.weight
             sums: list[Tensor] = []
+            weights = [cast(nn.Linear, layer).weight for layer in self.hidden]
             for level in reversed(range(len(phases))):
                 back = back * (self.w0 * phases[level].cos())
                 total = back.new_zeros(len(points.sizes), back.shape[1])
                 sums.insert(0, total.index_add(0, points.batch, back))
                 if level:
-                    back = back @ self.hidden[level - 1].weight
+                    back = back @ weights[level - 1]
             return torch.cat(sums, dim=1) @ self.shifts.weight
 
     def _exact(self, x: Tensor) -> Tensor:
