@@ -71,6 +71,7 @@ MODELS = {
     "aroma": ("aroma", "Aroma"),
     "coda-no": ("coda_no", "CodaNO"),
     "coral": ("coral", "Coral"),
+    "enf2enf": ("enf2enf", "Enf2Enf"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

@@ -13,6 +13,7 @@ from .latent_attention import (
 from .mlp import mlp
 from .modulated_siren import ModulatedSiren
 from .points import Points, by_graph, nodes, queries, walls
+from .positioned import Pairs, ReadLatents, ReadPoints, latent_grid
 from .readout import MeanReadout
 from .slice_attention import SliceAttention
 from .token_mix import join_heads, pool, split_heads, spread
@@ -26,9 +27,12 @@ __all__ = [
     "LatentsToPoints",
     "MeanReadout",
     "ModulatedSiren",
+    "Pairs",
     "Points",
     "PointsToLatents",
     "RandomFourier",
+    "ReadLatents",
+    "ReadPoints",
     "SliceAttention",
     "WallEncoder",
     "WallIntegral",
@@ -36,6 +40,7 @@ __all__ = [
     "by_graph",
     "feed_forward",
     "join_heads",
+    "latent_grid",
     "mlp",
     "nodes",
     "pool",
