@@ -47,13 +47,12 @@ class _Block(nn.Module):
         self.space = SliceAttention(width, heads, slices)
         self.feed = feed_forward(width, 2)
 
-    def forward(self, h: Tensor, points: Points, tokens: Points) -> Tensor:
-        """`tokens` is `points` written once for each token."""
+    def forward(self, h: Tensor, points: Points) -> Tensor:
         qkv = self.qkv(self.norm(h)).transpose(0, 1)  # nodes first: (N, T, 3 C)
         mixed = by_graph(self._attend, (points.sizes, (qkv, points.weight)))
         h = h + self.out(mixed.transpose(0, 1).to(h.dtype))
-        flat = self.space(self.norm_space(h).flatten(0, 1), tokens)
-        h = h + flat.unflatten(0, h.shape[:2])
+        # One token after another: slices take G numbers a head and node, too many for all at once.
+        h = h + torch.stack([self.space(x, points) for x in self.norm_space(h)])
         return h + self.feed(h)
 
     def _attend(self, qkv: Tensor, weight: Tensor) -> Tensor:
@@ -148,19 +147,6 @@ class CodaNO(Operator):
             value = self.lift_value(given.transpose(0, 1)[..., None])
             parts.insert(0, value + self.lift_name(self.known[list(known)])[:, None] + place)
         h = self.lift(torch.cat(parts))
-        tokens = _repeat(points, len(h))
         for block in self.blocks:
-            h = self.run(block, h, points, tokens)
+            h = self.run(block, h, points)
         return self.norm(h[len(known) :])
-
-
-def _repeat(points: Points, times: int) -> Points:
-    """The point sets of a batch written `times` times, one after another."""
-    start = len(points.sizes) * torch.arange(times, device=points.batch.device)
-    return Points(
-        pos=points.pos.repeat(times, 1),
-        x=points.x[:0],
-        weight=points.weight.repeat(times),
-        batch=(points.batch + start[:, None]).flatten(),
-        sizes=points.sizes * times,
-    )

@@ -39,6 +39,7 @@ from ..nn import (
     by_graph,
     latent_grid,
     nodes,
+    pieces,
     queries,
 )
 from ._operator import Operator
@@ -147,13 +148,16 @@ class Enf2Enf(Operator):
         return points, latent_grid(points, self.side)
 
     def _decode(self, pos: Tensor, x: Tensor, p: Tensor, a: Tensor) -> Tensor:
-        def read(pos: Tensor, x: Tensor, p: Tensor, a: Tensor) -> Tensor:
+        def read(pos: Tensor, x: Tensor) -> Tensor:
             return self.head(self.read(a, self.read.pairs(pos, p, x, self.sigma)))
 
-        return self.run(read, pos, x, p, a)
+        parts = [self.run(read, *piece) for piece in pieces(p, a.shape[-1], pos, x)]
+        return torch.cat(parts, dim=1)
 
     def _attend(self, pos: Tensor, x: Tensor, weight: Tensor, p: Tensor) -> Tensor:
-        return self.run(self.encoder, pos, x, weight, p, self.sigma)
+        encoder = cast(ReadPoints, self.encoder)
+        split = pieces(p, encoder.q.in_features, pos, x, weight)
+        return encoder([self.run(encoder.part, *piece, p, self.sigma) for piece in split])
 
     @torch.compiler.disable
     def _fit(self, pos: Tensor, target: Tensor, weight: Tensor, p: Tensor) -> Tensor:

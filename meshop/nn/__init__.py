@@ -13,7 +13,7 @@ from .latent_attention import (
 from .mlp import mlp
 from .modulated_siren import ModulatedSiren
 from .points import Points, by_graph, nodes, queries, walls
-from .positioned import Pairs, ReadLatents, ReadPoints, latent_grid
+from .positioned import Pairs, ReadLatents, ReadPoints, latent_grid, pieces
 from .readout import MeanReadout
 from .slice_attention import SliceAttention
 from .token_mix import join_heads, pool, split_heads, spread
@@ -43,6 +43,7 @@ __all__ = [
     "latent_grid",
     "mlp",
     "nodes",
+    "pieces",
     "pool",
     "queries",
     "split_heads",

@@ -20,6 +20,7 @@ al., arXiv 2406.05753; Knigge et al., arXiv 2406.06660.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -41,6 +42,12 @@ def latent_grid(points: Points, side: int, reach: float = 0.75) -> Tensor:
     steps = torch.linspace(-reach, reach, side, dtype=pos.dtype, device=pos.device)
     grid = torch.cartesian_prod(*[steps] * pos.shape[1]).view(1, -1, pos.shape[1])
     return (box.sum(1, keepdim=True) + (box[:, 1:] - box[:, :1]) * grid) / 2
+
+
+def pieces(p: Tensor, width: int, *points: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Points (B, n, ...) in pieces whose (B, n, Z, width) numbers take 128 MiB at most."""
+    rows = max(1, 2**25 // (p.shape[0] * p.shape[1] * width))
+    return zip(*(t.split(rows, dim=1) for t in points), strict=True)
 
 
 class Waves(nn.Module):
@@ -151,11 +158,20 @@ class ReadPoints(nn.Module):
             nn.Linear(heads * width, width), nn.GELU(), nn.Linear(width, n_out)
         )
 
-    def forward(self, x: Tensor, f: Tensor, weight: Tensor, p: Tensor, sigma: float) -> Tensor:
+    def forward(self, parts: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """From the `part` of every piece of the nodes: a softmax of softmaxes is the softmax."""
+        share = torch.stack([total for total, _ in parts]).softmax(0)
+        pooled = (share[..., None] * torch.stack([mean for _, mean in parts])).sum(0)
+        return self.out(pooled.to(self.q.weight.dtype).flatten(2))
+
+    def part(
+        self, x: Tensor, f: Tensor, weight: Tensor, p: Tensor, sigma: float
+    ) -> tuple[Tensor, Tensor]:
+        """log sum of exp of the logits (B, Z, H) of some nodes, and their mean t (B, Z, H, C)."""
         t = nn.functional.gelu(self.t(x, p, f))
         near = window(x, p, sigma)
         log_weight = weight.clamp_min(torch.finfo(weight.dtype).tiny).log()
         logits = self.q(t).to(near.dtype) + (near + log_weight.to(near.dtype)[..., None])[..., None]
         with torch.autocast(t.device.type, enabled=False):
-            pooled = torch.einsum("bnzh,bnzc->bzhc", logits.softmax(1), t.to(near.dtype))
-        return self.out(pooled.to(t.dtype).flatten(2))
+            mean = torch.einsum("bnzh,bnzc->bzhc", logits.softmax(1), t.to(near.dtype))
+        return logits.logsumexp(1), mean

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import gelu, layer_norm
 
 from meshop.models.enf2enf import Enf2Enf
-from meshop.nn import latent_grid, nodes
+from meshop.nn import latent_grid, nodes, pieces
 from meshop.testing._models import MODEL_CHECKS, WIDTHS, _stir, _Subject, batch_graphs, sample_graph
 from tests.models.learning import WAVE, share_unexplained, wave
 
@@ -150,6 +150,21 @@ def test_a_code_answers_for_its_neighbourhood():
         assert part[radius < 0.1].min() > part[radius > 0.8].max()
         assert (part[radius > 0.8] / part.max()).max() < share
         assert model.read(a, pairs).isfinite().all()
+
+
+def test_pieces_of_the_nodes_give_what_all_give(monkeypatch):
+    """At a million nodes the pairs of nodes and latents do not fit at once."""
+    model, g = tiny(), batch_graphs([sample_graph(20, 1), sample_graph(20, 2)])
+    whole = model.outputs(g)
+
+    def few(p, width, *points):
+        return zip(*(t.split(3, dim=1) for t in points), strict=True)
+
+    monkeypatch.setattr("meshop.models.enf2enf.pieces", few)
+    for a, b in zip(model.outputs(g), whole, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+    x = torch.zeros(1, 3_000_000, 2)
+    assert [len(t[0][0]) for t in pieces(torch.zeros(1, 9, 2), 256, x)][:2] == [2**25 // 2304] * 2
 
 
 def test_default_window_is_what_the_published_code_uses():
