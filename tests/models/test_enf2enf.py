@@ -120,8 +120,8 @@ def test_values_and_gradients_match_a_slow_oracle(encoder):
 
 
 @pytest.mark.parametrize("check", ["permutation", "batch", "refinement", "gradients", "bfloat16"])
-def test_the_published_encoder_keeps_every_promise_too(check):
-    MODEL_CHECKS[check](_Subject(Enf2Enf, SMALL | {"encoder": "gradient"}))
+def test_the_encoder_by_attention_keeps_every_promise_too(check):
+    MODEL_CHECKS[check](_Subject(Enf2Enf, SMALL | {"encoder": "attention"}))
 
 
 def test_latents_lie_on_a_grid_that_moves_with_its_graph():
@@ -152,17 +152,20 @@ def test_a_code_answers_for_its_neighbourhood():
         assert model.read(a, pairs).isfinite().all()
 
 
-def test_pieces_of_the_nodes_give_what_all_give(monkeypatch):
+@pytest.mark.parametrize("encoder", ["attention", "gradient"])
+def test_pieces_of_the_nodes_give_what_all_give(monkeypatch, encoder):
     """At a million nodes the pairs of nodes and latents do not fit at once."""
-    model, g = tiny(), batch_graphs([sample_graph(20, 1), sample_graph(20, 2)])
+    model, g = tiny(encoder=encoder), batch_graphs([sample_graph(20, 1), sample_graph(20, 2)])
     whole = model.outputs(g)
 
     def few(p, width, *points):
         return zip(*(t.split(3, dim=1) for t in points), strict=True)
 
     monkeypatch.setattr("meshop.models.enf2enf.pieces", few)
-    for a, b in zip(model.outputs(g), whole, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+    for learn in (True, False):
+        with torch.set_grad_enabled(learn):
+            for a, b in zip(model.outputs(g), whole, strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
     x = torch.zeros(1, 3_000_000, 2)
     assert [len(t[0][0]) for t in pieces(torch.zeros(1, 9, 2), 256, x)][:2] == [2**25 // 2304] * 2
 
@@ -198,12 +201,11 @@ def test_what_cannot_be_is_said():
     with pytest.raises(ValueError, match="'attention' or 'gradient', found 'mean'"):
         tiny(encoder="mean")
     with pytest.raises(ValueError, match="try 'gradient'"):
-        tiny().reconstruction(sample_graph(5, 1))
+        tiny(encoder="attention").reconstruction(sample_graph(5, 1))
 
 
 def test_default_sizes_are_the_published_ones():
     model = Enf2Enf(n_features=1, n_cond=2, n_out=1)
-    fitted = Enf2Enf(n_features=1, n_cond=2, n_out=1, encoder="gradient")
 
     def read(c, out, features=0):
         waves = c * c + c + features * c
@@ -218,9 +220,9 @@ def test_default_sizes_are_the_published_ones():
         return sum(p.numel() for p in module.parameters())
 
     assert [count(b) for b in model.blocks] == [read(256, 256)] * 2
-    assert count(model.read) == read(256, 512, 1) and count(fitted.encoder) == read(128, 256)
+    assert count(model.read) == read(256, 512, 1) and count(model.encoder) == read(128, 256)
     assert count(model.head) == 512 * 256 + 256 + 256 * 256 + 256 + 256 + 1
-    assert fitted.rates.shape == (9, 8) and fitted.steps == 3 and bool((fitted.rates == 0.5).all())
+    assert model.rates.shape == (9, 8) and model.steps == 3 and bool((model.rates == 0.5).all())
 
 
 def test_random_directions_do_not_depend_on_what_was_drawn_before():
@@ -234,7 +236,7 @@ def test_random_directions_do_not_depend_on_what_was_drawn_before():
 
 def test_it_learns():
     torch.manual_seed(0)
-    model = Enf2Enf(**WAVE, width=32, layers=1, encoder_width=16, std=0.5)
+    model = Enf2Enf(**WAVE, width=32, layers=1, encoder_width=16, std=0.5, encoder="attention")
     assert share_unexplained(model, 80, 5e-3, cases=16) < 0.5
 
 
