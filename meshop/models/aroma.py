@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from ..graph import MeshGraph
 from ..nn import (
-    FourierBands,
+    FourierBand,
     LatentMixer,
     LatentReadout,
     LatentsToPoints,
@@ -80,8 +80,8 @@ class Aroma(Operator):
         noise: bool = False,
     ):
         super().__init__()
-        self.key = FourierBands(dim, (key_band,), frequencies)
-        self.query = FourierBands(dim, query_bands, frequencies)
+        self.key = FourierBand(dim, key_band, frequencies)
+        self.bands = nn.ModuleList(FourierBand(dim, band, frequencies) for band in query_bands)
         self.latents = nn.Parameter(torch.randn(latents, width))
 
         def reader(n_value: int) -> PointsToLatents:
@@ -98,7 +98,7 @@ class Aroma(Operator):
         self.log_variance = nn.Linear(width, code) if noise else None
         self.enter = nn.Linear(code, width)
         self.blocks = nn.ModuleList(LatentMixer(width, heads, head_width) for _ in range(layers))
-        self.read = LatentsToPoints(width, self.query.width, band_width, heads, head_width)
+        self.read = LatentsToPoints(width, self.key.width, band_width, heads, head_width)
         widths = [band_width * len(query_bands) + n_features + n_cond] + [hidden] * depth
         self.decoder = nn.Sequential()
         for before, after in pairwise(widths):
@@ -142,9 +142,10 @@ class Aroma(Operator):
     def _read(
         self, reader: PointsToLatents, lift: nn.Linear | None, latent: Tensor, points: Points
     ) -> Tensor:
-        key = self.key(points.pos)[:, 0]
+        key = self.key(points.pos)
         return reader(latent, key, key if lift is None else lift(points.x), points)
 
     def _decode(self, latent: Tensor, points: Points) -> Tensor:
-        bands = self.read(latent, self.query(points.pos), points).flatten(1)
-        return self.decoder(torch.cat([bands, points.x.to(bands.dtype)], dim=1))
+        # Band by band: all at once are slower, for they outgrow a processor's cache.
+        local = [self.read(latent, band(points.pos), points) for band in self.bands]
+        return self.decoder(torch.cat([*local, points.x.to(local[0].dtype)], dim=1))

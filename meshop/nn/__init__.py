@@ -1,6 +1,6 @@
 """The shared layers that the models are made of."""
 
-from .encodings import FourierBands, RandomFourier
+from .encodings import FourierBand, RandomFourier
 from .film import FiLMBlock
 from .latent_attention import (
     LatentMixer,
@@ -21,7 +21,7 @@ from .wall import WallEncoder, WallIntegral, weighted_sum
 
 __all__ = [
     "FiLMBlock",
-    "FourierBands",
+    "FourierBand",
     "LatentMixer",
     "LatentReadout",
     "LatentsToPoints",

@@ -1,4 +1,4 @@
-"""Positions as waves: banded Fourier features, and random ones from a seeded buffer."""
+"""Positions as waves: Fourier features of a band, and random ones from a seeded buffer."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import torch
 from torch import Tensor, nn
 
 
-class FourierBands(nn.Module):
-    """sin and cos of pi 2^s x, s at `count` equal steps over each band [low, high].
+class FourierBand(nn.Module):
+    """sin and cos of pi 2^s x, s at `count` equal steps over the band [low, high].
 
-    x (N, D) in about [-1, 1] -> (N, bands, 2 D count), in float32 or better: a phase has no meaning
-    in eight bits. Source: the multi-band queries of AROMA (arXiv 2406.02176), whose bands
-    ((0, 3), (3, 4), (4, 5)) share their ends; one band is the encoding of NeRF.
+    x (N, D) in about [-1, 1] -> (N, 2 D count), in float32 or better: a phase has no meaning in
+    eight bits. Source: the queries of AROMA (arXiv 2406.02176), whose bands (0, 3), (3, 4), (4, 5)
+    share their ends; the band (0, high) is the encoding of NeRF.
     """
 
     frequencies: Tensor
 
-    def __init__(self, dim: int, bands: tuple[tuple[float, float], ...], count: int) -> None:
+    def __init__(self, dim: int, band: tuple[float, float], count: int) -> None:
         super().__init__()
         self.width = 2 * dim * count
-        exponents = [torch.linspace(low, high, count) for low, high in bands]
-        self.register_buffer("frequencies", math.pi * 2 ** torch.stack(exponents), persistent=False)
+        exponents = torch.linspace(*band, count)
+        self.register_buffer("frequencies", math.pi * 2**exponents, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        phase = (x[:, None, :, None] * self.frequencies.to(x.dtype)[:, None]).flatten(2)
+        phase = (x[..., None] * self.frequencies.to(x.dtype)).flatten(1)
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
 

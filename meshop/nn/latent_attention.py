@@ -89,7 +89,7 @@ class LatentMixer(nn.Module):
 
 
 class LatentsToPoints(nn.Module):
-    """Points read latents (B, M, C) by queries (N, S, n_query), S a point: (N, S, n_out)."""
+    """Points read latents (B, M, C) by queries (N, n_query): (N, n_out)."""
 
     def __init__(self, width: int, n_query: int, n_out: int, heads: int, head_width: int) -> None:
         super().__init__()
@@ -106,11 +106,8 @@ class LatentsToPoints(nn.Module):
         return self.out(by_graph(self._attend, (points.sizes, (q,)), ((m,) * count, (kv,))))
 
     def _attend(self, q: Tensor, kv: Tensor) -> Tensor:
-        per_point = q.shape[1:3]
-        parts = (q.flatten(1, 2), *kv.chunk(2, dim=-1))
-        return join_heads(attend(*(split_heads(t, self.heads) for t in parts))).unflatten(
-            1, per_point
-        )
+        parts = (q, *kv.chunk(2, dim=-1))
+        return join_heads(attend(*(split_heads(t, self.heads) for t in parts)))
 
 
 class LatentReadout(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import gelu, layer_norm
 
 from meshop.models.aroma import Aroma
-from meshop.nn import FourierBands, PointsToLatents, attend
+from meshop.nn import PointsToLatents, attend
 from meshop.testing._models import WIDTHS, _stir, batch_graphs, sample_graph
 from tests.models.learning import WAVE, share_unexplained
 
@@ -94,9 +94,11 @@ def test_values_match_a_slow_oracle():
 
 def test_frequencies_of_the_bands_share_their_ends():
     """The public code starts band s where band s - 1 ended, and counts the exponents evenly."""
-    f = FourierBands(2, ((0, 3), (3, 4), (4, 5)), 12).frequencies / math.pi
+    model = Aroma(n_features=2, n_cond=0, n_out=1)
+    f = torch.stack([band.frequencies for band in model.bands]) / math.pi
     torch.testing.assert_close(f[:, 0], torch.tensor([1.0, 8.0, 16.0]))
     torch.testing.assert_close(f[:, -1], torch.tensor([8.0, 16.0, 32.0]))
+    torch.testing.assert_close(model.key.frequencies[[0, -1]] / math.pi, torch.tensor([1.0, 16.0]))
 
 
 def test_an_unweighted_read_would_lean_to_the_dense_patch():
