@@ -132,6 +132,7 @@ def test_latents_lie_on_a_grid_that_moves_with_its_graph():
         low, high = g.pos.amin(0), g.pos.amax(0)
         torch.testing.assert_close(places.mean(0), (low + high) / 2)
         torch.testing.assert_close(places[0] - places[4], -0.75 * (high - low) / 2)
+    torch.testing.assert_close(latent_grid(nodes(graphs[0]), 1)[0, 0], p[0, 4])
     g = graphs[0].clone()
     g.pos.requires_grad_()
     assert not latent_grid(nodes(g), 3).requires_grad
