@@ -12,10 +12,10 @@ D / side, here `sigma`. At .1 latents .75 apart would not overlap at all.
 `encoder="gradient"`, published: a second field, read(x, c) and an MLP, is fitted to the known
 fields (features and inputs) by 3 steps c <- c - r dJ/dc from c = 1 with learned rates r, first .5,
 J the weighted mean square. `encoder="attention"`: latents read the nodes in one pass
-(`meshop.nn.ReadPoints`), at a half to a third of the cost of a training step (1.8 s against 3.5 s at
-4,500 nodes, 5.0 s against 16.6 s at 18,000, on one busy core). On a toy operator the steps left 10 %
-of the variance and attention 14 % after as many epochs, 12 % after as many seconds. Published
-training fits the encoder first (`reconstruction`) and freezes codes; both of these train end to end.
+(`meshop.nn.ReadPoints`), at a half to a third of the cost of a training step (1.8 s against 3.5 s
+at 4,500 nodes, 5.0 s against 16.6 s at 18,000, on one busy core). On a toy operator the steps left
+10 % of the variance and attention 14 % after as many epochs, 12 % after as many seconds. Published
+training fits the encoder first (`reconstruction`) and freezes codes; both train end to end too.
 
 Ours differs: the grid spans 3/4 of the box about each graph and moves with it, so translation is
 exact (published: a fixed box, set for each data set); weights in all sums; features known at a
