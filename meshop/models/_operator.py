@@ -68,6 +68,10 @@ class Operator(nn.Module):
 
 #: Operators of meshop by name: module and class.
 MODELS = {
+    "aroma": ("aroma", "Aroma"),
+    "coda-no": ("coda_no", "CodaNO"),
+    "coral": ("coral", "Coral"),
+    "enf2enf": ("enf2enf", "Enf2Enf"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

@@ -1,8 +1,19 @@
 """The shared layers that the models are made of."""
 
+from .encodings import FourierBand, RandomFourier
 from .film import FiLMBlock
+from .latent_attention import (
+    LatentMixer,
+    LatentReadout,
+    LatentsToPoints,
+    PointsToLatents,
+    attend,
+    feed_forward,
+)
 from .mlp import mlp
+from .modulated_siren import ModulatedSiren
 from .points import Points, by_graph, nodes, queries, walls
+from .positioned import Pairs, ReadLatents, ReadPoints, latent_grid, pieces
 from .readout import MeanReadout
 from .slice_attention import SliceAttention
 from .token_mix import join_heads, pool, split_heads, spread
@@ -10,15 +21,29 @@ from .wall import WallEncoder, WallIntegral, weighted_sum
 
 __all__ = [
     "FiLMBlock",
+    "FourierBand",
+    "LatentMixer",
+    "LatentReadout",
+    "LatentsToPoints",
     "MeanReadout",
+    "ModulatedSiren",
+    "Pairs",
     "Points",
+    "PointsToLatents",
+    "RandomFourier",
+    "ReadLatents",
+    "ReadPoints",
     "SliceAttention",
     "WallEncoder",
     "WallIntegral",
+    "attend",
     "by_graph",
+    "feed_forward",
     "join_heads",
+    "latent_grid",
     "mlp",
     "nodes",
+    "pieces",
     "pool",
     "queries",
     "split_heads",

@@ -9,6 +9,10 @@ from meshop.testing import check_model
 
 #: Sizes that make a model small, and the checks that it is known to fail, with why.
 SMALL = {
+    "aroma": {"width": 8, "latents": 4, "code": 3, "heads": 2, "head_width": 4, "layers": 2},
+    "coda-no": {"width": 8, "heads": 2, "layers": 2, "slices": 3, "embedding": 3},
+    "coral": {"width": 8, "depth": 3, "code": 6, "w0_in": 3, "w0_out": 3, "hidden": 5, "blocks": 2},
+    "enf2enf": {"width": 8, "layers": 1, "side": 2, "code": 3, "encoder_width": 6},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},
 }
