@@ -68,6 +68,11 @@ class Operator(nn.Module):
 
 #: Operators of meshop by name: module and class.
 MODELS = {
+    "flare": ("flare", "Flare"),
+    "fourier": ("galerkin", "Fourier"),
+    "galerkin": ("galerkin", "Galerkin"),
+    "gnot": ("gnot", "Gnot"),
+    "low-rank": ("low_rank", "LowRank"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

@@ -9,6 +9,11 @@ from meshop.testing import check_model
 
 #: Sizes that make a model small, and the checks that it is known to fail, with why.
 SMALL = {
+    "flare": {"width": 8, "heads": 2, "layers": 2, "latents": 4},
+    "fourier": {"width": 8, "heads": 2, "layers": 2, "hidden": 12},
+    "galerkin": {"width": 8, "heads": 2, "layers": 2, "hidden": 12},
+    "gnot": {"width": 8, "heads": 2, "layers": 2, "experts": 2},
+    "low-rank": {"width": 6, "rank": 2, "layers": 2, "kernel": (8, 10)},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},
 }
