@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, SliceAttention, nodes
+from ..nn.rows import by_rows
 from ._operator import Operator
 
 
 class _Block(nn.Module):
     def __init__(self, width: int, heads: int, slices: int, mlp_ratio: float, weighted: bool):
         super().__init__()
-        hidden = round(width * mlp_ratio)
+        self.hidden = hidden = round(width * mlp_ratio)
         self.norm1 = nn.LayerNorm(width)
         self.attention = SliceAttention(width, heads, slices, weighted)
         self.norm2 = nn.LayerNorm(width)
@@ -21,7 +22,7 @@ class _Block(nn.Module):
 
     def forward(self, h: Tensor, points: Points) -> Tensor:
         h = h + self.attention(self.norm1(h), points)
-        return h + self.mlp(self.norm2(h))
+        return by_rows(lambda h: h + self.mlp(self.norm2(h)), 4 * self.hidden, h)
 
 
 class Transolver(Operator):

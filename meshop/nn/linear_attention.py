@@ -153,9 +153,6 @@ class GalerkinAttention(nn.Module):
                 query, key, value = one, two, self._raw(self.v, p, exact)
             else:
                 query, key, value = self._raw(self.q, p, exact), one, two
-            sums = self._by_head(sums)
-            if not self.fourier:
-                sums = self._by_head(sums.transpose(-2, -1)).transpose(-2, -1)
             out = self.out.weight.to(exact).unflatten(1, (self.heads, -1)).permute(1, 2, 0)
             found = query.transpose(-2, -1) @ (key @ sums @ value.transpose(-2, -1) @ out)
             c = x.shape[-1]
@@ -173,26 +170,27 @@ class GalerkinAttention(nn.Module):
         return by_rows(read, 5 * len(x) * c, x, e, dim=1)
 
     def _sums(self, right: nn.Linear | None, x: Tensor, e: Tensor, weight: Tensor) -> Tensor:
-        """sum_m w_m [k^, r, 1]_m [v^ or x, r, 1]_m^T: (B, C + p + 1, C + p + 1)."""
-        a = self._normal(self.k(x))
-        b = x if right is None else self._normal(right(x))
-        a, b = (torch.cat([t.to(e.dtype), e], dim=-1) for t in (a, b))
-        return integral(a, b, weight)
+        """sum_m w_m [k^, r, 1]_m [v^ or x, r, 1]_m^T of each head: (B, H, d + p + 1, ...)."""
+        heads = (self.heads, -1)
+        a = self._normal(self.k(x)).to(e.dtype)
+        b = (x if right is None else self._normal(right(x))).to(e.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            w = weight[..., None]
+            ew = (e * w).transpose(-2, -1)
+            ea, ee = (ew @ a).unflatten(-1, heads), ew @ e
+            if right is None:
+                ab = ((a * w).transpose(-2, -1) @ b).unflatten(-2, heads)
+                eb = (ew @ b).unsqueeze(1).expand(-1, self.heads, -1, -1)
+            else:
+                ab = split_heads(a * w, self.heads).transpose(-2, -1) @ split_heads(b, self.heads)
+                eb = (ew @ b).unflatten(-1, heads).transpose(1, 2)
+            upper = torch.cat([ab, ea.permute(0, 2, 3, 1)], dim=-1)
+            lower = torch.cat([eb, ee.unsqueeze(1).expand(-1, self.heads, -1, -1)], dim=-1)
+            return torch.cat([upper, lower], dim=-2)
 
     def _normal(self, x: Tensor) -> Tensor:
         heads = x.unflatten(-1, (self.heads, -1))
         return F.layer_norm(heads, heads.shape[-1:]).flatten(-2)
-
-    def _by_head(self, t: Tensor) -> Tensor:
-        """Rows [all heads, r, 1] -> rows [a head, r, 1] of each head: (B, H, d + p + 1, ...)."""
-        width = self.q.in_features
-        own, shared = t[..., :width, :], t[..., width:, :]
-        if t.ndim == 3:
-            own, shared = own.unflatten(-2, (self.heads, -1)), shared.unsqueeze(1)
-            return torch.cat([own, shared.expand(-1, self.heads, -1, -1)], dim=-2)
-        own = own.unflatten(-2, (self.heads, -1))  # (B, H, H, d, ...): of each head its own
-        own = own.diagonal(dim1=1, dim2=2).movedim(-1, 1)
-        return torch.cat([own, shared], dim=-2)
 
     def _normalised(self, i: int, p: int, dtype: torch.dtype) -> Tensor:
         """[r, scale u + shift] as a matrix on [u, r, 1]: (H, p + d, d + p + 1)."""

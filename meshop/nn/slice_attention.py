@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .points import Points, by_graph
-from .token_mix import join_heads, pool, split_heads, spread
+from .rows import row_blocks
+from .token_mix import join_heads, split_heads, spread
 
 # The authors clamp their structured variant only, and advise a clamp here too (their issue 13).
 TEMPERATURE_RANGE = (0.1, 5.0)
@@ -43,15 +44,30 @@ class SliceAttention(nn.Module):
 
     def forward(self, x: Tensor, points: Points) -> Tensor:
         """(N, C) states of the points -> (N, C)."""
-        mid = self.project_x(x), self.project_f(x), points.weight
-        return self.out(by_graph(self._attend, (points.sizes, mid))).to(x.dtype)
+        return by_graph(self._attend, (points.sizes, (x, points.weight))).to(x.dtype)
 
-    def _attend(self, x_mid: Tensor, f_mid: Tensor, weight: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, weight: Tensor) -> Tensor:
         tau = self.temperature.clamp(*TEMPERATURE_RANGE)
-        logits = self.slice(split_heads(x_mid, self.heads)) / tau
-        a = logits.to(weight.dtype).softmax(-1)  # (B, H, n, G)
+        scaled = self.slice.weight.t() / tau, self.slice.bias / tau  # (H, d, G), (H, 1, G)
         # Unweighted, every node counts the same; a common factor leaves a mean as it is.
         w = weight if self.weighted else torch.full_like(weight, 1 / weight.shape[1])
-        token = pool(a, split_heads(f_mid, self.heads), w, by_mass=True)
+        assigned, sums = [], []
+        per_row = len(x) * self.heads * self.slice.out_features
+        for rows, share in row_blocks(per_row, x, w, dim=1):
+            assigned.append(self._assign(rows, *scaled, w.dtype))
+            f = split_heads(self.project_f(rows), self.heads)
+            with torch.autocast(x.device.type, enabled=False):
+                f = F.pad(f.to(w.dtype), (0, 1), value=1.0) * share[:, None, :, None]
+                sums.append(assigned[-1].transpose(-2, -1) @ f)
+        token, mass = sum(sums[1:], sums[0]).split([self.q.in_features, 1], dim=-1)
+        token = (token / (mass + 1e-12)).to(self.out.weight.dtype)
         token = F.scaled_dot_product_attention(self.q(token), self.k(token), self.v(token))
-        return join_heads(spread(a, token))
+        read = [self.out(join_heads(spread(a, token))) for a in assigned]
+        return read[0] if len(read) == 1 else torch.cat(read, dim=1)
+
+    def _assign(self, x: Tensor, weight: Tensor, bias: Tensor, exact: torch.dtype) -> Tensor:
+        """(B, n, C) states -> (B, H, n, G), in `exact`."""
+        x = split_heads(self.project_x(x), self.heads).flatten(0, 1)
+        many = len(x) // self.heads
+        logits = torch.baddbmm(bias.repeat(many, 1, 1), x, weight.repeat(many, 1, 1))
+        return logits.to(exact).softmax(-1).unflatten(0, (many, self.heads))
