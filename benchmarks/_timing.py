@@ -19,22 +19,26 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def interleaved(
-    jobs: dict[str, Callable[[], Any]], repeats: int, settle: bool = False
+    jobs: dict[str, Callable[[], Any]],
+    repeats: int,
+    settle: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Median seconds of each job, run in turns so that a busy machine is fair to all.
 
     settle: each timed call follows one that is not, as in a loop. Virtual machines give free memory
     back to their host within seconds, and asking for it again takes longer than most kernels.
+    clock: time.process_time counts a process's own seconds, all threads', where others run too.
     """
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(repeats + 1):
         for name, job in jobs.items():
             if settle:
                 job()
-            start = time.perf_counter()
+            start = clock()
             job()
             if turn:  # the first turn warms up
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -72,6 +72,11 @@ MODELS = {
     "coda-no": ("coda_no", "CodaNO"),
     "coral": ("coral", "Coral"),
     "enf2enf": ("enf2enf", "Enf2Enf"),
+    "flare": ("flare", "Flare"),
+    "fourier": ("galerkin", "Fourier"),
+    "galerkin": ("galerkin", "Galerkin"),
+    "gnot": ("gnot", "Gnot"),
+    "low-rank": ("low_rank", "LowRank"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

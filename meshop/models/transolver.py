@@ -7,21 +7,22 @@ from torch import Tensor, nn
 
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, SliceAttention, nodes
+from ..nn.rows import by_rows
 from ._operator import Operator
 
 
 class _Block(nn.Module):
-    def __init__(self, width: int, heads: int, slices: int, mlp_ratio: float, weighted: bool):
+    def __init__(self, width: int, mlp_ratio: float, attention: SliceAttention):
         super().__init__()
-        hidden = round(width * mlp_ratio)
+        self.hidden = hidden = round(width * mlp_ratio)
         self.norm1 = nn.LayerNorm(width)
-        self.attention = SliceAttention(width, heads, slices, weighted)
+        self.attention = attention
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
     def forward(self, h: Tensor, points: Points) -> Tensor:
         h = h + self.attention(self.norm1(h), points)
-        return h + self.mlp(self.norm2(h))
+        return by_rows(lambda h: h + self.mlp(self.norm2(h)), 4 * self.hidden, h)
 
 
 class Transolver(Operator):
@@ -29,6 +30,7 @@ class Transolver(Operator):
 
     With `weighted=False`, the published model, every node counts the same; `weighted=True` forms
     tokens and the pooled state as integrals. Deterministic; equal for any node order and batching.
+    `per_head` and `adaptive` are the variants of `SliceAttention`; the second is Transolver++.
 
     Source: arXiv 2402.02366, public code 75e0f676; defaults 8 layers, width 128, 64 slices. The
     orthogonal start of the slice projection, overwritten in the public code, is kept here.
@@ -54,6 +56,8 @@ class Transolver(Operator):
         slices: int = 64,
         mlp_ratio: float = 1,
         weighted: bool = True,
+        per_head: bool = False,
+        adaptive: bool = False,
     ):
         super().__init__()
         self.weighted = weighted
@@ -64,7 +68,10 @@ class Transolver(Operator):
         )
         self.constant = nn.Parameter(torch.rand(width) / width)
         self.blocks = nn.ModuleList(
-            _Block(width, heads, slices, mlp_ratio, weighted) for _ in range(layers)
+            _Block(
+                width, mlp_ratio, SliceAttention(width, heads, slices, weighted, per_head, adaptive)
+            )
+            for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, n_out)

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .points import Points, by_graph
-from .token_mix import join_heads, pool, split_heads, spread
+from .rows import row_blocks
+from .token_mix import join_heads, split_heads, spread
 
 # The authors clamp their structured variant only, and advise a clamp here too (their issue 13).
 TEMPERATURE_RANGE = (0.1, 5.0)
@@ -21,20 +22,38 @@ class SliceAttention(nn.Module):
     y_n = sum_g a_ng t'_g. Cost O(N G C + G^2 C). Tokens are formed in float32 (or float64) at any
     input precision. With `weighted` a node that is split into two of half the weight leaves the
     answer as it was; without, w = 1 and tokens lean towards wherever the mesh is dense, which is
-    the published layer.
+    the published layer. per_head: W_s and b of each head's own. adaptive: as Transolver++, a
+    temperature of each node, max(.01, tau + MLP(x'_n)), and f = x'; its Gumbel noise is left out,
+    so that the same input gives the same answer.
 
-    Source: Wu et al., "Transolver", ICML 2024 (arXiv 2402.02366), irregular-mesh variant.
+    Source: Wu et al., "Transolver", ICML 2024 (arXiv 2402.02366), irregular-mesh variant; Luo et
+    al., "Transolver++", ICML 2025 (arXiv 2502.02414).
     """
 
-    def __init__(self, width: int, heads: int = 8, slices: int = 64, weighted: bool = True):
+    def __init__(
+        self,
+        width: int,
+        heads: int = 8,
+        slices: int = 64,
+        weighted: bool = True,
+        per_head: bool = False,
+        adaptive: bool = False,
+    ):
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is no multiple of heads {heads}")
         self.heads, self.weighted = heads, weighted
         d = width // heads
         self.project_x = nn.Linear(width, width)
-        self.project_f = nn.Linear(width, width)
-        self.slice = nn.Linear(d, slices)  # shared by the heads, as are q, k and v
+        self.project_f = None if adaptive else nn.Linear(width, width)
+        # Shared by the heads, as are q, k and v, or else of one head after the other.
+        self.slice = nn.Linear(d, heads * slices if per_head else slices)
+        self.slices = slices
+        self.adapt = None
+        if adaptive:
+            self.adapt = nn.Sequential(
+                nn.Linear(d, slices), nn.GELU(), nn.Linear(slices, 1), nn.GELU()
+            )
         self.temperature = nn.Parameter(torch.full((heads, 1, 1), 0.5))
         self.q = nn.Linear(d, d, bias=False)
         self.k = nn.Linear(d, d, bias=False)
@@ -43,15 +62,37 @@ class SliceAttention(nn.Module):
 
     def forward(self, x: Tensor, points: Points) -> Tensor:
         """(N, C) states of the points -> (N, C)."""
-        mid = self.project_x(x), self.project_f(x), points.weight
-        return self.out(by_graph(self._attend, (points.sizes, mid))).to(x.dtype)
+        return by_graph(self._attend, (points.sizes, (x, points.weight))).to(x.dtype)
 
-    def _attend(self, x_mid: Tensor, f_mid: Tensor, weight: Tensor) -> Tensor:
-        tau = self.temperature.clamp(*TEMPERATURE_RANGE)
-        logits = self.slice(split_heads(x_mid, self.heads)) / tau
-        a = logits.to(weight.dtype).softmax(-1)  # (B, H, n, G)
+    def _attend(self, x: Tensor, weight: Tensor) -> Tensor:
+        to_slices = self._to_slices(len(x))
         # Unweighted, every node counts the same; a common factor leaves a mean as it is.
         w = weight if self.weighted else torch.full_like(weight, 1 / weight.shape[1])
-        token = pool(a, split_heads(f_mid, self.heads), w, by_mass=True)
+        assigned, sums = [], []
+        for rows, share in row_blocks(len(x) * self.heads * self.slices, x, w, dim=1):
+            mid = split_heads(self.project_x(rows), self.heads)  # (B, H, n, d)
+            assigned.append(self._assign(mid, *to_slices, w.dtype))
+            f = mid if self.project_f is None else split_heads(self.project_f(rows), self.heads)
+            with torch.autocast(x.device.type, enabled=False):
+                f = F.pad(f.to(w.dtype), (0, 1), value=1.0) * share[:, None, :, None]
+                sums.append(assigned[-1].transpose(-2, -1) @ f)
+        token, mass = sum(sums[1:], sums[0]).split([self.q.in_features, 1], dim=-1)
+        token = (token / (mass + 1e-12)).to(self.out.weight.dtype)
         token = F.scaled_dot_product_attention(self.q(token), self.k(token), self.v(token))
-        return join_heads(spread(a, token))
+        read = [self.out(join_heads(spread(a, token))) for a in assigned]
+        return read[0] if len(read) == 1 else torch.cat(read, dim=1)
+
+    def _to_slices(self, many: int) -> tuple[Tensor, Tensor]:
+        """W_s (B H, d, G) and b (B H, 1, G), over tau unless each node has its own."""
+        weight = self.slice.weight.unflatten(0, (-1, self.slices)).transpose(-2, -1)
+        bias = self.slice.bias.view(-1, 1, self.slices)
+        tau = self.temperature.clamp(*TEMPERATURE_RANGE)
+        tau = torch.ones_like(tau) if self.adapt is not None else tau
+        return (weight / tau).repeat(many, 1, 1), (bias / tau).repeat(many, 1, 1)
+
+    def _assign(self, mid: Tensor, weight: Tensor, bias: Tensor, exact: torch.dtype) -> Tensor:
+        """(B, H, n, d) -> (B, H, n, G), in `exact`."""
+        logits = torch.baddbmm(bias, mid.flatten(0, 1), weight).unflatten(0, mid.shape[:2])
+        if self.adapt is not None:
+            logits = logits / (self.temperature + self.adapt(mid)).clamp_min(0.01)
+        return logits.to(exact).softmax(-1)

@@ -13,6 +13,11 @@ SMALL = {
     "coda-no": {"width": 8, "heads": 2, "layers": 2, "slices": 3, "embedding": 3},
     "coral": {"width": 8, "depth": 3, "code": 6, "w0_in": 3, "w0_out": 3, "hidden": 5, "blocks": 2},
     "enf2enf": {"width": 8, "layers": 1, "side": 2, "code": 3, "encoder_width": 6},
+    "flare": {"width": 8, "heads": 2, "layers": 2, "latents": 4},
+    "fourier": {"width": 8, "heads": 2, "layers": 2, "hidden": 12},
+    "galerkin": {"width": 8, "heads": 2, "layers": 2, "hidden": 12},
+    "gnot": {"width": 8, "heads": 2, "layers": 2, "experts": 2},
+    "low-rank": {"width": 6, "rank": 2, "layers": 2, "kernel": (8, 10)},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},
 }

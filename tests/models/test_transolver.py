@@ -11,6 +11,7 @@ from torch.nn.functional import gelu, layer_norm
 
 from meshop.models.transolver import Transolver
 from meshop.nn import SliceAttention, nodes
+from meshop.testing import check_model
 
 F_IN, K, C_OUT, S = 5, 2, 3, 2
 
@@ -62,13 +63,21 @@ def oracle(model, g):
     for i, block in enumerate(model.blocks):
         att, key = block.attention, f"blocks.{i}.attention"
         x = norm(f"blocks.{i}.norm1", h)
-        xm, fm = lin(f"{key}.project_x", x), lin(f"{key}.project_f", x)
+        xm = lin(f"{key}.project_x", x)
+        fm = xm if att.project_f is None else lin(f"{key}.project_f", x)
         d = h.shape[1] // att.heads
         out = torch.zeros_like(h)
         for head in range(att.heads):
             cols = slice(head * d, (head + 1) * d)
             tau = min(max(float(att.temperature[head]), 0.1), 5.0)
-            a = torch.softmax(lin(f"{key}.slice", xm[:, cols]) / tau, 1)
+            if att.adapt is not None:
+                inner = gelu(lin(f"{key}.adapt.0", xm[:, cols]))
+                tau = att.temperature[head] + gelu(lin(f"{key}.adapt.2", inner))
+                tau = tau.clamp(min=0.01)
+            logits = lin(f"{key}.slice", xm[:, cols])
+            if logits.shape[1] > att.slices:  # of each head its own
+                logits = logits[:, head * att.slices : (head + 1) * att.slices]
+            a = torch.softmax(logits / tau, 1)
             tokens = []
             for s in range(a.shape[1]):
                 num = sum(weight[j] * a[j, s] * fm[j, cols] for j in range(n))
@@ -87,8 +96,9 @@ def oracle(model, g):
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-def test_values_match_a_slow_oracle(weighted):
-    model, g = tiny(weighted), cloud(17, 1)
+@pytest.mark.parametrize("variant", [{}, {"per_head": True}, {"adaptive": True}])
+def test_values_match_a_slow_oracle(weighted, variant):
+    model, g = tiny(weighted, **variant), cloud(17, 1)
     with torch.no_grad():
         fields, scalars = oracle(model, g)
         got = model.outputs(g)
@@ -205,6 +215,18 @@ def test_slices_start_orthogonal_and_the_default_size_is_the_published_one():
     w = model.blocks[0].attention.slice.weight.detach()
     torch.testing.assert_close(w.T @ w, torch.eye(16), rtol=0, atol=1e-5)
     assert len(model.blocks) == 8 and w.shape == (64, 16)
+
+
+@pytest.mark.parametrize("variant", [{"per_head": True}, {"adaptive": True}])
+def test_variants_keep_the_contract(variant):
+    check_model(Transolver, {"width": 8, "heads": 2, "layers": 2, "slices": 4} | variant)
+
+
+def test_blocks_of_nodes_do_not_change_the_answer(monkeypatch):
+    model, g = tiny(adaptive=True), cloud(300, 11)
+    whole = model(g)
+    monkeypatch.setattr("meshop.nn.rows.BLOCK", 1)
+    torch.testing.assert_close(model(g), whole)
 
 
 def test_heads_must_divide_the_width():

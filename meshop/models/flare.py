@@ -1,0 +1,78 @@
+"""FLARE: low-rank attention through learned latent queries of each head.
+
+    h <- h + Attention(LN h),   h <- h + MLP(LN h)
+
+with `LatentAttention` and residual networks throughout. Puri et al., "FLARE: Fast Low-rank
+Attention Routing Engine", 2025, arXiv 2508.12594; code 3b66f4cf, whose sizes for the elasticity
+problem (8 layers, width 64, 8 heads, 64 latents) are the defaults. Ours differs: the encoding
+softmax over nodes carries their quadrature weights.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..graph import MeshGraph
+from ..nn import MeanReadout, Points, nodes
+from ..nn.linear_attention import LatentAttention, ResidualMLP
+from ._operator import Operator
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int, latents: int, depth: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = LatentAttention(width, heads, latents, depth)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = ResidualMLP(width, width, width, depth)
+
+    def forward(self, h: Tensor, points: Points) -> Tensor:
+        h = h + self.attention(self.norm1(h), points)
+        return h + self.mlp(self.norm2(h))
+
+
+class Flare(Operator):
+    """Latent mixer on the nodes of a mesh graph."""
+
+    paper = "Puri et al., 2025, arXiv 2508.12594"
+    cost = "O(L (M C + C^2)), M latents"
+
+    def __init__(
+        self,
+        *,
+        n_features: int,
+        n_cond: int,
+        n_out: int,
+        n_scalars: int = 0,
+        n_inputs: int = 0,
+        n_tokens: int = 0,
+        n_wall_inputs: int = 0,
+        dim: int = 2,
+        width: int = 64,
+        heads: int = 8,
+        layers: int = 8,
+        latents: int = 64,
+        depth: int = 3,
+    ):
+        super().__init__()
+        self.lift = ResidualMLP(n_features + n_inputs + n_cond, width, width, 2, skip_in=False)
+        self.blocks = nn.ModuleList(_Block(width, heads, latents, depth) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = ResidualMLP(width, width, n_out, 2, skip_out=False)
+        self.apply(_initialise)
+        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+
+    def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
+        """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
+        points = nodes(graph)
+        h = self.lift(points.x)
+        for block in self.blocks:
+            h = self.run(block, h, points)
+        h = self.norm(h)
+        return self.head(h), self.scalar_head(h, points, graph.cond)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)

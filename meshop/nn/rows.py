@@ -1,0 +1,44 @@
+"""Pointwise work done a block of rows at a time, so that what lies between stays in cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+# Values in a temporary of one block: 4 MB of float32. Larger ones leave the cache, and those above
+# 32 MB are mapped anew, page by page, whenever they are made, which costs more than most layers.
+BLOCK = 2**20
+
+
+def row_blocks(per_row: int, *tensors: Tensor, dim: int = 0) -> Iterator[tuple[Tensor, ...]]:
+    """The tensors' rows (along `dim`) in blocks whose temporaries of `per_row` values a row fit in
+    cache. On GPUs and under torch.compile, where neither matters, all at once."""
+    rows = tensors[0].shape[dim]
+    if tensors[0].device.type != "cpu" or torch.compiler.is_compiling():
+        size = rows
+    else:
+        size = max(BLOCK // per_row, 64)
+    if rows <= size:
+        return iter([tensors])
+    return zip(*(t.split(size, dim) for t in tensors), strict=True)
+
+
+def by_rows(
+    function: Callable[..., Tensor], per_row: int, *tensors: Tensor, dim: int = 0
+) -> Tensor:
+    """function(*tensors), which must treat every row by itself, in such blocks."""
+    parts = [function(*block) for block in row_blocks(per_row, *tensors, dim=dim)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+
+
+def sum_rows(
+    function: Callable[..., Tensor], per_row: int, *tensors: Tensor, dim: int = 0
+) -> Tensor:
+    """function(*tensors), which must be a sum over rows, in such blocks."""
+    first, *others = row_blocks(per_row, *tensors, dim=dim)
+    total = function(*first)
+    for block in others:
+        total = total + function(*block)
+    return total
