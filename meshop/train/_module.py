@@ -40,6 +40,7 @@ class Fit(pl.LightningModule):
         weight_decay: float,
         steps: int,
         minutes: float | None,
+        floor: float = ENERGY_FLOOR,
     ) -> None:
         super().__init__()
         self.operator, self.normaliser = operator, normaliser
@@ -51,7 +52,7 @@ class Fit(pl.LightningModule):
         self.groups = [list(range(sum(sizes[:i]), sum(sizes[: i + 1]))) for i in range(len(sizes))]
         self.names = [f.name for f in fields]
         self.scalar_names = [s.name for s in schema.scalars]
-        self.register_buffer("energy_floor", ENERGY_FLOOR * energy, persistent=False)
+        self.register_buffer("energy_floor", floor * energy, persistent=False)
         self.elapsed = 0.0  # seconds trained before this run, when resumed
         self._start = time.monotonic()
         self.history: dict[str, list[float]] = {}
