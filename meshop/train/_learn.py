@@ -205,9 +205,10 @@ def _fit(
     callbacks: list[pl.Callback] = [
         Epochs(sampler),
         WeightAveraging(avg_fn=_average, use_buffers=False),
-        checkpoint,
         latest,
     ]
+    if has_held:
+        callbacks.append(checkpoint)
     if has_held and patience:
         # A short run may end before its first validation: strict would make that an error.
         callbacks.append(EarlyStopping("val/score", patience=patience, strict=False))
