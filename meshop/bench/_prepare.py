@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -53,7 +52,6 @@ def prepare(
     with _locked(place.with_suffix(".lock")):
         if stamp.exists() and json.loads(stamp.read_text())["key"] == key:
             return place
-        shutil.rmtree(place, ignore_errors=True)
         split = task.load(task_folder(task, root), folder)
         names = [Path(f"train_{i:04d}") for i in range(len(split.train))]
         problem = find_problem(
@@ -74,7 +72,7 @@ def prepare(
             counts[test] = len(meshes)
             cases += [_case(f"{test}_{i:04d}", m, problem.spec) for i, m in enumerate(meshes)]
         problem.cases = cases
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
         # "near" measures the deviation from the far field, the others the whole field.
         about_zero = task.measure != "near"
         store_cases(problem, place / "store", workers, progress, key=key, about_zero=about_zero)

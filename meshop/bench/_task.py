@@ -62,7 +62,14 @@ class Task:
 
 #: The modules of meshop's own tasks; each has `TASKS`.
 MODULES = (
+    "airfoil_rans",
+    "gca_diffusion",
     "gfn_graetz",
+    "holed_poisson",
+    "hyperelastic_cell",
+    "polygon_poisson",
+    "shapenet_car",
+    "snirom_cavity",
 )  # fmt: skip
 
 
