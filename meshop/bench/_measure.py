@@ -27,9 +27,15 @@ def relative_errors(
     length: float,
     case: StoredCase,
     fields: np.ndarray,
+    restore: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Relative L2 error of each field (N, C), as `Task.measure` says."""
+    """Relative L2 error of each field (N, C), as `Task.measure` says.
+
+    restore: (2, N, C) shift and scale that give the fields in physical units.
+    """
     truth = np.asarray(case.y, dtype=np.float64)
+    if restore is not None:
+        truth, fields = (restore[0] + restore[1] * values for values in (truth, fields))
     weight = np.ones(len(truth)) if task.measure == "plain" else np.asarray(case.weight)
     if task.measure == "near":
         weight = weight * (np.asarray(case.dist) < length)

@@ -33,6 +33,20 @@ def triangle_mesh(points: np.ndarray, triangles: np.ndarray) -> Mesh:
     )
 
 
+def standardised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Snapshots (n, N) standardised each by itself, then every node over the snapshots.
+
+    Returns what is left, and shift and scale (n, N) with values = shift + scale * left. That is
+    what the public code of GCA-ROM and GFN-ROM calls sample-feature scaling.
+    """
+    mean, deviation = values.mean(1, keepdims=True), values.std(1, keepdims=True)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    rest = (values - mean) / deviation
+    middle, spread = rest.mean(0), rest.std(0)
+    spread = np.where(spread > 1e-12, spread, 1.0)
+    return (rest - middle) / spread, mean + deviation * middle, deviation * spread
+
+
 def with_case(
     mesh: Mesh, fields: Mapping[str, np.ndarray], conditions: Mapping[str, float] | None = None
 ) -> Mesh:

@@ -23,11 +23,13 @@ from ._task import Task, task_folder
 
 @dataclass
 class Prepared:
-    """problem: of the training cases; train, and tests by name, as stored."""
+    """problem: of the training cases; train, and tests by name, as stored; restore: case name ->
+    (2, N, C) shift and scale of its targets, where the task has them."""
 
     problem: Problem
     train: list[StoredCase]
     tests: dict[str, list[StoredCase]]
+    restore: dict[str, np.ndarray]
 
     @property
     def every(self) -> list[StoredCase]:
@@ -73,6 +75,10 @@ def prepare(
             cases += [_case(f"{test}_{i:04d}", m, problem.spec) for i, m in enumerate(meshes)]
         problem.cases = cases
         place.mkdir(parents=True, exist_ok=True)
+        restore: dict[str, np.ndarray] = {}
+        if task.restore:
+            restore = {c.name: _restore(task, c) for c in cases}
+        np.savez(place / "restore.npz", **restore)  # type: ignore[arg-type]
         # "near" measures the deviation from the far field, the others the whole field.
         about_zero = task.measure != "near"
         store_cases(problem, place / "store", workers, progress, key=key, about_zero=about_zero)
@@ -113,12 +119,23 @@ def load_prepared(place: Path, edges: bool) -> Prepared:
         tuple(record["extent"]),
         tuple(record["thickness"]),
     )
-    return Prepared(problem, train, tests)
+    with np.load(place / "restore.npz") as content:
+        return Prepared(problem, train, tests, dict(content))
 
 
 def _case(name: str, mesh: Mesh, spec: GraphSpec) -> Case:
     conditions = {n: float(np.ravel(mesh.field_data[n])[0]) for n in spec.conditions}
     return Case(Path(name), name, "", "", conditions, {}, mesh)
+
+
+def _restore(task: Task, case: Case) -> np.ndarray:
+    data = case.load().point_data
+    return np.stack(
+        [
+            np.column_stack([data[f"{name}_{part}"] for name in task.targets])
+            for part in ("shift", "scale")
+        ]
+    )
 
 
 def _bare(case: Case) -> Case:

@@ -203,7 +203,14 @@ def _judge(task: Task, prepared: Prepared, predict: Any) -> dict[str, Any]:
             raise FloatingPointError("predicted fields are not finite")
         return summary(
             [
-                relative_errors(task, problem.constants, problem.spec.length, c, f)
+                relative_errors(
+                    task,
+                    problem.constants,
+                    problem.spec.length,
+                    c,
+                    f,
+                    prepared.restore.get(c.case.name),
+                )
                 for c, f in zip(cases, fields, strict=True)
             ]
         )

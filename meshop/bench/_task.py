@@ -35,9 +35,11 @@ class Task:
     names of arrays and field data. measure: how a relative L2 error sums over nodes: "plain" (as
     vectors, as many published tables do), "quadrature" (dual measures), or "near" (dual measures
     of the nodes within one reference length of the wall, of the deviation from the far field).
-    corresponding: node i is the same node in every case. batch, points: cases a training step, and
-    nodes of each for pointwise operators. floor: in the loss, cases of less than this share of the
-    mean energy count as that. published: (test set, field) -> error, with its source
+    external: a wall may lie inside a far field. corresponding: node i is the same node in every
+    case. batch, points: cases a training step, and nodes of each for pointwise operators. floor: in
+    the loss, cases of less than this share of the mean energy count as that. restore: targets come
+    standardised, and each mesh has their shift and scale as arrays NAME_shift and NAME_scale, by
+    which errors are taken in physical units. published: (test set, field) -> error, with its source
     in `source`. version: counts up where the cases change, so that old results do not mix in.
     """
 
@@ -55,6 +57,7 @@ class Task:
     batch: int = 8
     points: int = 1024
     floor: float = 0.05
+    restore: bool = False
     published: Mapping[tuple[str, str], float] = field(default_factory=dict)
     source: str = ""
     version: int = 1
