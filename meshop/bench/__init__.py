@@ -4,7 +4,7 @@ from ._bench import bench
 from ._nulls import NULLS
 from ._report import Row, Table, markdown, report
 from ._run import Job, execute
-from ._task import Split, Task, TaskDataMissing, data_root, find_tasks, tasks
+from ._task import Split, Task, TaskDataMissing, all_tasks, data_root, find_tasks
 
 __all__ = [
     "NULLS",
@@ -14,11 +14,11 @@ __all__ = [
     "Table",
     "Task",
     "TaskDataMissing",
+    "all_tasks",
     "bench",
     "data_root",
     "execute",
     "find_tasks",
     "markdown",
     "report",
-    "tasks",
 ]

@@ -21,7 +21,7 @@ from ._nulls import NULLS
 from ._prepare import prepare
 from ._report import Table, report
 from ._run import Job, accepted, write_json
-from ._task import data_root, find_tasks, tasks
+from ._task import all_tasks, data_root, find_tasks
 
 log = logging.getLogger("meshop")
 PATIENCE = 900.0  # seconds a run may take beyond its budget before it counts as hung
@@ -61,7 +61,7 @@ def bench(
     are not known.
     """
     folder = Path(out)
-    chosen = find_tasks(tasks_wanted or list(tasks()))
+    chosen = find_tasks(tasks_wanted or list(all_tasks()))
     models = list(models or [*NULLS, *registry()])
     if unknown := [m for m in models if m not in NULLS and m not in registry()]:
         known = ", ".join([*NULLS, *registry()])

@@ -82,7 +82,7 @@ def data_root(given: str | os.PathLike | None = None) -> Path | None:
     return Path(root) if root else None
 
 
-def tasks() -> dict[str, Task]:
+def all_tasks() -> dict[str, Task]:
     """Tasks by name: meshop's own, and those of entry points in the group `meshop.tasks`."""
     found: dict[str, Task] = {}
     for module in MODULES:
@@ -98,7 +98,7 @@ def find_tasks(wanted: Sequence[str]) -> dict[str, Task]:
 
     Raises ConditionError for a name that is not known.
     """
-    known = tasks()
+    known = all_tasks()
     out: dict[str, Task] = {}
     for name in wanted:
         if ":" in name:

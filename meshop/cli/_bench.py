@@ -51,8 +51,8 @@ def bench(
 ) -> None:
     """Compare operators on fixed tasks at equal budgets. Runs that are done are not done again."""
     from ..bench import NULLS, report
+    from ..bench import all_tasks as known
     from ..bench import bench as run
-    from ..bench import tasks as known
     from ..models import registry
 
     if show:
