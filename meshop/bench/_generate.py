@@ -55,7 +55,7 @@ def _make_one(job: tuple[Callable[[int], dict[str, np.ndarray]], int, Path]) -> 
     make, i, folder = job
     part = folder / f".{i:05d}.{os.getpid()}.npz"
     try:
-        np.savez(part, **make(i))
+        np.savez(part, **make(i))  # type: ignore[arg-type]
         os.replace(part, folder / f"{i:05d}.npz")
     finally:
         part.unlink(missing_ok=True)

@@ -151,9 +151,8 @@ def test_graetz_has_the_published_split_and_meshes():
         "medium": (200, 2248), "small": (200, 754), "tiny": (200, 265),
     }  # fmt: skip
     for cases in split.tests.values():
-        assert float(cases[0].cell_measures().sum()) == pytest.approx(
-            2.0, rel=3e-3
-        )  # a corner is cut
+        area = float(cases[0].cell_measures().sum())
+        assert area == pytest.approx(2.0, rel=0.02)  # some lack corners
     second, slow = (split.tests["tiny"][k].field_data for k in (1, 20))
     assert second["mu1"] == 1 and second["mu2"] == pytest.approx(0.01 + 0.09 / 19)
     assert slow["mu1"] == pytest.approx(1 + 2 / 9) and slow["mu2"] == pytest.approx(0.01)

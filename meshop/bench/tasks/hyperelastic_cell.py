@@ -12,6 +12,7 @@ only: other material, other load, other meshes; its published figures do not app
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from .._task import Split, Task
 
 TRAIN, TEST, SEED, POINTS = 1000, 200, 20602, 1000
 MU, LAMBDA = 1 / 2.6, 0.3 / (1.3 * 0.4)
+Radius = Callable[[np.ndarray], np.ndarray]
 STEPS = 40  # of Newton's method, with half steps
 
 
@@ -40,9 +42,9 @@ def make(i: int) -> dict[str, np.ndarray]:
         curve = 0.5 + r[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
         square = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
 
-        def inside(p: np.ndarray, radius: object = radius) -> np.ndarray:
+        def inside(p: np.ndarray, radius: Radius = radius) -> np.ndarray:
             d = p - 0.5
-            out = np.hypot(*d.T) > radius(np.arctan2(d[:, 1], d[:, 0]))  # type: ignore[operator]
+            out = np.hypot(*d.T) > radius(np.arctan2(d[:, 1], d[:, 0]))
             return out & (np.abs(d) < 0.5).all(1)
 
         try:
@@ -66,7 +68,7 @@ def make(i: int) -> dict[str, np.ndarray]:
     }
 
 
-def void(random: np.random.Generator) -> object:
+def void(random: np.random.Generator) -> Radius:
     """Radius of the angle: mean .15 to .3, five waves, within .07 and .4."""
     mean = random.uniform(0.15, 0.3)
     waves = random.normal(size=(2, 5)) * 0.22 / np.arange(1, 6) ** 1.2
@@ -176,7 +178,9 @@ def load(data: Path, work: Path) -> Split:
     found = generate(make, range(TRAIN + TEST), cache_folder() / "hyperelastic_cell-1")
     cases = [
         with_case(
-            triangle_mesh(c["points"], c["triangles"]), {"stress": c["stress"]}, {"pull": c["pull"]}
+            triangle_mesh(c["points"], c["triangles"]),
+            {"stress": c["stress"]},
+            {"pull": float(c["pull"])},
         )
         for c in found
     ]

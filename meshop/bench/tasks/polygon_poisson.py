@@ -11,6 +11,7 @@ Error: relative L2 norm weighted by dual measures. The family is ours.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,7 @@ def make(i: int) -> dict[str, np.ndarray]:
         h = np.sqrt(area * 2 / np.sqrt(3) / POINTS)
         try:
             edge = along(corners, h)
-            points, triangles = triangulate(
-                [edge], lambda p, c=corners: in_polygon(c, p), h, random
-            )
+            points, triangles = triangulate([edge], partial(in_polygon, corners), h, random)
             break
         except MeshopError:
             if attempt == 19:
