@@ -128,7 +128,9 @@ def _run_all(
         job, place = item
         if stop.is_set():
             return
-        status = _run_one(job, place, folder, threads, running)
+        status = _run_one(job, place, folder, threads, running, stop)
+        if stop.is_set():
+            return
         with lock:
             done[0] += 1
             if progress:
@@ -145,8 +147,16 @@ def _run_all(
             raise
 
 
-def _run_one(job: Job, place: Path, folder: Path, threads: int, running: set) -> str:
-    """Start a process for a run and wait; whatever happens, there is a record."""
+def _run_one(
+    job: Job,
+    place: Path,
+    folder: Path,
+    threads: int,
+    running: set[subprocess.Popen],
+    stop: threading.Event,
+) -> str:
+    """Start a process for a run and wait; whatever happens, there is a record, unless the user
+    stops it all."""
     out = folder / "runs" / f"{job.id}.json"
     order = folder / "runs" / f".{job.id}.job"
     order.write_text(
@@ -167,6 +177,7 @@ def _run_one(job: Job, place: Path, folder: Path, threads: int, running: set) ->
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is ours to deal with
         )
         running.add(process)
         try:
@@ -182,6 +193,8 @@ def _run_one(job: Job, place: Path, folder: Path, threads: int, running: set) ->
     finally:
         order.unlink(missing_ok=True)
         shutil.rmtree(folder / "runs" / "work" / job.id, ignore_errors=True)
+    if stop.is_set():
+        return "stopped"
     if not out.exists():
         record = {"schema": 1, "id": job.id, **asdict(job), "status": "failed", "error": error}
         write_json(out, record)

@@ -60,7 +60,9 @@ def bench(
             listed = {name: task.summary for name, task in known().items()}
             print_json({"command": "bench", "tasks": listed, "models": [*NULLS, *registry()]})
             return
-        print(table([["task", ""], *([name, task.summary] for name, task in known().items())]))
+        width = max(map(len, known()))
+        for name, item in known().items():
+            print(f"{name:<{width}}  {item.summary}")
         print(f"\nmodels: {', '.join([*NULLS, *registry()])}")
         return
     _talk(quiet or as_json)

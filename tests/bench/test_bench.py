@@ -111,7 +111,7 @@ def test_bench_resumes_records_failures_and_reports(tmp_path: Path):
         "models": ["nearest", "transolver"],
         "minutes": None,
         "epochs": 1,
-        "jobs": 2,
+        "jobs": 1,
         "threads": 1,
         "data": tmp_path,
         "progress": lambda done, total, what: said.append(f"{done}/{total} {what}"),
@@ -206,3 +206,31 @@ def test_jobs_are_told_apart_by_what_matters():
     assert len({job.id, *(o.id for o in others)}) == 5
     null = Job("t", "nearest")
     assert null.id == replace(null, seed=3, minutes=9.0).id
+
+
+def test_a_process_that_dies_or_hangs_is_a_failure_and_a_stop_is_none(
+    place: Path, tmp_path: Path, monkeypatch
+):
+    import threading
+
+    from meshop.bench import _bench as home
+
+    (tmp_path / "runs").mkdir()
+    job = Job(TINY, "nearest", minutes=1e-9)
+    stop = threading.Event()
+
+    def python(code: str) -> str:
+        script = tmp_path / "python"
+        script.write_text(f"#!/bin/sh\n{code}\n")
+        script.chmod(0o755)
+        monkeypatch.setattr(home.sys, "executable", str(script))
+        return home._run_one(job, place, tmp_path, 1, set(), stop)
+
+    assert "out of luck" in python("echo out of luck >&2; exit 3")
+    record = json.loads((tmp_path / "runs" / f"{job.id}.json").read_text())
+    assert record["status"] == "failed" and "3" in record["error"]
+    monkeypatch.setattr(home, "PATIENCE", 0.2)
+    assert "stopped after" in python("exec sleep 60")
+    stop.set()
+    assert python("exit 3") == "stopped"
+    assert not (tmp_path / "runs" / f"{job.id}.json").exists()
