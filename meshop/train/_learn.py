@@ -6,7 +6,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,12 +70,14 @@ def learn(
     devices: int | str = 1,
     strategy: str = "auto",
     precision: str = "32-true",
+    clock: Callable[[], float] = time.monotonic,
     quiet: bool = False,
 ) -> Learned:
     """Train an operator on prepared cases; the best weights on `held`, or the last ones without.
 
     Options as of `train`. folder takes checkpoints and logs. floor: energies of cases below this
-    share of their mean count as that, in relative errors. Raises ConditionError, SurrogateError.
+    share of their mean count as that, in relative errors. clock: seconds, by which minutes are
+    counted. Raises ConditionError, SurrogateError.
     """
     if model not in registry():
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
@@ -114,6 +116,7 @@ def learn(
         seed=seed,
         # Processes that train together must agree on the length of an epoch.
         seconds=60 * minutes / VALIDATIONS if minutes and devices == 1 else None,
+        clock=clock,
     )
     energy = torch.from_numpy(np.mean([c.energy for c in cases], axis=0)).float()
     module = Fit(
@@ -126,8 +129,9 @@ def learn(
         steps=steps,
         minutes=minutes,
         floor=floor,
+        clock=clock,
     )
-    start = time.monotonic()
+    start = clock()
     main = _fit(
         module,
         sampler,
@@ -146,7 +150,7 @@ def learn(
     )
     surrogate.operator.cpu().eval()
     surrogate.normaliser.cpu()
-    spent = module.elapsed + time.monotonic() - start
+    spent = module.elapsed + clock() - start
     return Learned(surrogate, module.global_step, spent, module.history, main)
 
 

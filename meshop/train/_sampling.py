@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,16 +49,17 @@ class CaseSampler(IterableDataset):
         steps: int,
         seed: int,
         seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cases, self.mirror, self.batch, self.points = cases, mirror, batch, points
-        self.steps, self.seed, self.seconds = steps, seed, seconds
+        self.steps, self.seed, self.seconds, self.clock = steps, seed, seconds, clock
         self.epoch = self.rank = 0
 
     def __iter__(self) -> Iterator[MeshGraph]:
         random = np.random.default_rng([self.seed, self.epoch, self.rank])
-        start = time.monotonic()
+        start = self.clock()
         for _ in range(self.steps):
-            if self.seconds is not None and time.monotonic() - start > self.seconds:
+            if self.seconds is not None and self.clock() - start > self.seconds:
                 return
             chosen = random.choice(
                 len(self.cases), size=self.batch, replace=self.batch > len(self.cases)

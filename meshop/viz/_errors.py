@@ -25,7 +25,7 @@ def error_chart(title: str, bars: Sequence[ErrorBar], published: float | None = 
     """Errors by model on a log axis, best on top: a dot for each seed's mean, a line from the
     least to the greatest case, a dashed line at the published figure. Returns SVG."""
     order = sorted(bars, key=lambda b: sum(b.means) / max(1, len(b.means)), reverse=True)
-    with figure(4.9, 0.55 + 0.19 * len(order)) as drawing:
+    with figure(4.9, 0.75 + 0.21 * len(order)) as drawing:
         axes = drawing.add_subplot(1, 1, 1)
         for row, bar in enumerate(order):
             colour = GREY if bar.is_null else BLUE
@@ -37,6 +37,7 @@ def error_chart(title: str, bars: Sequence[ErrorBar], published: float | None = 
             axes.axvline(published, color=RED, lw=0.9, ls="--")
         axes.set_xscale("log")
         axes.set_yticks(range(len(order)), [bar.label for bar in order])
+        axes.set_ylim(-0.6, len(order) - 0.4)
         axes.set_title(title)
         axes.set_xlabel("relative L2 error")
         axes.grid(axis="x", color=GREY, alpha=0.25, lw=0.5)

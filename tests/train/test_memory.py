@@ -167,3 +167,17 @@ def test_surfaces_in_space_are_found_and_learned(tmp_path: Path):
     assert found.surrogate.evaluate(meshes[0], {}).fields["p"].shape == (meshes[0].n_points,)
     with pytest.raises(ConditionError, match="surfaces"):
         find_problem(names, meshes=[*meshes[:4], cases(1, 0)[0]])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_minutes_are_counted_by_the_clock_that_is_given(problem, stored, tmp_path):
+    """A second a look: a minute ends after tens of looks, however fast the machine."""
+    ticks = iter(range(10**6))
+    schema = make_schema(problem, problem.cases, {})
+    given = [replace(c, rowptr=None) for c in stored]
+    found = learn(
+        problem, schema, given, [], tmp_path, steps=10**6, minutes=1.0, batch=2, points=10,
+        device="cpu", quiet=True, clock=lambda: float(next(ticks)),
+        model_config={"width": 8, "depth": 1, "latent": 4},
+    )  # fmt: skip
+    assert 5 < found.steps < 60 and found.seconds >= 60
