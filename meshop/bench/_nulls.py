@@ -105,6 +105,10 @@ class Null:
         spread = np.ptp(rows, axis=0)
         self.keep = spread > SHAPE_RANGE * np.maximum(np.abs(rows).max(0), 1e-12)
         self.mean, self.std = rows[:, self.keep].mean(0), rows[:, self.keep].std(0)
+        # Every condition counts one, and so does each other part, however many numbers it has.
+        part = self.part[self.keep]
+        self.std = self.std * np.where(part < 0, 1.0, np.sqrt(np.bincount(part + 1)[part + 1]))
+        self.by_condition = np.flatnonzero(part < 0)
         self.rows = (rows[:, self.keep] - self.mean) / self.std
         self.learn()
 
@@ -157,6 +161,8 @@ class Null:
             for basis, r in zip(self.known, raw, strict=True)
             if basis is not None
         ]
+        sizes = [len(p) for p in parts]
+        self.part = np.repeat(np.arange(-1, len(parts) - 1), sizes)
         return np.concatenate(parts)
 
 
@@ -215,13 +221,23 @@ class PODProcess(Null):
         weight = np.repeat(np.asarray(self.base.weight), width)
         if self.task.measure == "plain":
             weight = np.ones_like(weight)
-        self.model = PODRegression(0.999999, 32).fit(self.rows, flat, weight)
+        # Leaving one out says whether the shape tells more than the conditions do.
+        choices = [np.arange(self.rows.shape[1])]
+        if 0 < len(self.by_condition) < len(choices[0]):
+            choices.append(self.by_condition)
+        best = np.inf
+        for columns in choices:
+            model = PODRegression(0.999999, 32).fit(self.rows[:, columns], flat, weight)
+            flat_fields = not len(model.basis.values)
+            score = 0.0 if flat_fields else float((model.process.leave_one_out() ** 2).sum())
+            if score < best:
+                best, self.model, self.columns = score, model, columns
 
     def predict(self, cases: Sequence[StoredCase]) -> list[np.ndarray]:
         out, width = [], self.base.y.shape[1]
         for at in range(0, len(cases), CHUNK):
             part = cases[at : at + CHUNK]
-            fields, _ = self.model.predict(self.describe_all(part))
+            fields, _ = self.model.predict(self.describe_all(part)[:, self.columns])
             for case, flat in zip(part, fields, strict=True):
                 out.append(self.from_base(case, flat.reshape(-1, width) * self.scale))
         return out

@@ -78,6 +78,14 @@ class GaussianProcess:
         variance = (1 - half.square().sum(1)).clamp_min(0) * self.signal[:, None]
         return mean.numpy(), (variance.sqrt().T * self.y_std).numpy()
 
+    def leave_one_out(self) -> NDArray[np.float64]:
+        """(n, Q) errors at each training point of the process without it, lengths kept.
+
+        Source: Rasmussen and Williams, equation 5.12.
+        """
+        inverse = torch.cholesky_inverse(self.factor).diagonal(dim1=1, dim2=2)
+        return (-(self.alpha[..., 0] / inverse).T * self.y_std).numpy()
+
     def _maximise(self, x: Tensor, z: Tensor, length: float) -> tuple[Tensor, Tensor, Tensor]:
         """Negative log likelihood (Q,), log lengths (Q, D), log noise (Q,) at the best found."""
         q, d = z.shape[1], x.shape[1]

@@ -200,7 +200,7 @@ def test_graetz_the_published_scaling_tells_where_the_jump_is():
         ("gca_diffusion", 120, {"test": 280}, 933, ("u",)),
         ("snirom_cavity", 100, {"validate": 50}, 10000, ("u", "v", "p")),
         ("holed_poisson", 36, {"test": 85}, 1352, ("u",)),
-        ("shapenet_car", 10, {"test": 10}, 3586, ("pressure",)),
+        pytest.param("shapenet_car", 10, {"test": 10}, 3586, ("pressure",), marks=pytest.mark.slow),
     ],
 )
 def test_splits(name: str, train: int, tests: dict, points: int, targets: tuple):

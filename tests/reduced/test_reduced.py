@@ -114,3 +114,20 @@ def test_wrong_shapes_say_so():
         POD().fit(np.zeros(3))
     with pytest.raises(ValueError, match="weight"):
         POD().fit(np.zeros((3, 2)), np.ones(3))
+
+
+def test_leave_one_out_is_what_leaving_out_gives():
+    random = np.random.default_rng(5)
+    x, y = random.normal(size=(8, 2)), random.normal(size=(8, 2))
+    process = GaussianProcess(steps=5).fit(x, y)
+    found = process.leave_one_out()
+    s = (x - x.mean(0)) / x.std(0)
+    for q in range(2):
+        lengths = process.lengths[q : q + 1]
+        matrix = _matern(torch.tensor(s), torch.tensor(s), lengths)[0].numpy()
+        matrix = matrix + (float(process.noise[q]) + 1e-10) * np.eye(8)
+        z = (y[:, q] - y[:, q].mean()) / y[:, q].std()
+        for i in range(8):
+            rest = np.arange(8) != i
+            mean = matrix[i, rest] @ np.linalg.solve(matrix[np.ix_(rest, rest)], z[rest])
+            assert found[i, q] == pytest.approx((mean - z[i]) * y[:, q].std(), rel=1e-6)
