@@ -13,6 +13,7 @@ import sys
 import typer
 
 from .._version import __version__
+from ._bench import bench
 from ._convert import convert
 from ._doctor import doctor
 from ._info import info
@@ -30,6 +31,7 @@ Examples
   meshop predict airfoil.vtu aoa_deg=4 reynolds=3e6   writes airfoil.pred.vtu and .png
   meshop predict *.vtu -o results/ aoa_deg=4          many meshes, one model
   meshop train cases/ --minutes 30 -o my-model        learn from solved cases
+  meshop bench --tasks gfn_graetz --minutes 1          operators compared at equal budgets
   meshop mesh bracket.step --size 4 --volume          CAD to tetrahedra, names kept
   meshop info airfoil.vtu                             what a mesh file holds, and how good it is
   meshop validate *.stl                               every fault, with ids; exit code 1 on errors
@@ -56,7 +58,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EXAMPLES,
 )
-for command in (predict, train, info, validate, convert, view, mesh):
+for command in (predict, train, bench, info, validate, convert, view, mesh):
     app.command()(command)
 app.add_typer(models, name="models")
 app.command()(doctor)

@@ -35,6 +35,12 @@ def train(
         str | None,
         typer.Option(help="Field data to learn from: aoa_deg,reynolds. Default: what varies."),
     ] = None,
+    inputs: Annotated[
+        str | None, typer.Option(help="Arrays that are known at the nodes: k,source.")
+    ] = None,
+    wall_inputs: Annotated[
+        str | None, typer.Option(help="Arrays that are known on the boundary: g.")
+    ] = None,
     units: Annotated[str | None, typer.Option(help="For the record: aoa_deg=deg,U=m/s.")] = None,
     model: Annotated[
         str, typer.Option(help="Operator: wall-field, transolver, ...")
@@ -79,6 +85,8 @@ def train(
             targets=_names(targets),
             scalars=_names(scalars),
             conditions=_names(conditions),
+            inputs=_names(inputs) or (),
+            wall_inputs=_names(wall_inputs) or (),
             units=_pairs(units),
             model=model,
             steps=steps,

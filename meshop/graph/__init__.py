@@ -9,6 +9,7 @@ from ._boundary import (
     facet_geometry,
     find_boundary,
     nearest_on_facets,
+    surface_facets,
     wall_facets,
 )
 from ._features import (
@@ -18,6 +19,7 @@ from ._features import (
     potential_lift,
     potential_prior,
     token_features,
+    token_positions,
     token_weights,
 )
 from ._geometry import FlowBasis, Geometry, dual_weights, geometry
@@ -59,7 +61,9 @@ __all__ = [
     "node_features",
     "potential_lift",
     "potential_prior",
+    "surface_facets",
     "token_features",
+    "token_positions",
     "token_weights",
     "wall_facets",
     "wall_loops",

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ..errors import MeshError
-from ..mesh import Facets, Mesh
+from ..mesh import DIM, Facets, Mesh
 
 WALL = re.compile(
     r"wall|air.?foil|aerofoil|foil|blade|wing|body|cylinder|obstacle|hull|car\b|solid|no.?slip",
@@ -103,12 +103,24 @@ def wall_facets(mesh: Mesh, external: bool = False, found: Boundary | None = Non
     return WallFacets(nodes, owner, centre, normal, measure)
 
 
+def surface_facets(mesh: Mesh) -> WallFacets:
+    """The cells of a surface mesh as facets; normals as the cells wind."""
+    size = np.diff(mesh.cell_offsets)
+    owner = np.flatnonzero(DIM[mesh.cell_types] == 2)
+    if not len(owner):
+        raise MeshError("this mesh has no surface cells", "", "give triangles or quads")
+    column = np.arange(size[owner].max())
+    at = mesh.cell_offsets[owner][:, None] + np.minimum(column, size[owner][:, None] - 1)
+    nodes = np.where(column < size[owner][:, None], mesh.cell_nodes[at], -1)
+    return WallFacets(nodes, owner, *facet_geometry(mesh, nodes))
+
+
 def facet_geometry(mesh: Mesh, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centre (F, 3), unit normal (F, 3) and measure (F,) of edges or polygons, padded with -1."""
     used = nodes >= 0
     corner = mesh.points[nodes]
     centre = (corner * used[..., None]).sum(1) / used.sum(1, keepdims=True)
-    if mesh.dim == 2:
+    if nodes.shape[1] == 2:
         edge = corner[:, 1] - corner[:, 0]
         vector = np.stack([edge[:, 1], -edge[:, 0], np.zeros(len(edge))], axis=1)
     else:

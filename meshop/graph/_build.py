@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..errors import ConditionError
@@ -16,6 +17,7 @@ from ._features import (
     potential_lift,
     potential_prior,
     token_features,
+    token_positions,
     token_weights,
 )
 from ._geometry import Geometry, geometry
@@ -44,6 +46,7 @@ def build_graph(mesh: Mesh, conditions: Mapping[str, float], spec: GraphSpec) ->
         lift=potential_lift(geo, conditions, spec),
         decay=torch.as_tensor(1 / (1 + geo.dist / spec.length)).float(),
         cond=torch.tensor([[float(conditions[name]) for name in spec.conditions]]),
+        wall_pos=token_positions(geo)[chosen].float(),
         wall_x=tokens.values[chosen],
         wall_weight=(
             share.float() if share is not None else torch.full((len(chosen),), 1 / len(chosen))
@@ -53,12 +56,53 @@ def build_graph(mesh: Mesh, conditions: Mapping[str, float], spec: GraphSpec) ->
         wall_dir=torch.as_tensor(_toward(geo)).float(),
         kind=torch.as_tensor(geo.kind),
     )
+    if spec.inputs:
+        graph.inputs = torch.as_tensor(_known(mesh, spec))
+    if spec.wall_inputs:
+        graph.wall_inputs = torch.as_tensor(_boundary_data(mesh, geo, spec))[chosen]
     if spec.edges:
         edges, rowptr = _edges(mesh, spec.location, len(geo.pos))
         rel = torch.as_tensor(geo.pos)[edges[0]] - torch.as_tensor(geo.pos)[edges[1]]
         graph.edge_index, graph.rowptr = edges, rowptr
         graph.edge_attr = torch.cat([rel, rel.norm(dim=1, keepdim=True)], dim=1).float()
     return graph
+
+
+def _known(mesh: Mesh, spec: GraphSpec) -> np.ndarray:
+    """(N, A) known fields at the nodes."""
+    data = mesh.cell_data if spec.location == "cell" else mesh.point_data
+    return np.concatenate([_columns(data, name, spec.location) for name in spec.inputs], axis=1)
+
+
+def _boundary_data(mesh: Mesh, geo: Geometry, spec: GraphSpec) -> np.ndarray:
+    """(W, V) known values at the tokens: means over a facet's points, or its owner cell's."""
+    used = geo.wall.nodes >= 0
+    columns = []
+    for name in spec.wall_inputs:
+        if name in mesh.point_data or name not in mesh.cell_data:
+            values = _columns(mesh.point_data, name, "point")[geo.wall.nodes]
+            columns.append((values * used[..., None]).sum(1) / used.sum(1, keepdims=True))
+        else:
+            columns.append(_columns(mesh.cell_data, name, "cell")[geo.wall.owner])
+    values = np.concatenate(columns, axis=1).astype(np.float32)
+    if geo.basis is None:
+        return values
+    # Tokens are panels, in the order of the loops: each is the facet with its centre.
+    middle = token_positions(geo).numpy()
+    return values[cKDTree(geo.wall.centre[:, :2]).query(middle[:, :2])[1]]
+
+
+def _columns(data: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:
+    if name not in data:
+        raise ConditionError(
+            f"no array {name!r} on the {where}s of this mesh",
+            f"the model takes it as known; found {', '.join(data) or 'none'}",
+            f"add it as {where} data",
+        )
+    values = np.asarray(data[name], dtype=np.float32).reshape(len(data[name]), -1)
+    if not np.isfinite(values).all():
+        raise ConditionError(f"array {name!r} holds NaN or infinity", "", "repair it")
+    return values
 
 
 def _toward(geo: Geometry) -> np.ndarray:

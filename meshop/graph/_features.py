@@ -25,6 +25,7 @@ from ._spec import GraphSpec
 DISTANCES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 PSI_SCALES = (0.1, 0.01, 0.001)
 WAKE_WIDTHS = (0.005, 0.02, 0.06)
+SURFACE_WAVES = (1.0, 2.0, 4.0)
 
 
 class Features(NamedTuple):
@@ -63,6 +64,8 @@ def node_features(geo: Geometry, conditions: Mapping[str, float], spec: GraphSpe
     """(N, F) features of the nodes under given conditions."""
     out, length = _Columns(), spec.length
     rel = torch.as_tensor((geo.pos - geo.origin) / length)
+    if geo.normal is not None:
+        return _surface_features(rel, torch.as_tensor(geo.normal))
     dist = torch.as_tensor(geo.dist / length)
     out.vector(rel / (1 + rel.abs()), spec.dim)
     out.even(0.5 * torch.log10(dist + 1e-5) + 1)
@@ -79,8 +82,8 @@ def token_features(geo: Geometry, conditions: Mapping[str, float], spec: GraphSp
     """(F, T) features of the wall's tokens: its panels, or its facets in file order."""
     out, length = _Columns(), spec.length
     if geo.basis is None:
-        out.vector(torch.as_tensor((geo.wall.centre - geo.origin) / length), spec.dim)
-        out.vector(torch.as_tensor(geo.wall.normal), spec.dim)
+        out.vector(torch.as_tensor((geo.wall.centre - geo.origin) / length), spec.space)
+        out.vector(torch.as_tensor(geo.wall.normal), spec.space)
         return out.stack()
     basis, mix = geo.basis, _mix(conditions, spec)
     flow = basis.flow
@@ -93,6 +96,14 @@ def token_features(geo: Geometry, conditions: Mapping[str, float], spec: GraphSp
     out.even(0.5 * length * basis.wall_strength[:, 2])
     out.odd(basis.wall_arc - stagnation_arc(flow, flow.strength @ mix, basis.wall_arc))
     return out.stack()
+
+
+def token_positions(geo: Geometry) -> Tensor:
+    """(W, 3) float64 places of the tokens, in the order of `token_features`."""
+    if geo.basis is None:
+        return torch.as_tensor(geo.wall.centre)
+    middle = geo.basis.flow.middle
+    return torch.cat([middle, middle.new_full((len(middle), 1), float(geo.origin[2]))], dim=1)
 
 
 def token_weights(geo: Geometry) -> Tensor:
@@ -125,6 +136,18 @@ def free_stream(conditions: Mapping[str, float], spec: GraphSpec) -> tuple[float
         raise ConditionError(f"condition {spec.direction!r} is missing", "", f"{spec.direction}=4")
     angle = math.radians(float(conditions[spec.direction]))
     return math.cos(angle), math.sin(angle)
+
+
+def _surface_features(rel: Tensor, normal: Tensor) -> Features:
+    """On a surface: place, unit normal, and waves of the place."""
+    out = _Columns()
+    out.vector(rel, 3)
+    out.vector(normal, 3)
+    for wave in SURFACE_WAVES:
+        sine, cosine = torch.sin(wave * math.pi * rel), torch.cos(wave * math.pi * rel)
+        out.vector(sine, 3)
+        out.even(*cosine.unbind(1))
+    return out.stack()
 
 
 def _mix(conditions: Mapping[str, float], spec: GraphSpec) -> Tensor:

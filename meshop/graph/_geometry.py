@@ -11,7 +11,14 @@ from torch import Tensor
 
 from ..errors import MeshError
 from ..mesh import DIM, Mesh
-from ._boundary import Boundary, WallFacets, find_boundary, nearest_on_facets, wall_facets
+from ._boundary import (
+    Boundary,
+    WallFacets,
+    find_boundary,
+    nearest_on_facets,
+    surface_facets,
+    wall_facets,
+)
 from ._potential import PotentialFlow, wall_loops
 from ._spec import GraphSpec
 
@@ -44,7 +51,8 @@ class Geometry:
     """Nodes and wall of one mesh. All (N, ...) arrays follow the mesh's cells or points.
 
     pos (N, 3) float64; weight (N,) dual measures; dist (N,), nearest (N, 3) and facet (N,) of the
-    nearest wall point; kind (N,) uint8; wall: the wall's facets; origin (3,) centre of the wall.
+    nearest wall point; kind (N,) uint8; wall: the wall's facets; origin (3,) centre of the wall;
+    normal (N, 3) unit normals where the mesh is a surface in space, else None.
     """
 
     pos: np.ndarray
@@ -57,6 +65,7 @@ class Geometry:
     origin: np.ndarray
     extent: float
     basis: FlowBasis | None
+    normal: np.ndarray | None = None
 
 
 def dual_weights(mesh: Mesh, location: str) -> np.ndarray:
@@ -82,7 +91,8 @@ def geometry(mesh: Mesh, spec: GraphSpec) -> Geometry:
     found = find_boundary(mesh)
     # Tags are no part of the mesh's content hash, but they say what the wall is.
     tags = found.wall.tobytes(), found.far.tobytes()
-    key = (mesh.content_hash(), tags, spec.location, spec.dim, spec.external, spec.potential)
+    kind = spec.location, spec.dim, spec.external, spec.potential, spec.surface
+    key = (mesh.content_hash(), tags, kind)
     if key in _CACHE:
         _CACHE.move_to_end(key)
         return _CACHE[key]
@@ -103,7 +113,7 @@ def _check(mesh: Mesh, spec: GraphSpec) -> None:
             f"found cells of dimension {mesh.dim}, expected {spec.dim}",
             "choose another model (`meshop models`), or train one on such meshes (`meshop train`)",
         )
-    if spec.dim == 2 and not mesh.is_planar:
+    if spec.dim == 2 and not spec.surface and not mesh.is_planar:
         raise MeshError(
             "this 2-D mesh is not in a plane z = constant",
             f"z runs from {mesh.points[:, 2].min():.4g} to {mesh.points[:, 2].max():.4g}",
@@ -112,6 +122,8 @@ def _check(mesh: Mesh, spec: GraphSpec) -> None:
 
 
 def _build(mesh: Mesh, spec: GraphSpec, found: Boundary) -> Geometry:
+    if spec.surface:
+        return _build_surface(mesh, spec, found)
     wall = wall_facets(mesh, spec.external, found)
     pos = mesh.cell_centers() if spec.location == "cell" else mesh.points
     nearest, facet, dist = nearest_on_facets(mesh, wall.nodes, pos)
@@ -128,6 +140,36 @@ def _build(mesh: Mesh, spec: GraphSpec, found: Boundary) -> Geometry:
         origin=(wall.centre * share[:, None]).sum(0),
         extent=float(np.ptp(corners, axis=0).max()),
         basis=_flow_basis(mesh, wall, pos, nearest, facet) if spec.potential else None,
+    )
+
+
+def _build_surface(mesh: Mesh, spec: GraphSpec, found: Boundary) -> Geometry:
+    wall = surface_facets(mesh)
+    on_cells = spec.location == "cell"
+    pos = mesh.cell_centers() if on_cells else mesh.points
+    facet, normal = np.zeros(len(pos), dtype=np.int64), np.zeros((len(pos), 3))
+    row = np.arange(len(wall.owner))
+    if on_cells:
+        facet[wall.owner], normal[wall.owner] = row, wall.normal
+    else:
+        used = wall.nodes >= 0
+        rows = np.broadcast_to(row[:, None], wall.nodes.shape)[used]
+        facet[wall.nodes[used]] = rows
+        np.add.at(normal, wall.nodes[used], (wall.normal * wall.measure[:, None])[rows])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1), 1e-300)[:, None]
+    corners = mesh.points[wall.nodes[wall.nodes >= 0]]
+    return Geometry(
+        pos=pos,
+        weight=dual_weights(mesh, spec.location),
+        dist=np.zeros(len(pos)),
+        nearest=pos,
+        facet=facet,
+        kind=_kinds(mesh, spec.location, found),
+        wall=wall,
+        origin=(wall.centre * (wall.measure / wall.measure.sum())[:, None]).sum(0),
+        extent=float(np.ptp(corners, axis=0).max()),
+        basis=None,
+        normal=normal,
     )
 
 

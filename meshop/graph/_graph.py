@@ -14,12 +14,14 @@ with warnings.catch_warnings():
 class MeshGraph(Data):
     """Nodes of a mesh (its cells or its points) with features, weights and wall tokens.
 
-    pos (N, 3); x (N, F) features; weight (N,) dual measures that sum to the domain's; prior (N, P)
-    potential-flow velocity and pressure, P = 3 or 0; lift (1, 1 or 0) its lift coefficient; decay
-    (N,) 1 / (1 + distance / length); cond (1, K); wall_x (W, T) token features and wall_weight
-    (W,), summing to one; wall_dist (N,), wall_dir (N, 3) to the nearest wall point;
-    kind (N,) uint8: 1 touches the wall, 2 the far field, else 0. With edges: edge_index (2, E)
-    sorted by receiver (row 1), rowptr (N + 1,), edge_attr (E, 4) relative position and length.
+    pos (N, 3); x (N, F) features; inputs (N, A) known fields, where the spec names any; weight (N,)
+    dual measures that sum to the domain's; prior (N, P) potential-flow velocity and pressure, P = 3
+    or 0; lift (1, 1 or 0) lift coefficient; decay (N,) 1 / (1 + distance / length); cond (1, K);
+    wall_pos (W, 3), wall_x (W, T) token features, wall_inputs (W, V) boundary data, where the spec
+    names any, and wall_weight (W,), summing to one; wall_dist (N,), wall_dir (N, 3) to the nearest
+    wall point; kind (N,) uint8: 1 touches the wall, 2 the far field, else 0. With edges:
+    edge_index (2, E) sorted by receiver (row 1), rowptr (N + 1,), edge_attr (E, 4) relative
+    position and length.
     Batches made by PyG loaders carry ptr over nodes and wall_batch over tokens.
     """
 

@@ -18,6 +18,9 @@ class GraphSpec(BaseModel):
     inside a far field. potential: add the plane potential flow about the wall (needs `external`,
     dim 2 and `direction`). length: reference length of the training cases, in mesh units.
     max_tokens: wall facets beyond this number are sampled evenly by measure. edges: build edges.
+    inputs: arrays at the nodes that are known beforehand (coefficients, sources, initial states).
+    wall_inputs: arrays whose values on the boundary's facets are known (boundary data). surface:
+    the mesh is a surface in space; it is its own wall.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,3 +34,11 @@ class GraphSpec(BaseModel):
     length: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=512, ge=1)
     edges: bool = False
+    inputs: tuple[str, ...] = ()
+    wall_inputs: tuple[str, ...] = ()
+    surface: bool = False
+
+    @property
+    def space(self) -> int:
+        """Coordinates of a point: one more than `dim` on a surface."""
+        return 3 if self.surface else self.dim

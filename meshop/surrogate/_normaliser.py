@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
 
+LATER = ("pos_", "inputs_", "wall_inputs_")
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """Widths: node features, token features, conditions, output channels, scalars, priors."""
+    """Widths: node features, token features, conditions, output channels, scalars, priors, known
+    fields at nodes and at the boundary; dim: coordinates of a point."""
 
     features: int
     tokens: int
@@ -21,6 +26,9 @@ class Sizes:
     scalars: int
     prior: int
     lift: int
+    inputs: int = 0
+    wall_inputs: int = 0
+    dim: int = 2
 
 
 class Normaliser(nn.Module):
@@ -30,7 +38,7 @@ class Normaliser(nn.Module):
     scalar_s = [1, cond, lift] base_s + scale_s out_s
     with cond standardised (after a logarithm where `log` says so). decay = 1 / (1 + d / L) applies
     to channels with a prior: away from the body the flow tends to the potential flow at least as
-    fast as a change of circulation does.
+    fast as a change of circulation does. Positions keep their shape: one shift, one scale.
     """
 
     x_mean: Tensor
@@ -45,12 +53,26 @@ class Normaliser(nn.Module):
     field_shift: Tensor
     scalar_base: Tensor
     scalar_scale: Tensor
+    pos_shift: Tensor
+    pos_scale: Tensor
+    inputs_mean: Tensor
+    inputs_std: Tensor
+    wall_inputs_mean: Tensor
+    wall_inputs_std: Tensor
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        for name, width in (("x", sizes.features), ("wall", sizes.tokens), ("cond", sizes.cond)):
+        for name, width in (
+            ("x", sizes.features),
+            ("wall", sizes.tokens),
+            ("cond", sizes.cond),
+            ("inputs", sizes.inputs),
+            ("wall_inputs", sizes.wall_inputs),
+        ):
             self.register_buffer(f"{name}_mean", torch.zeros(width))
             self.register_buffer(f"{name}_std", torch.ones(width))
+        self.register_buffer("pos_shift", torch.zeros(sizes.dim))
+        self.register_buffer("pos_scale", torch.ones(()))
         self.register_buffer("cond_log", torch.zeros(sizes.cond, dtype=torch.bool))
         self.register_buffer("prior_mix", torch.zeros(sizes.prior, sizes.out))
         self.register_buffer("field_scale", torch.ones(sizes.out))
@@ -65,12 +87,27 @@ class Normaliser(nn.Module):
         return (torch.where(self.cond_log, safe, cond) - self.cond_mean) / self.cond_std
 
     def inputs(self, graph: MeshGraph) -> MeshGraph:
-        """A shallow copy of the graph with x, wall_x and cond standardised."""
+        """A shallow copy of the graph with x, wall_x, cond and known fields standardised, and
+        positions in the plane or in space, centred and scaled."""
         graph = graph.__copy__()
+        for name in ("pos", "wall_pos"):
+            if name in graph:
+                place = graph[name][:, : len(self.pos_shift)]
+                graph[name] = (place - self.pos_shift) / self.pos_scale
+        for name in ("inputs", "wall_inputs"):
+            if name in graph:
+                mean, std = getattr(self, f"{name}_mean"), getattr(self, f"{name}_std")
+                graph[name] = (graph[name] - mean) / std
         graph.x = (graph.x - self.x_mean) / self.x_std
         graph.wall_x = (graph.wall_x - self.wall_mean) / self.wall_std
         graph.cond = self.conditions(graph.cond)
         return graph
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As of a module; files from before there were positions and known fields lack those."""
+        own = self.state_dict()
+        later = {k: own[k] for k in own if k.startswith(LATER) and k not in state_dict}
+        return super().load_state_dict({**later, **state_dict}, *args, **kwargs)
 
     def fields(self, graph: MeshGraph, out: Tensor) -> Tensor:
         """(N, C) physical fields from the operator's output (N, C). Uses prior and decay."""

@@ -73,6 +73,9 @@ class Surrogate:
                 "n_cond": sizes.cond,
                 "n_out": sizes.out,
                 "n_scalars": sizes.scalars,
+                "n_inputs": sizes.inputs,
+                "n_wall_inputs": sizes.wall_inputs,
+                "dim": sizes.dim,
                 **operator_config,
             },
         )
@@ -266,7 +269,7 @@ def wall_shape(mesh: Mesh, spec: GraphSpec) -> tuple[float, float]:
     """Largest side of the wall's bounding box, and its smallest side (in-plane) over that."""
     geo = geometry(mesh, spec)
     corners = mesh.points[geo.wall.nodes[geo.wall.nodes >= 0]]
-    sides = np.ptp(corners[:, : spec.dim], axis=0)
+    sides = np.ptp(corners[:, : spec.space], axis=0)
     return float(sides.max()), float(sides.min() / max(sides.max(), 1e-300))
 
 

@@ -1,13 +1,29 @@
 """Cases to surrogate: what is learned from what, sampling, Lightning, validation beside nulls."""
 
+from ._cases import Case, Problem, find_problem
+from ._learn import Learned, learn, make_schema
 from ._nulls import contour_heights, least_squares, nearest_case, wall_moments
+from ._sampling import collate, sample
+from ._store import StoredCase, compute_case, load_case, store_cases
 from ._train import TrainResult, train
 
 __all__ = [
+    "Case",
+    "Learned",
+    "Problem",
+    "StoredCase",
     "TrainResult",
+    "collate",
+    "compute_case",
     "contour_heights",
+    "find_problem",
+    "learn",
     "least_squares",
+    "load_case",
+    "make_schema",
     "nearest_case",
+    "sample",
+    "store_cases",
     "train",
     "wall_moments",
 ]

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import ConditionError, MeshError
-from ..graph import GraphSpec, Location, find_boundary, wall_facets
+from ..graph import GraphSpec, Location, find_boundary, surface_facets, wall_facets
 from ..io import read
 from ..mesh import Mesh
 
@@ -31,7 +31,8 @@ SUFFIXES = {".vtu", ".su2", ".msh", ".vtk", ".cgns", ".med", ".xdmf", ".inp", ".
 @dataclass
 class Case:
     """One solved case: its file, conditions, scalars, family (file name less its number), and
-    group: cases with the same wall share it, so that a split never has one wall on both sides."""
+    group: cases with the same wall share it, so that a split never has one wall on both sides.
+    mesh: where it is in memory rather than in a file."""
 
     path: Path
     name: str
@@ -39,6 +40,11 @@ class Case:
     group: str
     conditions: dict[str, float]
     scalars: dict[str, float]
+    mesh: Mesh | None = None
+
+    def load(self) -> Mesh:
+        """The mesh with its arrays: at hand, or read."""
+        return read(self.path) if self.mesh is None else self.mesh
 
 
 @dataclass
@@ -82,15 +88,22 @@ def find_problem(
     targets: Sequence[str] | None = None,
     scalars: Sequence[str] | None = None,
     conditions: Sequence[str] | None = None,
+    inputs: Sequence[str] = (),
+    wall_inputs: Sequence[str] = (),
     potential: bool = True,
+    external: bool | None = None,
     edges: bool = False,
+    meshes: Sequence[Mesh] | None = None,
 ) -> Problem:
     """Read all cases once and decide what is learned from what.
 
     Targets: the floating-point arrays that every case has, on cells if any, else on points.
     Conditions and scalars: numbers in the field data of every case that vary; those named like
-    coefficients or forces are scalars. Names given by the user replace what was found. potential:
-    add the potential flow to what nodes know, where it exists (a plane external flow at an angle).
+    coefficients or forces are scalars. Names given by the user replace what was found. inputs:
+    arrays known at the nodes; wall_inputs: arrays known on the boundary. potential: add the
+    potential flow to what nodes know, where it exists (a plane external flow at an angle).
+    external: whether a wall lies inside a far field (default: found). meshes: the cases themselves,
+    where they are in memory; paths then only name them.
     Raises ConditionError where nothing fits or a named array is missing; file errors pass through.
     """
     if len(paths) < 4:
@@ -99,13 +112,20 @@ def find_problem(
             "at least 4 are needed: some to learn from, some to check",
             "meshop train FOLDER_OF_SOLVED_CASES",
         )
-    meshes = _Scan()
-    for path in paths:
+    scan = _Scan()
+    for i, path in enumerate(paths):
         try:
-            meshes.add(path, read(path))
+            scan.add(path, read(path) if meshes is None else meshes[i])
         except MeshError as error:
             raise MeshError(f"{path}: {error.what}", error.why, error.hint) from error
-    return meshes.problem(targets, scalars, conditions, potential, edges)
+    if external is not None:
+        scan.external = external
+    problem = scan.problem(
+        targets, scalars, conditions, (tuple(inputs), tuple(wall_inputs)), potential, edges
+    )
+    for case, mesh in zip(problem.cases, meshes or (), strict=False):
+        case.mesh = mesh
+    return problem
 
 
 class _Scan:
@@ -116,6 +136,7 @@ class _Scan:
         self.arrays: dict[str, dict[str, int]] = {}
         self.numbers: set[str] | None = None
         self.dims: set[int] = set()
+        self.planar: set[bool] = set()
         self.external = True
         self.walls: list[tuple[float, float]] = []
         self.ranges: dict[tuple[str, str], np.ndarray] = {}
@@ -143,11 +164,13 @@ class _Scan:
             seen = self.arrays.setdefault(place, mine)
             self.arrays[place] = {k: n for k, n in seen.items() if mine.get(k) == n}
         self.dims.add(mesh.dim)
+        surface = mesh.dim == 2 and not mesh.is_planar
+        self.planar.add(not surface)
         found = find_boundary(mesh)
         self.external &= bool(found.far.any() and found.wall.any())
-        wall = wall_facets(mesh, found=found)
+        wall = surface_facets(mesh) if surface else wall_facets(mesh, found=found)
         corners = mesh.points[wall.nodes[wall.nodes >= 0]]
-        sides = np.ptp(corners[:, : max(mesh.dim, 1)], axis=0)
+        sides = np.ptp(corners[:, : 3 if surface else max(mesh.dim, 1)], axis=0)
         self.walls.append((float(sides.max()), float(sides.min() / max(sides.max(), 1e-300))))
         shape = np.sort(np.round((wall.centre - corners.min(0)) / sides.max(), 4), axis=0)
         self.rows.append((path, numbers, hashlib.blake2b(shape.tobytes()).hexdigest()))
@@ -157,9 +180,20 @@ class _Scan:
         targets: Sequence[str] | None,
         scalars: Sequence[str] | None,
         conditions: Sequence[str] | None,
+        known: tuple[tuple[str, ...], tuple[str, ...]],
         potential: bool,
         edges: bool,
     ) -> Problem:
+        for data in self.arrays.values():
+            for name in (*known[0], *known[1]):
+                if name not in (targets or ()):
+                    data.pop(name, None)
+        if len(self.planar) > 1:
+            raise ConditionError(
+                "some cases are plane meshes, others surfaces in space",
+                "one surrogate is trained on one kind",
+                "train one model for each",
+            )
         if len(self.dims) > 1 or not self.dims <= {2, 3}:
             raise ConditionError(
                 f"the cases have cells of dimension {sorted(self.dims)}",
@@ -213,6 +247,9 @@ class _Scan:
             potential=potential,
             length=float(np.median(extents)),
             edges=edges,
+            inputs=known[0],
+            wall_inputs=known[1],
+            surface=self.planar == {False},
         )
         cases = [
             Case(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,15 +21,23 @@ PRIOR_R2 = 0.5  # the potential flow must explain this much of a channel to be i
 
 
 def fit_normaliser(
-    normaliser: Normaliser, cases: Sequence[StoredCase], schema: Schema, mirror: Mirror | None
+    normaliser: Normaliser,
+    cases: Sequence[StoredCase],
+    schema: Schema,
+    mirror: Mirror | None,
+    linear: bool = False,
 ) -> None:
-    """Set the buffers of a normaliser in place from the training cases (and mirror images)."""
+    """Set the buffers of a normaliser in place from the training cases (and mirror images).
+
+    linear: the operator is linear in the known fields, so these and the fields are only scaled.
+    """
     random = np.random.default_rng(0)
     graphs: list[MeshGraph] = []
     for case in cases:
-        graphs.append(sample(case, POINTS, random))
+        nodes = replace(case, rowptr=None)  # edges are not wanted here
+        graphs.append(sample(nodes, POINTS, random))
         if mirror is not None:
-            graphs.append(sample(case, POINTS, random, mirror))
+            graphs.append(sample(nodes, POINTS, random, mirror))
 
     def stack(name: str) -> Tensor:
         return torch.cat([g[name] for g in graphs]).double()
@@ -37,6 +46,16 @@ def fit_normaliser(
         values = stack(key)
         _set(normaliser, f"{name}_mean", values.mean(0))
         _set(normaliser, f"{name}_std", _positive(values.std(0), ROUNDING))
+    for name in ("inputs", "wall_inputs"):
+        if name in graphs[0]:
+            values = stack(name)
+            mean = values.mean(0) * (not linear)
+            _set(normaliser, f"{name}_mean", mean)
+            _set(normaliser, f"{name}_std", _positive((values - mean).square().mean(0).sqrt()))
+    place = torch.cat([stack("pos"), stack("wall_pos")])[:, : len(normaliser.pos_shift)]
+    low, high = place.amin(0), place.amax(0)
+    _set(normaliser, "pos_shift", (low + high) / 2)
+    _set(normaliser, "pos_scale", _positive((high - low).amax() / 2))
     normaliser.cond_log.copy_(torch.tensor([c.log for c in schema.conditions], dtype=torch.bool))
     normaliser.cond_mean.zero_()
     normaliser.cond_std.fill_(1.0)
@@ -61,13 +80,14 @@ def fit_normaliser(
                 mix[:, c] = 0
                 mix[p, c] = 1.0 if 0.75 < slope < 1.25 else slope
     rest = y - prior @ mix
-    shift = rest.mean(0)
+    shift = rest.mean(0) * (not linear)
     if mirror is not None:
         shift = torch.where(mirror.y < 0, torch.zeros_like(shift), shift)
     _set(normaliser, "prior_mix", mix)
     _set(normaliser, "field_shift", shift)
     envelope = normaliser.envelope(stack("decay").float()).double()
-    scale = ((rest - shift) / envelope).std(0)
+    rest = (rest - shift) / envelope
+    scale = rest.square().mean(0).sqrt() if linear else rest.std(0)
     _set(normaliser, "field_scale", _positive(scale.maximum(LEAST_SCALE * y.std(0))))
 
     if schema.scalars:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from ..graph import geometry, node_features, token_features
-from ..io import read
 from ..surrogate import Schema
 from ._cases import Problem
 from ._sampling import Mirror
@@ -30,6 +29,8 @@ def known_signs(problem: Problem, schema: Schema) -> bool:
         problem.spec.dim == 2
         and problem.spec.external
         and problem.spec.direction is not None
+        and not problem.spec.inputs
+        and not problem.spec.wall_inputs
         and all(
             f.name.lower() in (EVEN_FIELDS if f.components == 1 else VECTORS) for f in schema.fields
         )
@@ -44,7 +45,7 @@ def known_signs(problem: Problem, schema: Schema) -> bool:
 def mirror_of(problem: Problem, schema: Schema, case: StoredCase) -> Mirror:
     """Parities of everything a sample holds."""
     first = problem.cases[0]
-    geo = geometry(read(first.path), problem.spec)
+    geo = geometry(first.load(), problem.spec)
     y: list[float] = []
     for field in schema.fields:
         # In the plane the second component of a vector is odd.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -26,7 +27,7 @@ class Fit(pl.LightningModule):
 
     loss = mean over cases and fields of sqrt(sum share |e|^2 / energy) + mean |scalar error|.
     Learning rate: linear warm-up, then half a cosine over the budget, which is `steps` or
-    `minutes`, whichever ends first.
+    `minutes`, whichever ends first; `clock` gives the seconds.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class Fit(pl.LightningModule):
         weight_decay: float,
         steps: int,
         minutes: float | None,
+        floor: float = ENERGY_FLOOR,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self.operator, self.normaliser = operator, normaliser
@@ -51,9 +54,10 @@ class Fit(pl.LightningModule):
         self.groups = [list(range(sum(sizes[:i]), sum(sizes[: i + 1]))) for i in range(len(sizes))]
         self.names = [f.name for f in fields]
         self.scalar_names = [s.name for s in schema.scalars]
-        self.register_buffer("energy_floor", ENERGY_FLOOR * energy, persistent=False)
+        self.register_buffer("energy_floor", floor * energy, persistent=False)
+        self.clock = clock
         self.elapsed = 0.0  # seconds trained before this run, when resumed
-        self._start = time.monotonic()
+        self._start = self.clock()
         self.history: dict[str, list[float]] = {}
 
     # -- loss -----------------------------------------------------------------------------------
@@ -123,7 +127,7 @@ class Fit(pl.LightningModule):
         """Share of the budget that is used, in [0, 1]."""
         done = self.global_step / max(1, self.steps)
         if self.minutes is not None:
-            spent = self.elapsed + time.monotonic() - self._start
+            spent = self.elapsed + self.clock() - self._start
             done = max(done, spent / (60 * self.minutes))
         return min(1.0, done)
 
@@ -134,7 +138,7 @@ class Fit(pl.LightningModule):
         return self.trainer.strategy.reduce_boolean_decision(done >= 1.0, all=False)
 
     def on_train_start(self) -> None:
-        self._start = time.monotonic()
+        self._start = self.clock()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         done = self.progress()
@@ -154,7 +158,7 @@ class Fit(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["meshop"] = {
-            "elapsed": self.elapsed + time.monotonic() - self._start,
+            "elapsed": self.elapsed + self.clock() - self._start,
             "history": self.history,
         }
 

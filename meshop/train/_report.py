@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from ..io import read
 from ..surrogate import Surrogate
 from ..viz import field_picture, scalar_scatter, training_curves
 from ._nulls import least_squares, nearest_case
@@ -123,7 +122,7 @@ def pictures(
     first = next(iter(card["per_case"][0].keys() - {"name", "family"}))
     order = np.argsort([row[first] for row in card["per_case"]])
     case = held[int(order[len(order) // 2])]
-    mesh = read(case.case.path)
+    mesh = case.case.load()
     found = surrogate.evaluate(mesh, case.case.conditions)
     data = mesh.cell_data if surrogate.spec.location == "cell" else mesh.point_data
     field_picture(

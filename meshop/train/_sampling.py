@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,16 +49,17 @@ class CaseSampler(IterableDataset):
         steps: int,
         seed: int,
         seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cases, self.mirror, self.batch, self.points = cases, mirror, batch, points
-        self.steps, self.seed, self.seconds = steps, seed, seconds
+        self.steps, self.seed, self.seconds, self.clock = steps, seed, seconds, clock
         self.epoch = self.rank = 0
 
     def __iter__(self) -> Iterator[MeshGraph]:
         random = np.random.default_rng([self.seed, self.epoch, self.rank])
-        start = time.monotonic()
+        start = self.clock()
         for _ in range(self.steps):
-            if self.seconds is not None and time.monotonic() - start > self.seconds:
+            if self.seconds is not None and self.clock() - start > self.seconds:
                 return
             chosen = random.choice(
                 len(self.cases), size=self.batch, replace=self.batch > len(self.cases)
@@ -86,7 +87,8 @@ def sample(
     """A graph of `points` random nodes of a case (all of them where None).
 
     Its weight is the training measure of each node over the chance of drawing it, normalised to
-    sum to one; share is each drawn node's share of the loss.
+    sum to one; share is each drawn node's share of the loss. Raises ValueError where edges would
+    have to be cut.
     """
     if points is None or points >= len(case.y):
         ids: Any = slice(None)
@@ -94,18 +96,22 @@ def sample(
         share = np.diff(case.chance, prepend=0.0)
     else:
         assert random is not None
+        if case.rowptr is not None:
+            raise ValueError("a graph with edges cannot be subsampled: points=None")
         ids = np.searchsorted(case.chance, random.random(points) * case.chance[-1])
         ids = np.sort(np.minimum(ids, len(case.y) - 1))  # sorted reads are kind to the disk
         chance = case.chance[ids] - np.where(ids > 0, case.chance[ids - 1], 0.0)
         weight = case.weight[ids] / chance
         share = np.full(points, 1.0 / points)
     graph = MeshGraph(
+        pos=torch.from_numpy(np.array(case.pos[ids], dtype=np.float32)),
         x=torch.from_numpy(np.array(case.x[ids])),
         prior=torch.from_numpy(np.array(case.prior[ids])),
         decay=torch.from_numpy(np.array(case.decay[ids])),
         y=torch.from_numpy(np.array(case.y[ids])),
         weight=torch.from_numpy(weight / weight.sum()).float(),
         share=torch.from_numpy(np.asarray(share)).float(),
+        wall_pos=case.wall_pos,
         wall_x=case.wall_x,
         wall_weight=case.wall_weight,
         cond=case.cond[None],
@@ -113,7 +119,20 @@ def sample(
         scalars=case.scalars[None],
         energy=torch.from_numpy(case.energy).float()[None],
     )
+    if case.inputs is not None:
+        graph.inputs = torch.from_numpy(np.array(case.inputs[ids]))
+    if case.wall_inputs is not None:
+        graph.wall_inputs = case.wall_inputs
+    if case.rowptr is not None:
+        graph.edge_index = torch.from_numpy(np.array(case.edge_index, dtype=np.int64))
+        graph.rowptr = torch.from_numpy(np.array(case.rowptr))
+        graph.edge_attr = torch.from_numpy(np.array(case.edge_attr))
     if mirror is not None:
+        across = torch.tensor([1.0, -1.0, 1.0])
+        for name in ("pos", "wall_pos"):
+            graph[name] = graph[name] * across
+        if case.rowptr is not None:
+            graph.edge_attr = graph.edge_attr * torch.cat([across, torch.ones(1)])
         for name in ("x", "prior", "y", "wall_x", "cond", "lift", "scalars"):
             graph[name] = graph[name] * getattr(mirror, name)
     return graph
@@ -123,7 +142,14 @@ def collate(graphs: Sequence[MeshGraph]) -> MeshGraph:
     """Concatenate graphs with no padding; batch and wall_batch tell them apart."""
     out = MeshGraph()
     for name in graphs[0].keys():  # noqa: SIM118 - a Data object, not a dict
-        out[name] = torch.cat([g[name] for g in graphs])
+        if name not in ("edge_index", "rowptr"):
+            out[name] = torch.cat([g[name] for g in graphs])
+    if "rowptr" in graphs[0]:
+        nodes, edges = (np.cumsum([0, *(len(g[k]) for g in graphs)]) for k in ("x", "edge_attr"))
+        shifted = [g.edge_index + int(at) for g, at in zip(graphs, nodes, strict=False)]
+        out.edge_index = torch.cat(shifted, dim=1)
+        starts = [g.rowptr[:-1] + int(at) for g, at in zip(graphs, edges, strict=False)]
+        out.rowptr = torch.cat([*starts, graphs[0].rowptr.new_tensor([int(edges[-1])])])
     sizes = torch.tensor([len(g.x) for g in graphs])
     walls = torch.tensor([len(g.wall_x) for g in graphs])
     out.batch = torch.repeat_interleave(torch.arange(len(graphs)), sizes)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ..graph import (
     build_graph,
     geometry,
 )
-from ..io import read
+from ..mesh import Mesh
 from ._cases import Case, Problem
 from ._nulls import contour_heights, wall_moments
 
@@ -36,8 +37,9 @@ class StoredCase:
     """One case. x (N, F), prior (N, P), decay (N,), y (N, C) active target channels, weight (N,)
     dual measures, chance (N,) cumulative sampling probability, dist (N,), pos (N, 3); wall_x
     (W, T), wall_weight (W,); cond (K,), lift, scalars; reference (C,) far-field values; energy (C,)
-    mean squares of the deviation from them under the training measure; moments
-    and heights describe the wall's shape, the latter (0,) unless it is one plane loop."""
+    mean squares of the deviation from them under the training measure; moments and heights describe
+    the wall's shape, the latter (0,) unless it is one plane loop. Where there are any: inputs
+    (N, A), wall_inputs (W, V), and edges as of `MeshGraph`."""
 
     case: Case
     x: np.ndarray
@@ -48,6 +50,7 @@ class StoredCase:
     chance: np.ndarray
     dist: np.ndarray
     pos: np.ndarray
+    wall_pos: Tensor
     wall_x: Tensor
     wall_weight: Tensor
     cond: Tensor
@@ -57,6 +60,17 @@ class StoredCase:
     energy: np.ndarray
     moments: np.ndarray
     heights: np.ndarray
+    inputs: np.ndarray | None = None
+    wall_inputs: Tensor | None = None
+    edge_index: np.ndarray | None = None
+    rowptr: np.ndarray | None = None
+    edge_attr: np.ndarray | None = None
+
+
+TENSORS = ("wall_pos", "wall_x", "wall_weight", "wall_inputs", "cond", "lift", "scalars")
+ROWS = ("reference", "energy", "moments", "heights")
+EDGES = ("edge_index", "rowptr", "edge_attr")
+ARRAYS = tuple(f.name for f in fields(StoredCase) if f.name != "case")
 
 
 def near_measure(geo: Geometry, length: float) -> np.ndarray:
@@ -75,18 +89,26 @@ def store_cases(
     folder: Path,
     workers: int,
     progress: Any = None,
+    *,
+    key: str | None = None,
+    about_zero: bool = False,
 ) -> list[StoredCase]:
-    """Compute and store every case (skipping those already there); progress(done, total)."""
-    paths = [str(case.path.resolve()) for case in problem.cases]
+    """Compute and store every case (skipping those already there); progress(done, total).
+
+    key: what tells these cases from others, where they are in memory rather than in files.
+    about_zero: as of `compute_case`.
+    """
+    paths = key or [str(case.path.resolve()) for case in problem.cases]
     constants = problem.constants
-    key = json.dumps([problem.spec.model_dump(mode="json"), constants, problem.scalars, paths])
+    stated = [problem.spec.model_dump(mode="json"), constants, problem.scalars, paths, about_zero]
+    text = json.dumps(stated)
     stamp = folder / "key.json"
-    if folder.exists() and (not stamp.exists() or stamp.read_text() != key):
+    if folder.exists() and (not stamp.exists() or stamp.read_text() != text):
         shutil.rmtree(folder)  # of another problem
     folder.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(key)
+    stamp.write_text(text)
     jobs = [
-        (case, problem.spec, constants, problem.scalars, folder / f"{i:05d}")
+        (case, problem.spec, constants, problem.scalars, about_zero, folder / f"{i:05d}")
         for i, case in enumerate(problem.cases)
     ]
     todo = [job for job in jobs if not (job[-1] / "done").exists()]
@@ -100,19 +122,40 @@ def store_cases(
             _store_one(job)
             if progress:
                 progress(len(jobs) - len(todo) + i + 1, len(jobs))
-    return [_load(job[0], job[-1]) for job in jobs]
+    return [load_case(job[0], job[-1]) for job in jobs]
 
 
-def _store_one(job: tuple[Case, GraphSpec, dict, list[str], Path]) -> None:
-    case, spec, constants, scalars, folder = job
+def _store_one(job: tuple[Case, GraphSpec, dict, list[str], bool, Path]) -> None:
+    case, spec, constants, scalars, about_zero, folder = job
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        mesh = read(case.path)
-        graph = build_graph(mesh, case.conditions, spec)
-        geo = geometry(mesh, spec)
+        found = compute_case(case, case.load(), spec, constants, scalars, about_zero)
     finally:
         torch.set_num_threads(threads)
+    folder.mkdir(exist_ok=True)
+    for name in ARRAYS:
+        value = getattr(found, name)
+        if value is not None:
+            np.save(folder / f"{name}.npy", np.asarray(value))
+    (folder / "done").touch()
+
+
+def compute_case(
+    case: Case,
+    mesh: Mesh,
+    spec: GraphSpec,
+    constants: Mapping[str, Sequence[float | None]],
+    scalars: Sequence[str] = (),
+    about_zero: bool = False,
+) -> StoredCase:
+    """A solved mesh as arrays to learn from. constants, scalars: as of `Problem`.
+
+    about_zero: energies are mean squares of the fields, not of their deviation from the far field
+    or the mean, as relative errors of published tables are.
+    """
+    graph = build_graph(mesh, case.conditions, spec)
+    geo = geometry(mesh, spec)
     data = mesh.cell_data if spec.location == "cell" else mesh.point_data
     columns = []
     for name, constant in constants.items():
@@ -132,44 +175,49 @@ def _store_one(job: tuple[Case, GraphSpec, dict, list[str], Path]) -> None:
     far = (geo.kind == 2) & real
     where = (far * weight) if far.any() else measure
     reference = (y * where[:, None]).sum(0) / where.sum()
-    energy = (measure[:, None] * (y - reference) ** 2).sum(0)
-    folder.mkdir(exist_ok=True)
-    arrays = {
-        "x": graph.x.numpy(),
-        "prior": graph.prior.numpy(),
-        "decay": graph.decay.numpy(),
-        "y": y,
-        "weight": weight,
-        "chance": np.cumsum(chance),
-        "dist": geo.dist,
-        "pos": geo.pos,
-        "wall_x": graph.wall_x.numpy(),
-        "wall_weight": graph.wall_weight.numpy(),
-        "cond": graph.cond[0].numpy(),
-        "lift": graph.lift[0].numpy(),
-        "scalars": np.array([case.scalars[n] for n in scalars], dtype=np.float32),
-        "reference": reference,
-        "energy": energy,
-        "moments": wall_moments(geo.wall.centre, geo.wall.measure),
-        "heights": _heights(geo),
-    }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-    (folder / "done").touch()
+    if about_zero:
+        reference = np.zeros_like(reference)
+    return StoredCase(
+        case=replace(case, mesh=None),
+        x=graph.x.numpy(),
+        prior=graph.prior.numpy(),
+        decay=graph.decay.numpy(),
+        y=y,
+        weight=weight,
+        chance=np.cumsum(chance),
+        dist=geo.dist,
+        pos=geo.pos,
+        wall_pos=graph.wall_pos,
+        wall_x=graph.wall_x,
+        wall_weight=graph.wall_weight,
+        cond=graph.cond[0],
+        lift=graph.lift[0],
+        scalars=torch.tensor([case.scalars[n] for n in scalars], dtype=torch.float32),
+        reference=reference,
+        energy=(measure[:, None] * (y - reference) ** 2).sum(0),
+        moments=wall_moments(geo.wall.centre, geo.wall.measure),
+        heights=_heights(geo),
+        inputs=graph.inputs.numpy() if spec.inputs else None,
+        wall_inputs=graph.wall_inputs if spec.wall_inputs else None,
+        edge_index=graph.edge_index.numpy().astype(np.int32) if spec.edges else None,
+        rowptr=graph.rowptr.numpy() if spec.edges else None,
+        edge_attr=graph.edge_attr.numpy() if spec.edges else None,
+    )
 
 
-def _load(case: Case, folder: Path) -> StoredCase:
-    def mapped(name: str) -> np.ndarray:
-        return np.load(folder / f"{name}.npy", mmap_mode="r")
-
-    def tensor(name: str) -> Tensor:
-        return torch.from_numpy(np.load(folder / f"{name}.npy"))
-
-    maps = {k: mapped(k) for k in ("x", "prior", "decay", "y", "weight", "chance", "dist", "pos")}
-    tensors = {k: tensor(k) for k in ("wall_x", "wall_weight", "cond", "lift", "scalars")}
-    rows = {k: np.load(folder / f"{k}.npy") for k in ("reference", "energy", "moments", "heights")}
-    values: dict[str, Any] = {**maps, **tensors, **rows}
-    return StoredCase(case=case, **values)
+def load_case(case: Case, folder: Path, edges: bool = True) -> StoredCase:
+    """A stored case; long arrays through memory maps. edges False: without them."""
+    left_out = set() if edges else set(EDGES)
+    values: dict[str, Any] = {}
+    for name in ARRAYS:
+        path = folder / f"{name}.npy"
+        if name in left_out or not path.exists():
+            values[name] = None
+        elif name in TENSORS:
+            values[name] = torch.from_numpy(np.load(path))
+        else:
+            values[name] = np.load(path, mmap_mode=None if name in ROWS else "r")
+    return StoredCase(case=replace(case, mesh=None), **values)
 
 
 def _heights(geo: Geometry) -> np.ndarray:
