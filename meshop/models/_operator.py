@@ -68,6 +68,7 @@ class Operator(nn.Module):
 
 #: Operators of meshop by name: module and class.
 MODELS = {
+    "amg": ("amg", "AMG"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }
