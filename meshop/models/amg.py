@@ -33,6 +33,7 @@ from ..nn.hierarchy import (
     Interpolation,
     coarse_size,
     farthest_order,
+    in_space,
     interpolation,
     pointer,
     sample,
@@ -208,7 +209,7 @@ class AMG(Operator):
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, n_out) and scalars (B, n_scalars)."""
-        points = nodes(graph)
+        points = in_space(nodes(graph), self.dim)
         order = farthest_order(points, tuple(coarse_size(n, self.ratio) for n in points.sizes))
         quarter = sample(points, order)
         few = sample(points, tuple(o[: self.most_global] for o in order))

@@ -8,7 +8,7 @@ belongs to the sample nearest to it, and a sample weighs what its points weigh.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import torch
@@ -60,6 +60,11 @@ class Interpolation:
         return gather_reduce(x.to(exact), self.index, self.rowptr, self.weight.to(exact)).to(
             x.dtype
         )
+
+
+def in_space(points: Points, dim: int) -> Points:
+    """The same with the first `dim` coordinates alone: plane meshes may be stored with a third."""
+    return replace(points, pos=points.pos[:, :dim])
 
 
 def coarse_size(size: int, ratio: float) -> int:
