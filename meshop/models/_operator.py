@@ -69,6 +69,7 @@ class Operator(nn.Module):
 #: Operators of meshop by name: module and class.
 MODELS = {
     "amg": ("amg", "AMG"),
+    "beno": ("beno", "BENO"),
     "latent-spectral": ("latent_spectral", "LatentSpectral"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
