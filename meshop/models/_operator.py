@@ -70,6 +70,7 @@ class Operator(nn.Module):
 MODELS = {
     "amg": ("amg", "AMG"),
     "beno": ("beno", "BENO"),
+    "beno-published": ("beno_published", "PublishedBENO"),
     "latent-spectral": ("latent_spectral", "LatentSpectral"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),

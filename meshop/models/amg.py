@@ -21,16 +21,16 @@ for much less.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, SliceAttention, nodes
+from ..nn.graph_attention import GraphAttention, join
 from ..nn.hierarchy import (
     Interpolation,
+    built,
     coarse_size,
     farthest_order,
     in_space,
@@ -38,37 +38,10 @@ from ..nn.hierarchy import (
     pointer,
     sample,
 )
-from ..ops import edge_attention, knn
 from ._operator import Operator
 
 
-@dataclass(frozen=True)
-class Subgraph:
-    """Some nodes of a batch, joined: index (M,), CSR edges among them, step (E, D + 1), log_weight
-    (E,) of the senders."""
-
-    index: Tensor
-    sender: Tensor
-    rowptr: Tensor
-    step: Tensor
-    log_weight: Tensor
-
-
-@torch.no_grad()
-def join(
-    points: Points, index: Tensor, sizes: tuple[int, ...], weight: Tensor, k: int, by: Tensor
-) -> Subgraph:
-    """The subgraph of nodes `index`, `sizes` of each graph, each joined to itself and to the k
-    nearest of the others in the coordinates `by` (M, S); weight (M,)."""
-    exact = torch.promote_types(by.dtype, torch.float32)
-    near = knn(by.detach().to(exact), k + 1, ptr=pointer(sizes, by.device))
-    pos = points.pos[index].detach()
-    step = pos[near.index] - pos[near.receivers]
-    step = torch.cat([step, step.norm(dim=1, keepdim=True)], dim=1)
-    return Subgraph(index, near.index, near.rowptr, step, weight.log()[near.index])
-
-
-@torch.no_grad()
+@built
 def detail(h: Tensor, index: Tensor, fill: Interpolation) -> Tensor:
     """(N,) how far h is from its interpolation; samples, where that is 0, come last, in order."""
     h = h.detach().to(torch.promote_types(h.dtype, torch.float32))
@@ -77,7 +50,7 @@ def detail(h: Tensor, index: Tensor, fill: Interpolation) -> Tensor:
     return found
 
 
-@torch.no_grad()
+@built
 def strongest(score: Tensor, points: Points, count: int) -> tuple[Tensor, tuple[int, ...]]:
     """The nodes of the `count` largest scores of each graph, graph by graph, and how many."""
     order = torch.argsort(score, descending=True, stable=True)
@@ -85,42 +58,6 @@ def strongest(score: Tensor, points: Points, count: int) -> tuple[Tensor, tuple[
     start = pointer(points.sizes, score.device)[:-1]
     rank = torch.arange(len(score), device=score.device) - start[points.batch]
     return order[rank < count], tuple(min(n, count) for n in points.sizes)
-
-
-class GraphAttention(nn.Module):
-    """GATv2 (Brody et al., ICLR 2022) of full width a head, averaged; then a feed-forward layer."""
-
-    def __init__(self, width: int, heads: int, dim: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.left = nn.Linear(width, heads * width)
-        self.right = nn.Linear(width, heads * width)
-        self.edge = nn.Linear(dim + 1, heads * width, bias=False)
-        self.logit = nn.Parameter(torch.empty(heads, width).uniform_(-1, 1) / width**0.5)
-        self.norm1 = nn.LayerNorm(width)
-        self.ffn = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-        self.norm2 = nn.LayerNorm(width)
-
-    def forward(self, h: Tensor, graph: Subgraph) -> Tensor:
-        """(N, C) -> (N, C)."""
-        # Alone, a node attends to itself: the mean of the heads is one linear map.
-        weight = self.right.weight.unflatten(0, (self.heads, -1)).mean(0)
-        bias = self.right.bias.unflatten(0, (self.heads, -1)).mean(0)
-        y = F.linear(h, weight, bias)
-        y = y.index_copy(0, graph.index, self._attend(h[graph.index], graph).to(y.dtype))
-        h = self.norm1(h + y)
-        return self.norm2(h + self.ffn(h))
-
-    def _attend(self, x: Tensor, graph: Subgraph) -> Tensor:
-        left, value = self.left(x), self.right(x)
-        row = torch.repeat_interleave(graph.rowptr.diff(), output_size=len(graph.sender))
-        z = left[row] + value[graph.sender] + self.edge(graph.step.to(x.dtype))
-        z = F.leaky_relu(z, 0.2).unflatten(1, (self.heads, -1))
-        exact = torch.promote_types(x.dtype, torch.float32)
-        logit = (z * self.logit).sum(-1).to(exact) + graph.log_weight.to(exact)[:, None]
-        value = value.unflatten(1, (self.heads, -1)).to(exact)
-        none = value[..., :0]  # the bias is the whole logit
-        return edge_attention(none, none, value, graph.sender, graph.rowptr, logit).mean(1)
 
 
 class _Block(nn.Module):

@@ -31,12 +31,12 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, mlp, nodes, walls
 from ..nn.carried import CarriedAttention, GatedLinear, LowRankKernel
-from ..nn.hierarchy import in_space
+from ..nn.hierarchy import edge_geometry, in_space
 from ..ops import gather_reduce
 from ._operator import Operator
 
 
-class _BoundaryLayer(nn.Module):
+class BoundaryLayer(nn.Module):
     def __init__(self, width: int, heads: int, hidden: int, values: bool) -> None:
         super().__init__()
         self.attention = CarriedAttention(width, heads, values)
@@ -127,7 +127,7 @@ class BENO(Operator):
         self.token = nn.Linear(n_tokens + n_cond, width)
         self.value = nn.Linear(n_wall_inputs, width, bias=False) if values else None
         self.wall_layers = nn.ModuleList(
-            _BoundaryLayer(width, wall_heads, wall_hidden, values) for _ in range(wall_layers)
+            BoundaryLayer(width, wall_heads, wall_hidden, values) for _ in range(wall_layers)
         )
         self.read = CarriedAttention(width, readers, values)
         self.norm = nn.LayerNorm(width)
@@ -177,13 +177,6 @@ class BENO(Operator):
     def _edges(self, graph: MeshGraph, t: Tensor, points: Points) -> tuple[Tensor, ...]:
         """States (E, edge_width), shares of the senders in their row, senders and rowptr."""
         sender, row = graph.edge_index
-        with torch.no_grad():
-            total = points.weight.new_zeros(len(t)).index_add(0, row, points.weight[sender])
-            share = points.weight[sender] / total[row]
-            step = (points.pos[sender] - points.pos[row]).to(share.dtype)
-            far = step.norm(dim=1)
-            reach = share.new_zeros(len(t)).scatter_reduce(0, row, far, "amax")[row]
-            reach = torch.where(reach > 0, reach, 1.0)[:, None]
-            step = torch.cat([step / reach, far[:, None] / reach, reach.log()], dim=1).to(t.dtype)
-        state = self.sender(t)[sender] + self.receiver(t)[row] + self.step(step)
+        share, step = edge_geometry(points, sender, row)
+        state = self.sender(t)[sender] + self.receiver(t)[row] + self.step(step.to(t.dtype))
         return F.silu(state), share, sender, graph.rowptr

@@ -65,7 +65,8 @@ class CarriedAttention(nn.Module):
             (to.sizes, (self.q(t_to), to.pos.detach())),
             (points.sizes, (self.k(t), points.pos.detach(), points.weight, *sent)),
         ).to(t_to.dtype)
-        return (out, None) if self.v is None else out.chunk(2, dim=1)
+        states, *values = out.chunk(len(sent), dim=1)
+        return states, values[0] if values else None
 
     def _attend(
         self, q: Tensor, pos_to: Tensor, k: Tensor, pos: Tensor, weight: Tensor, *sent: Tensor

@@ -8,14 +8,31 @@ belongs to the sample nearest to it, and a sample weighs what its points weigh.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 from itertools import accumulate
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 from ..ops import farthest_points, gather_reduce, knn, rows_of
 from .points import Points
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def built(function: Callable[P, R]) -> Callable[P, R]:
+    """For what is made of places: without gradients, and not traced by a compiler."""
+
+    @torch.compiler.disable
+    def build(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.no_grad():
+            return function(*args, **kwargs)
+
+    return wraps(function)(build)
 
 
 def pointer(sizes: tuple[int, ...], device: torch.device | None = None) -> Tensor:
@@ -72,7 +89,7 @@ def coarse_size(size: int, ratio: float) -> int:
     return math.ceil(ratio * (1 - 1e-12) * size)
 
 
-@torch.no_grad()
+@built
 def farthest_order(points: Points, counts: tuple[int, ...]) -> tuple[Tensor, ...]:
     """For each graph the indices of counts[b] farthest points: every prefix is a sample too."""
     pos = _exact(points.pos)
@@ -88,7 +105,7 @@ def farthest_order(points: Points, counts: tuple[int, ...]) -> tuple[Tensor, ...
     return found.index.split(list(counts))
 
 
-@torch.no_grad()
+@built
 def sample(points: Points, chosen: tuple[Tensor, ...]) -> Samples:
     """The given points of each graph, and the clusters of those nearest to them."""
     index, sizes = torch.cat(chosen), tuple(len(c) for c in chosen)
@@ -112,7 +129,7 @@ def sample(points: Points, chosen: tuple[Tensor, ...]) -> Samples:
     return Samples(coarse, index, cluster, order, rowptr, share)
 
 
-@torch.no_grad()
+@built
 def interpolation(source: Points, target: Points, k: int = 3) -> Interpolation:
     """From the k nearest points of the source, by inverse squared distance (PointNet++, 2017).
 
@@ -143,7 +160,7 @@ class Neighbourhoods:
     step: Tensor
 
 
-@torch.no_grad()
+@built
 def neighbourhoods(points: Points, k: int) -> Neighbourhoods:
     """Of each point among the others of its graph."""
     pos = _exact(points.pos)
@@ -159,3 +176,18 @@ def neighbourhoods(points: Points, k: int) -> Neighbourhoods:
 
 def _exact(pos: Tensor) -> Tensor:
     return pos.detach().to(torch.promote_types(pos.dtype, torch.float32))
+
+
+@built
+def edge_geometry(points: Points, sender: Tensor, receiver: Tensor) -> tuple[Tensor, Tensor]:
+    """Of a graph's edges: share (E,) of the sender in the weight of its receiver's senders, and
+    (E, D + 2) the step to the sender and its length, in units of the receiver's longest edge, and
+    the logarithm of that."""
+    pos, count = _exact(points.pos), len(points.pos)
+    weight = points.weight[sender]
+    share = weight / weight.new_zeros(count).index_add(0, receiver, weight)[receiver]
+    step = pos[sender] - pos[receiver]
+    far = step.norm(dim=1)
+    reach = far.new_zeros(count).scatter_reduce(0, receiver, far, "amax")[receiver]
+    reach = torch.where(reach > 0, reach, 1.0)[:, None]
+    return share, torch.cat([step / reach, far[:, None] / reach, reach.log()], dim=1)

@@ -7,8 +7,10 @@ from itertools import pairwise
 import torch
 from torch.nn.functional import gelu, layer_norm, silu
 
-from meshop.models.latent_spectral import LatentSpectral, MeshConv, SpectralBlock, build_levels
+from meshop.models.latent_spectral import LatentSpectral, build_levels
 from meshop.nn import nodes
+from meshop.nn.mesh_conv import MeshConv
+from meshop.nn.spectral_block import SpectralBlock
 from meshop.testing import sample_graph
 from meshop.testing._models import batch_graphs
 
