@@ -77,6 +77,10 @@ MODELS = {
     "galerkin": ("galerkin", "Galerkin"),
     "gnot": ("gnot", "Gnot"),
     "low-rank": ("low_rank", "LowRank"),
+    "amg": ("amg", "AMG"),
+    "beno": ("beno", "BENO"),
+    "beno-published": ("beno_published", "PublishedBENO"),
+    "latent-spectral": ("latent_spectral", "LatentSpectral"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

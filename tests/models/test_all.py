@@ -18,6 +18,10 @@ SMALL = {
     "galerkin": {"width": 8, "heads": 2, "layers": 2, "hidden": 12},
     "gnot": {"width": 8, "heads": 2, "layers": 2, "experts": 2},
     "low-rank": {"width": 6, "rank": 2, "layers": 2, "kernel": (8, 10)},
+    "amg": {"width": 8, "heads": 2, "layers": 2, "slices": 4, "local": 8, "most_global": 6},
+    "beno": {"width": 8, "layers": 2, "kernels": 2, "edge_width": 4, "rank": 3, "readers": 2},
+    "beno-published": {"width": 8, "layers": 2, "wall_layers": 1},
+    "latent-spectral": {"width": 8, "widest": 16, "levels": 2, "heads": 2, "tokens": 2, "basis": 2},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},
 }

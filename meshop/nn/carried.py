@@ -1,0 +1,100 @@
+"""Layers that carry values linearly along a geometry: weights from places, values times weights.
+
+Each takes a state t, of the geometry and the conditions alone, which may pass any nonlinearity, and
+values v, which are only ever added up and multiplied by what t says. So the result is exactly
+linear in v: no bias, no norm and no activation touches it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .points import Points, by_graph
+from .token_mix import join_heads, pool, split_heads, spread
+
+#: Distances below this share of the domain's half-width count as this, in kernels of 1 / distance.
+NEAR = 0.01
+
+
+class GatedLinear(nn.Module):
+    """W_2 (gate(t) * W_1 v): what a layer of a perceptron is to a state, for values."""
+
+    def __init__(self, width: int, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(width, width)
+        self.first = nn.Linear(n_in, width, bias=False)
+        self.second = nn.Linear(width, n_out, bias=False)
+        nn.init.ones_(self.gate.bias)
+
+    def forward(self, t: Tensor, v: Tensor) -> Tensor:
+        """t (N, width), v (N, n_in) -> (N, n_out)."""
+        return self.second(self.gate(t) * self.first(v))
+
+
+class CarriedAttention(nn.Module):
+    """Receivers read the states and the values of senders with one set of attention weights.
+
+    a_is = softmax_s(q_i . k_s / sqrt(d) - beta log(|x_i - x_s|^2 + NEAR^2) + log w_s), per head,
+    with q and k of the states alone and beta >= 0 learned: a boundary value spreads into the
+    domain as a mean by a positive kernel that decays with distance, as Poisson's kernel does.
+    Returns sum_s a_is (A t_s) and sum_s a_is (B v_s). No senders give zeros. Without `values` there
+    are only states, and v is None.
+    """
+
+    def __init__(self, width: int, heads: int, values: bool = True) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        self.heads = heads
+        self.q = nn.Linear(width, width)
+        self.k = nn.Linear(width, width)
+        self.t = nn.Linear(width, width)
+        self.v = nn.Linear(width, width, bias=False) if values else None
+        self.decay = nn.Parameter(torch.linspace(0, 1, heads)[:, None, None])
+
+    def forward(
+        self, t_to: Tensor, to: Points, t: Tensor, v: Tensor | None, points: Points
+    ) -> tuple[Tensor, Tensor | None]:
+        """States (N, C) of receivers; states and values (M, C) of senders -> two of (N, C)."""
+        sent = [self.t(t)]
+        if self.v is not None:
+            sent.append(self.v(v))
+        out = by_graph(
+            self._attend,
+            (to.sizes, (self.q(t_to), to.pos.detach())),
+            (points.sizes, (self.k(t), points.pos.detach(), points.weight, *sent)),
+        ).to(t_to.dtype)
+        states, *values = out.chunk(len(sent), dim=1)
+        return states, values[0] if values else None
+
+    def _attend(
+        self, q: Tensor, pos_to: Tensor, k: Tensor, pos: Tensor, weight: Tensor, *sent: Tensor
+    ) -> Tensor:
+        exact = weight.dtype
+        step = pos_to.to(exact)[:, :, None] - pos.to(exact)[:, None]
+        far = step.square().sum(-1).add(NEAR**2).log()[:, None]  # (B, 1, n, m)
+        q, k = split_heads(q, self.heads), split_heads(k, self.heads)
+        logit = (q @ k.transpose(-1, -2)).to(exact) / q.shape[-1] ** 0.5
+        logit = logit - self.decay.to(exact).clamp(min=0) * far + weight.log()[:, None, None]
+        share = logit.softmax(-1)
+        read = [join_heads(share @ split_heads(part.to(exact), self.heads)) for part in sent]
+        return torch.cat(read, dim=-1)
+
+
+class LowRankKernel(nn.Module):
+    """y_i = sum_g phi_g(t_i) sum_n w_n psi_g(t_n) v_n: a global kernel of some rank, for values."""
+
+    def __init__(self, width: int, rank: int) -> None:
+        super().__init__()
+        self.factors = nn.Linear(width, 2 * rank)
+
+    def forward(self, t: Tensor, v: Tensor, points: Points) -> Tensor:
+        """t (N, C), v (N, D) -> (N, D)."""
+        factors = self.factors(t), v, points.weight
+        return by_graph(self._integrate, (points.sizes, factors)).to(v.dtype)
+
+    @staticmethod
+    def _integrate(factors: Tensor, v: Tensor, weight: Tensor) -> Tensor:
+        phi, psi = factors[:, None].chunk(2, dim=-1)
+        return spread(phi, pool(psi, v[:, None], weight))[:, 0]

@@ -1,0 +1,193 @@
+"""Coarser point sets of a mesh, and the ways down and up: built from positions, per graph.
+
+Samples are farthest points, begun at the point farthest from the centroid, so that they do not
+depend on the order of the nodes (but for exact ties, which go to the lowest index). Each point
+belongs to the sample nearest to it, and a sample weighs what its points weigh.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from itertools import accumulate
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..ops import farthest_points, gather_reduce, knn, rows_of
+from .points import Points
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def built(function: Callable[P, R]) -> Callable[P, R]:
+    """For what is made of places: without gradients, and not traced by a compiler."""
+
+    @torch.compiler.disable
+    def build(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.no_grad():
+            return function(*args, **kwargs)
+
+    return wraps(function)(build)
+
+
+def pointer(sizes: tuple[int, ...], device: torch.device | None = None) -> Tensor:
+    """(B + 1,) where each of sets of such sizes starts."""
+    return torch.tensor([0, *accumulate(sizes)], dtype=torch.long, device=device)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Points that stand for the others of their graph.
+
+    points: the M samples, their x without channels and their weight what their clusters weigh;
+    index (M,) which of the N points they are; order, rowptr: the points cluster by cluster, those
+    of sample m at order[rowptr[m] : rowptr[m + 1]]; cluster (N,) the sample of each point.
+    """
+
+    points: Points
+    index: Tensor
+    cluster: Tensor
+    order: Tensor
+    rowptr: Tensor
+    share: Tensor  # (N,) of a point in the weight of its cluster, in the order of `order`
+
+    def restrict(self, x: Tensor) -> Tensor:
+        """(N, C) -> (M, C): means by weight over the clusters, in float32 or better."""
+        exact = torch.promote_types(x.dtype, torch.float32)
+        mean = gather_reduce(x.to(exact), self.order, self.rowptr, self.share.to(exact))
+        return mean.to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Values at points from the values at others: y_n = sum_m weight_nm x_m, rows summing to 1."""
+
+    index: Tensor
+    rowptr: Tensor
+    weight: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(M, C) -> (N, C), in float32 or better."""
+        exact = torch.promote_types(x.dtype, torch.float32)
+        return gather_reduce(x.to(exact), self.index, self.rowptr, self.weight.to(exact)).to(
+            x.dtype
+        )
+
+
+def in_space(points: Points, dim: int) -> Points:
+    """The same with the first `dim` coordinates alone: plane meshes may be stored with a third."""
+    return replace(points, pos=points.pos[:, :dim])
+
+
+def coarse_size(size: int, ratio: float) -> int:
+    """How many of `size` points a level of share `ratio` keeps: rounded up, none of none."""
+    return math.ceil(ratio * (1 - 1e-12) * size)
+
+
+@built
+def farthest_order(points: Points, counts: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """For each graph the indices of counts[b] farthest points: every prefix is a sample too."""
+    pos = _exact(points.pos)
+    if not pos.shape[1]:
+        raise ValueError("this operator samples nodes by place: the graph has no pos")
+    ptr = pointer(points.sizes, pos.device)
+    reach = (pos - points.spread(points.mean(pos))).square().sum(1)
+    top = reach.new_full((len(points.sizes),), -1.0).scatter_reduce(0, points.batch, reach, "amax")
+    place = torch.arange(len(reach), device=pos.device)
+    place = place.where(reach == top[points.batch], len(reach))
+    start = ptr[1:].clone().scatter_reduce(0, points.batch, place, "amin")
+    found = farthest_points(pos, torch.tensor(counts, device=pos.device), ptr, start)
+    return found.index.split(list(counts))
+
+
+@built
+def sample(points: Points, chosen: tuple[Tensor, ...]) -> Samples:
+    """The given points of each graph, and the clusters of those nearest to them."""
+    index, sizes = torch.cat(chosen), tuple(len(c) for c in chosen)
+    pos, count = _exact(points.pos), sum(sizes)
+    ptr = pointer(sizes, pos.device)
+    cluster = knn(pos[index], 1, pos, ptr, pointer(points.sizes, pos.device)).index
+    # A sample that lies on another keeps itself, so that no cluster is empty.
+    cluster[index] = torch.arange(count, device=pos.device)
+    order = torch.argsort(cluster, stable=True)
+    weight = points.weight.new_zeros(count).index_add(0, cluster, points.weight)
+    sizes_of = torch.bincount(cluster, minlength=count)
+    rowptr = torch.cat([sizes_of.new_zeros(1), sizes_of.cumsum(0)])
+    coarse = Points(
+        pos=points.pos[index].detach(),
+        x=points.x.new_zeros(count, 0),
+        weight=weight,
+        batch=points.batch[index],
+        sizes=sizes,
+    )
+    share = (points.weight / weight[cluster])[order]
+    return Samples(coarse, index, cluster, order, rowptr, share)
+
+
+@built
+def interpolation(source: Points, target: Points, k: int = 3) -> Interpolation:
+    """From the k nearest points of the source, by inverse squared distance (PointNet++, 2017).
+
+    Keeps constants, and takes the value of a source that the target lies on.
+    """
+    pos, goal = _exact(source.pos), _exact(target.pos)
+    near = knn(pos, k, goal, pointer(source.sizes, pos.device), pointer(target.sizes, pos.device))
+    closest = near.dist2.new_full((len(goal),), math.inf)
+    row = near.receivers
+    closest = closest.scatter_reduce(0, row, near.dist2, "amin")[row]
+    # closest / dist2 is at most 1: no overflow, and 1 for the nearest, also at no distance.
+    pull = torch.where(near.dist2 > closest, closest / near.dist2, 1.0)
+    total = pull.new_zeros(len(goal)).index_add(0, row, pull)
+    return Interpolation(near.index, near.rowptr, pull / total[row])
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """The k nearest points of each, itself among them, as CSR: what a mesh convolution reads.
+
+    share (E,) weight of the sender in its row, rows summing to 1; step (E, D + 1) from receiver to
+    sender and its length, in units of the distance to the farthest of the row.
+    """
+
+    index: Tensor
+    rowptr: Tensor
+    share: Tensor
+    step: Tensor
+
+
+@built
+def neighbourhoods(points: Points, k: int) -> Neighbourhoods:
+    """Of each point among the others of its graph."""
+    pos = _exact(points.pos)
+    near = knn(pos, k, ptr=pointer(points.sizes, pos.device))
+    row = rows_of(near.rowptr, len(near.index))
+    weight = points.weight[near.index]
+    total = weight.new_zeros(len(pos)).index_add(0, row, weight)
+    reach = near.dist2.new_zeros(len(pos)).scatter_reduce(0, row, near.dist2, "amax").sqrt()
+    step = torch.cat([pos[near.index] - pos[row], near.dist2.sqrt()[:, None]], dim=1)
+    reach = torch.where(reach > 0, reach, 1.0)
+    return Neighbourhoods(near.index, near.rowptr, weight / total[row], step / reach[row, None])
+
+
+def _exact(pos: Tensor) -> Tensor:
+    return pos.detach().to(torch.promote_types(pos.dtype, torch.float32))
+
+
+@built
+def edge_geometry(points: Points, sender: Tensor, receiver: Tensor) -> tuple[Tensor, Tensor]:
+    """Of a graph's edges: share (E,) of the sender in the weight of its receiver's senders, and
+    (E, D + 2) the step to the sender and its length, in units of the receiver's longest edge, and
+    the logarithm of that."""
+    pos, count = _exact(points.pos), len(points.pos)
+    weight = points.weight[sender]
+    share = weight / weight.new_zeros(count).index_add(0, receiver, weight)[receiver]
+    step = pos[sender] - pos[receiver]
+    far = step.norm(dim=1)
+    reach = far.new_zeros(count).scatter_reduce(0, receiver, far, "amax")[receiver]
+    reach = torch.where(reach > 0, reach, 1.0)[:, None]
+    return share, torch.cat([step / reach, far[:, None] / reach, reach.log()], dim=1)

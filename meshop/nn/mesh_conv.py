@@ -1,0 +1,28 @@
+"""Convolution on the points of a mesh."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..ops import gather_reduce
+from .hierarchy import Neighbourhoods
+from .mlp import mlp
+
+
+class MeshConv(nn.Module):
+    """A convolution with kernels of the step to the neighbours, one for each group of channels."""
+
+    def __init__(self, width: int, out: int, dim: int, groups: int) -> None:
+        super().__init__()
+        self.kernel = mlp(dim + 1, 32, groups)
+        self.here = nn.Linear(width, out)
+        self.there = nn.Linear(width, out, bias=False)
+        self.norm = nn.LayerNorm(out)
+
+    def forward(self, h: Tensor, near: Neighbourhoods) -> Tensor:
+        """(N, width) -> (N, out)."""
+        exact = torch.promote_types(h.dtype, torch.float32)
+        kernel = self.kernel(near.step.to(exact)).to(exact) * near.share.to(exact)[:, None]
+        around = gather_reduce(h.to(exact), near.index, near.rowptr, kernel).to(h.dtype)
+        return torch.relu(self.norm(self.here(h) + self.there(around)))
