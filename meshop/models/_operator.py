@@ -68,6 +68,9 @@ class Operator(nn.Module):
 
 #: Operators of meshop by name: module and class.
 MODELS = {
+    "factformer": ("factformer", "FactFormer"),
+    "fno": ("fno", "FNO"),
+    "nuno": ("nuno", "NUNO"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

@@ -9,6 +9,9 @@ from meshop.testing import check_model
 
 #: Sizes that make a model small, and the checks that it is known to fail, with why.
 SMALL = {
+    "factformer": {"width": 8, "heads": 2, "head": 4, "layers": 2, "grid": 6, "projection": 8},
+    "fno": {"width": 8, "modes": 2, "layers": 2, "grid": 8, "projection": 8},
+    "nuno": {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},
 }
