@@ -70,6 +70,7 @@ class Operator(nn.Module):
 MODELS = {
     "factformer": ("factformer", "FactFormer"),
     "fno": ("fno", "FNO"),
+    "gaot": ("gaot", "GAOT"),
     "nuno": ("nuno", "NUNO"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),

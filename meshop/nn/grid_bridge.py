@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 import torch
 from torch import Tensor
@@ -59,6 +60,7 @@ def bounding_boxes(pos: Tensor, batch: Tensor, count: int) -> tuple[Tensor, Tens
     return lo, torch.where(flat, longest, size)
 
 
+@torch.compiler.disable
 def one_box_each(points: Points) -> Boxes:
     """The bounding box of every set."""
     with torch.no_grad():
@@ -87,6 +89,7 @@ class GridBridge:
     mass (S,): share of its set's measure in each box, summing to one over the boxes of a set.
     """
 
+    @torch.compiler.disable  # sizes that depend on the data, and nothing to differentiate
     def __init__(self, points: Points, boxes: Boxes, shape: tuple[int, ...]):
         if min(shape) < 2:
             raise ValueError(f"a grid needs two points along each axis, found {shape}")
@@ -106,7 +109,7 @@ class GridBridge:
             self.mass = mass.sum(grid)[:, 0]
             # A corner of a box that points fill evenly has 2^-D of an inner point's mass; boxes
             # that hold little of their set count by what they hold.
-            full = self.mass / (2 ** len(shape) * torch.tensor(shape).prod())
+            full = self.mass / (2 ** len(shape) * prod(shape))
             self._levels: list[tuple[Tensor, Tensor]] = []
             least = full.clamp_min(torch.finfo(mass.dtype).tiny).view(-1, *(1,) * (len(shape) + 1))
             while True:
@@ -161,6 +164,7 @@ class GridBridge:
         axes = [torch.linspace(0, 1, n, dtype=like.dtype, device=like.device) for n in self.shape]
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
 
+    @torch.compiler.disable
     def _entries(self, pos: Tensor, batch: Tensor) -> _Entries:
         pos = _exact(pos).detach()
         first, box, share = self.boxes.members(pos, batch)
@@ -179,7 +183,7 @@ class GridBridge:
             weight.append(w)
         entry = torch.stack(index, 1).flatten()
         rowptr = first * 2 ** len(self.shape)
-        total = self.count * int(torch.tensor(self.shape).prod())
+        total = self.count * prod(self.shape)
         transpose = csr_transpose(entry, rowptr, total)
         return _Entries(rowptr, entry, torch.stack(weight, 1).flatten(), transpose)
 

@@ -9,6 +9,7 @@ from .grid_bridge import Boxes, bounding_boxes
 from .points import Points
 
 
+@torch.compiler.disable
 def kd_leaves(points: Points, depth: int, blocks: int = 8, overlap: float = 0.2) -> Boxes:
     """2^depth boxes for each set, end to end, that tile its bounding box and overlap.
 

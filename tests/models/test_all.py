@@ -11,6 +11,17 @@ from meshop.testing import check_model
 SMALL = {
     "factformer": {"width": 8, "heads": 2, "head": 4, "layers": 2, "grid": 6, "projection": 8},
     "fno": {"width": 8, "modes": 2, "layers": 2, "grid": 8, "projection": 8},
+    "gaot": {
+        "channels": 8,
+        "tokens": 4,
+        "hidden": 8,
+        "depth": 2,
+        "patch": 2,
+        "width": 16,
+        "heads": 2,
+        "mlp_ratio": 2,
+        "scales": (1.0, 2.0),
+    },
     "nuno": {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},
