@@ -122,8 +122,8 @@ class GridBridge:
 
     def to_grid(self, values: Tensor) -> Tensor:
         """Values (N, C) of the points -> (S, *shape, C); 0 in boxes without points."""
-        exact = torch.promote_types(values.dtype, self._heavy.dtype)
-        values = values.to(exact)
+        dtype = values.dtype
+        values = values.to(torch.promote_types(dtype, self._heavy.dtype))
         shapes = [inverse.shape[1:-1] for _, inverse in self._levels]
         out = self._sums(values, len(shapes) - 1) * self._levels[-1][1]
         for level in reversed(range(len(shapes) - 1)):
@@ -133,7 +133,7 @@ class GridBridge:
             coverage, inverse = self._levels[level]
             left = values - self.at_points(fine)
             out = out + self._sums(left, level) * (coverage * inverse)
-        return out
+        return out.to(dtype)
 
     def _sums(self, values: Tensor, level: int) -> Tensor:
         """sum_j w_j phi_g(x_j) v_j on the grid of a level."""
