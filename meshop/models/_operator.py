@@ -81,6 +81,10 @@ MODELS = {
     "beno": ("beno", "BENO"),
     "beno-published": ("beno_published", "PublishedBENO"),
     "latent-spectral": ("latent_spectral", "LatentSpectral"),
+    "factformer": ("factformer", "FactFormer"),
+    "fno": ("fno", "FNO"),
+    "gaot": ("gaot", "GAOT"),
+    "nuno": ("nuno", "NUNO"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

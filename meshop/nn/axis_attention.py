@@ -1,0 +1,135 @@
+"""Attention on a regular grid, factorised over its axes (FactFormer)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .token_mix import split_heads
+
+
+class AxisAttention(nn.Module):
+    """A kernel for each axis from the field's means over the others, applied one after another.
+
+        a^x_i = MLP(mean_{y ..} m W v) for each grid line i across axis x, likewise y ..
+        A^x_ij = (R_i Q a^x_i) . (R_j K a^x_j),  R_i a rotation by i's place (RoPE), no softmax
+        y = v + W_2 gelu(W_1 N(A^x A^y .. (m V v)))
+
+    m is the coverage of each grid point by the domain and N a normalisation of every channel over
+    the covered grid: sums are integrals over the domain, and what was filled in outside stays out
+    of them. (B, n_1 .. n_dim, C) to the same, coverage (B, n_1 .., 1). Fourier features of the
+    place (fixed frequencies, kept in the state) are added to v before. Cost, per grid point,
+    O(H d sum_x n_x), linear in the points of a grid whose sides are given.
+
+    Source: Li, Shu and Farimani, NeurIPS 2023 (arXiv 2305.17560).
+    """
+
+    frequencies: Tensor
+    place: Tensor
+
+    def __init__(
+        self, width: int, heads: int = 12, head: int = 64, multiplier: int = 2, dim: int = 2
+    ):
+        super().__init__()
+        if head * multiplier % 2 or width % 2:
+            raise ValueError(
+                f"expected even width and head * multiplier, found {width} and {head * multiplier}"
+            )
+        self.heads, self.dim = heads, dim
+        d = head * multiplier
+        self.register_buffer("place", torch.randn(dim, width // 2))
+        self.register_buffer("frequencies", 10000 ** -(torch.arange(0, d, 2) / d))
+        self.add_place = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.value = nn.Linear(width, heads * head, bias=False)
+        self.mid = nn.Linear(width, width, bias=False)
+        self.lines = nn.ModuleList(_Lines(width) for _ in range(dim))
+        inner = heads * head * multiplier
+        self.q = nn.ModuleList(nn.Linear(width, inner, bias=False) for _ in range(dim))
+        self.k = nn.ModuleList(nn.Linear(width, inner, bias=False) for _ in range(dim))
+        self.out = nn.Sequential(
+            nn.Linear(heads * head, width, bias=False),
+            nn.GELU(),
+            nn.Linear(width, width, bias=False),
+        )
+
+    def forward(self, v: Tensor, coverage: Tensor) -> Tensor:
+        exact = torch.promote_types(v.dtype, torch.float32)
+        v = v + self.add_place(self._places(v))
+        u = self.norm(v)
+        z = self.value(u) * coverage.to(u.dtype)
+        mid = self.mid(u)
+        for axis in range(1, self.dim + 1):
+            others = [a for a in range(1, self.dim + 1) if a != axis]
+            covered = coverage.to(exact)
+            mass = covered.sum(others)  # (B, n, 1)
+            line = (mid.to(exact) * covered).sum(others) / mass.clamp_min(1e-6)
+            kernel = self._kernel(axis - 1, line.to(v.dtype))
+            z = _contract(kernel, z, axis)
+        return v + self.out(_normalise(z, coverage))
+
+    def _places(self, v: Tensor) -> Tensor:
+        """(n_1 .., C) sines and cosines of the grid points' places in the unit box."""
+        axes = [torch.linspace(0, 1, n, dtype=v.dtype, device=v.device) for n in v.shape[1:-1]]
+        at = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+        phase = 2 * math.pi * at @ self.place.to(v.dtype)
+        return torch.cat([phase.sin(), phase.cos()], dim=-1)
+
+    def _kernel(self, axis: int, line: Tensor) -> Tensor:
+        """(B, n, C) states of the lines across an axis -> (B, H, n, n) in float32 or better."""
+        a = self.lines[axis](line)
+        n, exact = a.shape[1], torch.promote_types(a.dtype, torch.float32)
+        q = split_heads(self.q[axis](a), self.heads).to(exact)
+        k = split_heads(self.k[axis](a), self.heads).to(exact)
+        # 64 turns of the fastest pair over the axis, as published.
+        at = torch.linspace(0, 64, n, dtype=exact, device=a.device)
+        turn = at[:, None] * self.frequencies.to(exact)
+        with torch.autocast(a.device.type, enabled=False):
+            return _rotate(q, turn) @ _rotate(k, turn).transpose(-2, -1) / n
+
+
+class _Lines(nn.Module):
+    """A gated MLP on the mean of each line."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 2 * width)
+        self.down = nn.Linear(width, width)
+
+    def forward(self, line: Tensor) -> Tensor:
+        gate, value = self.up(self.norm(line)).chunk(2, dim=-1)
+        return self.down(F.gelu(gate) * value)
+
+
+def _rotate(x: Tensor, turn: Tensor) -> Tensor:
+    one, two = x.chunk(2, dim=-1)
+    sin, cos = turn.sin(), turn.cos()
+    return torch.cat([one * cos - two * sin, two * cos + one * sin], dim=-1)
+
+
+def _contract(kernel: Tensor, z: Tensor, axis: int) -> Tensor:
+    """sum_j kernel_ij z_j along an axis, head by head: (B, H, n, n) and (B, n_1 .., H d)."""
+    heads, exact = kernel.shape[1], kernel.dtype
+    with torch.autocast(z.device.type, enabled=False):
+        moved = z.to(exact).movedim(axis, 1)  # (B, n, others .., H d)
+        rest = moved.shape[2:]
+        flat = moved.flatten(2, -2).unflatten(-1, (heads, -1)).permute(0, 3, 1, 2, 4)
+        flat = kernel @ flat.flatten(3)  # (B, H, n, others * d)
+        back = flat.unflatten(-1, (-1, rest[-1] // heads)).permute(0, 2, 3, 1, 4).flatten(-2)
+    return back.unflatten(2, rest[:-1]).movedim(1, axis).to(z.dtype)
+
+
+def _normalise(z: Tensor, coverage: Tensor) -> Tensor:
+    """Every channel to mean 0 and variance 1 over the covered grid, sums in float32 or better."""
+    exact = torch.promote_types(z.dtype, torch.float32)
+    grid = list(range(1, z.dim() - 1))
+    covered = coverage.to(exact)
+    share = covered / covered.sum(grid, keepdim=True).clamp_min(1e-6)
+    wide = z.to(exact)
+    centred = wide - (wide * share).sum(grid, keepdim=True)
+    variance = (centred.square() * share).sum(grid, keepdim=True)
+    return (centred * torch.rsqrt(variance + 1e-5)).to(z.dtype)
