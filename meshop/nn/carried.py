@@ -15,6 +15,8 @@ from .token_mix import join_heads, pool, split_heads, spread
 
 #: Distances below this share of the domain's half-width count as this, in kernels of 1 / distance.
 NEAR = 0.01
+#: Receivers whose pairs with all senders are held at once.
+RECEIVERS = 4096
 
 
 class GatedLinear(nn.Module):
@@ -72,14 +74,20 @@ class CarriedAttention(nn.Module):
         self, q: Tensor, pos_to: Tensor, k: Tensor, pos: Tensor, weight: Tensor, *sent: Tensor
     ) -> Tensor:
         exact = weight.dtype
-        step = pos_to.to(exact)[:, :, None] - pos.to(exact)[:, None]
-        far = step.square().sum(-1).add(NEAR**2).log()[:, None]  # (B, 1, n, m)
-        q, k = split_heads(q, self.heads), split_heads(k, self.heads)
-        logit = (q @ k.transpose(-1, -2)).to(exact) / q.shape[-1] ** 0.5
-        logit = logit - self.decay.to(exact).clamp(min=0) * far + weight.log()[:, None, None]
-        share = logit.softmax(-1)
-        read = [join_heads(share @ split_heads(part.to(exact), self.heads)) for part in sent]
-        return torch.cat(read, dim=-1)
+        k = split_heads(k, self.heads).transpose(-1, -2) / (k.shape[-1] / self.heads) ** 0.5
+        heads = [split_heads(part.to(exact), self.heads) for part in sent]
+        decay = self.decay.to(exact).clamp(min=0)
+
+        def read(q: Tensor, pos_to: Tensor) -> Tensor:
+            step = pos_to.to(exact)[:, :, None] - pos.to(exact)[:, None]
+            far = step.square().sum(-1).add(NEAR**2).log()[:, None]  # (B, 1, n, m)
+            logit = (split_heads(q, self.heads) @ k).to(exact)
+            share = (logit - decay * far + weight.log()[:, None, None]).softmax(-1)
+            return torch.cat([join_heads(share @ part) for part in heads], dim=-1)
+
+        # Some receivers at a time, so that their pairs with all senders stay in the cache.
+        pieces = zip(q.split(RECEIVERS, dim=1), pos_to.split(RECEIVERS, dim=1), strict=True)
+        return torch.cat([read(*piece) for piece in pieces], dim=1)
 
 
 class LowRankKernel(nn.Module):

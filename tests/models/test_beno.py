@@ -10,6 +10,7 @@ from torch.nn.functional import gelu, layer_norm, silu
 
 from meshop.graph import MeshGraph
 from meshop.models.beno import BENO
+from meshop.nn import carried
 from meshop.nn.carried import NEAR
 from meshop.ops import knn
 from meshop.testing import sample_graph
@@ -185,3 +186,10 @@ def test_it_learns_a_poisson_kernel_and_a_sum_of_what_it_saw_is_the_sum_of_its_a
     mixed.wall_inputs = sum(a * s.wall_inputs for a, s in zip(parts, seen, strict=True))
     expected = sum(a * model(s) for a, s in zip(parts, seen, strict=True))
     torch.testing.assert_close(model(mixed), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_receivers_are_read_some_at_a_time_to_the_same_effect(monkeypatch):
+    model, g = tiny(), batch_graphs([sample_graph(n, n, edges=True) for n in (20, 7)])
+    whole = model(g)
+    monkeypatch.setattr(carried, "RECEIVERS", 6)
+    torch.testing.assert_close(model(g), whole)
