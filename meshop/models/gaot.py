@@ -37,7 +37,7 @@ class GAOT(Operator):
     """
 
     paper = "Wen et al., NeurIPS 2025, arXiv 2505.18781"
-    cost = "O(k C (h + C)) with k = 3 to 9 tokens a node, and O(L P (P + h) h) for P patches"
+    cost = "O(k h (h + C)), k = 3 to 5 tokens a node; once a graph O(L P (P + C) C), P patches"
     positions = True
     queries = True
 
