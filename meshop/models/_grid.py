@@ -80,5 +80,5 @@ class GridOperator(Operator):
             there = here
         else:
             there = bridge.at(v, asked.pos, asked.batch)
-        fields = self.project(torch.cat([there, asked.x], dim=1))
+        fields = self.project(torch.cat([there, asked.x.to(there.dtype)], dim=1))
         return fields, self.readout(here, points, graph.cond)

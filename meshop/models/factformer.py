@@ -25,7 +25,7 @@ class FactFormer(GridOperator):
     """
 
     paper = "Li et al., NeurIPS 2023, arXiv 2305.17560"
-    cost = "O(2^D C log G) and O(L G^D C (C + D H G d / C)) for the grid of G^D points"
+    cost = "O(2^D C log G); once a graph O(L G^D (C + H d) (C + D G)), grids of G^D points"
 
     def __init__(
         self,

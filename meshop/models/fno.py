@@ -23,7 +23,7 @@ class FNO(GridOperator):
     """
 
     paper = "Li et al., ICLR 2021, arXiv 2010.08895"
-    cost = "O(2^D C log G) and O(L G^D C (C + log G)) for the grid of G^D points"
+    cost = "O(2^D C log G); once a graph O(L G^D C (C + log G)), grids of G^D points"
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ class GAOT(Operator):
     """
 
     paper = "Wen et al., NeurIPS 2025, arXiv 2505.18781"
-    cost = "O(k C (h + C)) with k = 3 to 9 tokens a node, and O(L P (P + h) h) for P patches"
+    cost = "O(k h (h + C)), k = 3 to 5 tokens a node; once a graph O(L P (P + C) C), P patches"
     positions = True
     queries = True
 
@@ -91,16 +91,14 @@ class GAOT(Operator):
         z = self.run(self.encoder, self.lift(points.x), points.weight, self._balls(places, None))
         z = z.unflatten(0, (-1, *(self.side,) * self.dim))
         z = self.processor(z, self.run).flatten(0, -2)
-        same = getattr(graph, "query_x", None) is None
-        here = there = None
-        if same or self.readout.n_out:
-            here = self._decode(z, places, points)
-        if not same:
+        if getattr(graph, "query_x", None) is None:
+            here = there = self._decode(z, places, points)
+        else:
             there = self._decode(z, places, asked)
-        state = here if there is None else there
-        assert state is not None
-        fields = self.project(torch.cat([state, asked.x.to(state.dtype)], dim=1))
-        return fields, self.readout(state if here is None else here, points, graph.cond)
+            # Scalars are of the nodes, whatever else is asked for.
+            here = self._decode(z, places, points) if self.readout.n_out else there
+        fields = self.project(torch.cat([there, asked.x.to(there.dtype)], dim=1))
+        return fields, self.readout(here, points, graph.cond)
 
     def _decode(self, z: Tensor, places: _Places, asked: Points) -> Tensor:
         return self.run(self.decoder, z, places.weight, self._balls(places, asked))

@@ -27,14 +27,15 @@ from ._grid import GridOperator
 
 
 class NUNO(GridOperator):
-    """FNO (`inner="fno"`) or FactFormer (`inner="factformer"`) on the leaves of a k-d tree.
+    """A grid operator on each leaf of a k-d tree, small where the mesh is dense.
 
+    inner: "fno" or "factformer", the layers on the leaves (a head is then 2 `modes` wide);
     depth: 2^depth leaves a graph (8 in 2-D, 16 in 3-D where None); grid: points along each side of
     a leaf (32 and 16); overlap: how far leaves reach into each other, as a share of their sides.
     """
 
     paper = "Liu et al., ICML 2023, arXiv 2305.18694"
-    cost = "O(2^D C log G + leaves) and the grid operator's on each leaf"
+    cost = "O(2^D C log G + leaves); once a leaf that of the grid operator in it"
 
     def __init__(
         self,

@@ -60,16 +60,16 @@ class AxisAttention(nn.Module):
         exact = torch.promote_types(v.dtype, torch.float32)
         v = v + self.add_place(self._places(v))
         u = self.norm(v)
-        z = self.value(u) * coverage.to(u.dtype)
-        mid = self.mid(u)
+        covered = coverage.to(exact)
+        z = (self.value(u) * coverage.to(u.dtype)).to(exact)
+        z = z.unflatten(-1, (self.heads, -1)).movedim(-2, 1).contiguous()  # (B, H, n_1 .., d)
+        mid = self.mid(u).to(exact) * covered
         for axis in range(1, self.dim + 1):
             others = [a for a in range(1, self.dim + 1) if a != axis]
-            covered = coverage.to(exact)
-            mass = covered.sum(others)  # (B, n, 1)
-            line = (mid.to(exact) * covered).sum(others) / mass.clamp_min(1e-6)
-            kernel = self._kernel(axis - 1, line.to(v.dtype))
-            z = _contract(kernel, z, axis)
-        return v + self.out(_normalise(z, coverage))
+            line = mid.sum(others) / covered.sum(others).clamp_min(1e-6)  # (B, n, C)
+            z = _contract(self._kernel(axis - 1, line.to(v.dtype)), z, axis + 1)
+        z = _normalise(z.movedim(1, -2).flatten(-2), covered)
+        return v + self.out(z.to(v.dtype))
 
     def _places(self, v: Tensor) -> Tensor:
         """(n_1 .., C) sines and cosines of the grid points' places in the unit box."""
@@ -112,24 +112,17 @@ def _rotate(x: Tensor, turn: Tensor) -> Tensor:
 
 
 def _contract(kernel: Tensor, z: Tensor, axis: int) -> Tensor:
-    """sum_j kernel_ij z_j along an axis, head by head: (B, H, n, n) and (B, n_1 .., H d)."""
-    heads, exact = kernel.shape[1], kernel.dtype
+    """sum_j kernel_ij z_j along an axis of z (B, H, n_1 .., d); kernel (B, H, n, n)."""
+    rows = z.flatten(2, axis - 1) if axis > 2 else z.unsqueeze(2)  # (B, H, before, n .., d)
     with torch.autocast(z.device.type, enabled=False):
-        moved = z.to(exact).movedim(axis, 1)  # (B, n, others .., H d)
-        rest = moved.shape[2:]
-        flat = moved.flatten(2, -2).unflatten(-1, (heads, -1)).permute(0, 3, 1, 2, 4)
-        flat = kernel @ flat.flatten(3)  # (B, H, n, others * d)
-        back = flat.unflatten(-1, (-1, rest[-1] // heads)).permute(0, 2, 3, 1, 4).flatten(-2)
-    return back.unflatten(2, rest[:-1]).movedim(1, axis).to(z.dtype)
+        return (kernel.unsqueeze(2) @ rows.flatten(4)).view_as(z)
 
 
-def _normalise(z: Tensor, coverage: Tensor) -> Tensor:
-    """Every channel to mean 0 and variance 1 over the covered grid, sums in float32 or better."""
-    exact = torch.promote_types(z.dtype, torch.float32)
-    grid = list(range(1, z.dim() - 1))
-    covered = coverage.to(exact)
-    share = covered / covered.sum(grid, keepdim=True).clamp_min(1e-6)
-    wide = z.to(exact)
-    centred = wide - (wide * share).sum(grid, keepdim=True)
-    variance = (centred.square() * share).sum(grid, keepdim=True)
-    return (centred * torch.rsqrt(variance + 1e-5)).to(z.dtype)
+def _normalise(z: Tensor, covered: Tensor) -> Tensor:
+    """Every channel of z (B, n_1 .., C) to mean 0 and variance 1 over the covered grid."""
+    with torch.autocast(z.device.type, enabled=False):
+        flat, share = z.flatten(1, -2), covered.flatten(1, -2).transpose(1, 2)
+        share = share / share.sum(2, keepdim=True).clamp_min(1e-6)
+        centred = flat - share @ flat
+        variance = share @ centred.square()
+        return (centred * torch.rsqrt(variance + 1e-5)).view_as(z)

@@ -118,6 +118,7 @@ class EdgeKernelIntegral(nn.Module):
         if self.weighting == "integral":
             return w
         if self.weighting == "quadrature":
-            return w / segment_reduce(w, rowptr)[rows_of(rowptr, len(index))]
+            total = segment_reduce(w, rowptr).clamp_min(torch.finfo(exact).tiny)
+            return w / total[rows_of(rowptr, len(index))]
         assert self.score is not None
         return segment_softmax(self.score(h)[:, 0].to(exact) + w.log(), rowptr)
