@@ -172,7 +172,7 @@ def close(gmsh):
 def fill_each_shell(model):
     """Make a solid of each of several shells, where all are closed and none lies in another."""
     uses = {tag: model.getAdjacencies(2, tag)[1].tolist() for _, tag in model.getEntities(2)}
-    shells = []  # faces and curves of each
+    shells: list[tuple[list[int], set[int]]] = []  # faces and curves of each
     for tag, curves in uses.items():
         apart = [shell for shell in shells if not shell[1] & set(curves)]
         joined = [shell for shell in shells if shell[1] & set(curves)]
