@@ -66,5 +66,5 @@ FORMAT = Format(
     (".cas", ".cas.gz", ".msh.gz"),
     read_fluent,
     claims=is_fluent,
-    regions="zones of cells and boundary faces",
+    regions="zones of cells and boundary faces; results in a .dat beside it",
 )
