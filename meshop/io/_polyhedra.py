@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..mesh import is_node, parse_faces
+from ..mesh import parse_faces
 from ._files import Fault
 from ._ragged import ragged
+
+_CHUNK = 1 << 17  # faces at once, so that memory stays low
 
 
 def face_stream(
@@ -33,8 +35,10 @@ def face_stream(
     cell = np.repeat(np.arange(len(count)), count)
     before = np.cumsum(length + 1) - (length + 1) + np.cumsum(polyhedral)[cell]
     stream = np.empty(int(length.sum()) + len(used) + int(polyhedral.sum()), np.int64)
-    stream[before] = length
-    stream[ragged(before + 1, length)] = nodes[ragged(starts[used], length)]
+    for at in range(0, len(used), _CHUNK):
+        place, size = before[at : at + _CHUNK], length[at : at + _CHUNK]
+        stream[place] = size
+        stream[ragged(place + 1, size)] = nodes[ragged(starts[used[at : at + _CHUNK]], size)]
     per_cell = np.bincount(cell, weights=length + 1, minlength=len(count)).astype(np.int64)
     ends = np.cumsum(per_cell + polyhedral)
     stream[(ends - per_cell - polyhedral)[polyhedral]] = count[polyhedral]
@@ -47,4 +51,4 @@ def single_faces(
     """(faces of each cell, nodes of each face, those nodes): every face once for its cell."""
     listed = parse_faces(faces, face_offsets)
     count = np.bincount(listed.cell, minlength=len(face_offsets))
-    return count, listed.size, faces[is_node(len(faces), listed)]
+    return count, listed.size, listed.nodes(faces)

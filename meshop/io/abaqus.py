@@ -22,10 +22,14 @@ from ._labels import Labels, all_numbers
 from ._midside import sort_middles
 from ._ragged import offsets_of
 from ._text import to_numbers
+from ._words import Words, blocks
 from .foreign._meshio import write_meshio
 
 _KEYWORD = re.compile(rb"(?m)^[ \t]*\*(?!\*)[ \t]*([^\n]*)\n?")
+_LINE = re.compile(rb"[^\n]+")
+_NO_LABEL = re.compile(rb"[^\d\s,]")
 _INCLUDES = 100
+_CHUNK = 1 << 18  # labels at once
 _WORK = 64  # values that a step through sets costs, however small they are
 _FACETS = ("S1", "S2", "S3", "S4", "S5", "S6", "SPOS", "SNEG")
 
@@ -74,11 +78,12 @@ class _Deck:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         data = re.sub(rb"(?m)^[ \t]*\*\*[^\n]*(\n|\Z)", b"", data)
         data = re.sub(rb",[ \t]*\n[ \t]*(?=[A-Za-z]+[ \t]*=)", b", ", data)  # a keyword's next line
-        found = list(_KEYWORD.finditer(data))
-        if not found and depth == 0:
+        following = _KEYWORD.search(data)
+        if following is None and depth == 0:
             raise Fault("content", "no line starts with *KEYWORD: this is no Abaqus deck")
-        for index, match in enumerate(found):
-            end = found[index + 1].start() if index + 1 < len(found) else len(data)
+        while (match := following) is not None:
+            following = _KEYWORD.search(data, match.end())
+            end = following.start() if following is not None else len(data)
             text = match[1].decode("utf-8", "replace")
             keyword, *options = (word.strip() for word in text.split(","))
             pairs = (option.partition("=") for option in options)
@@ -101,9 +106,8 @@ class _Deck:
             sets = part.point_sets if keyword == "NSET" else part.cell_sets
             sets.setdefault(name, []).extend(_members(body, f"*{keyword} {name}", options))
         elif keyword == "SURFACE":
-            rows = [[word.strip() for word in line.split(b",")] for line in body.splitlines()]
             kind = options.get("TYPE", "ELEMENT").upper()
-            self.part.surfaces.setdefault(options.get("NAME", ""), []).append((kind, rows))
+            self.part.surfaces.setdefault(options.get("NAME", ""), []).append((kind, body))
         elif keyword == "PART":
             self.part = _Part(options.get("NAME", ""))
             self.parts.append(self.part)
@@ -209,9 +213,12 @@ def _nodes(body: bytes, part: _Part) -> np.ndarray:
         rows = np.zeros((len(numbers) // width, 4))
         rows[:, :width] = numbers.reshape(-1, width)
     else:
-        lines = [line.split(b",")[:4] for line in body.splitlines() if line.strip()]
-        words = [word.strip() or b"0" for row in lines for word in (*row, b"", b"", b"")[:4]]
-        rows = to_numbers(words, np.float64, where).reshape(-1, 4)
+        parts = [np.empty((0, 4))]
+        for text, _ in blocks(body):
+            lines = (line.split(b",")[:4] for line in text.splitlines() if line.strip())
+            words = [word.strip() or b"0" for row in lines for word in (*row, b"", b"", b"")[:4]]
+            parts.append(to_numbers(words, np.float64, where).reshape(-1, 4))
+        rows = np.concatenate(parts)
     labels = rows[:, 0]
     if not np.all((labels == np.floor(labels)) & (np.abs(labels) < 1 << 53)):
         raise Fault(where, "the label of a node is no whole number")
@@ -231,25 +238,30 @@ def _fields(body: bytes) -> int:
 
 
 def _members(body: bytes, where: str, options: dict[str, str]) -> list:
-    """Arrays of labels, ranges (first, last, step), and names of other sets."""
-    words = [word for word in re.split(rb"[,\s]+", body) if word]
+    """Arrays of labels, arrays of ranges (n, 3), and names of other sets."""
     if "GENERATE" in options:
-        out: list = []
-        for line in body.splitlines():
-            row = to_numbers(line.replace(b",", b" ").split(), np.int64, where).tolist()
-            if not row:
-                continue
-            if len(row) not in (1, 2, 3) or (len(row) == 3 and row[2] < 1):
-                raise Fault(where, f"{row[:4]}: expected first, last and step")
-            out.append((row[0], row[1] if len(row) > 1 else row[0], row[2] if len(row) > 2 else 1))
-        return out
-    if all(word.lstrip(b"-").isdigit() for word in words):
-        return [to_numbers(words, np.int64, where)]
+        return [_ranges(text, where) for text, _ in blocks(body)]
+    if not _NO_LABEL.search(body):
+        return [all_numbers(body.replace(b",", b" "), np.int64, where)]
     fields = [word.strip() for line in body.splitlines() for word in line.split(b",")]
     numbers = [word for word in fields if word.lstrip(b"-").isdigit()]
     rest = (word for word in fields if word and not word.lstrip(b"-").isdigit())
     names = [word.decode("utf-8", "replace").strip('"') for word in rest]
     return [to_numbers(numbers, np.int64, where), *names]
+
+
+def _ranges(text: bytes, where: str) -> np.ndarray:
+    """Lines ``first, last, step`` as (n, 3)."""
+    words = Words(text, b",")
+    found = to_numbers(text.replace(b",", b" ").split(), np.int64, where)
+    at, sizes = words.offsets[:-1], np.diff(words.offsets)
+    if np.any(sizes > 3):
+        raise Fault(where, f"{sizes.max()} numbers in a line: expected first, last and step")
+    last = found[np.where(sizes > 1, at + 1, at)]
+    step = np.where(sizes > 2, found[np.where(sizes > 2, at + 2, at)], 1)
+    if np.any(step < 1):
+        raise Fault(where, f"a step of {step.min()}: expected first, last and step")
+    return np.stack([found[at], last, step], axis=1)
 
 
 def _placed(points: np.ndarray, body: bytes, where: str) -> np.ndarray:
@@ -328,17 +340,21 @@ class _Sets:
                 if isinstance(member, str):
                     waiting.append(member.upper())
                     continue
-                if isinstance(member, tuple):
-                    first, last, step = member
-                    low, high = np.searchsorted(labels.sorted, [first, last + 1])
-                    self.room.take(max(int(high - low), 0), where)
-                    inside = labels.sorted[low:high]
-                    out.append(labels.known(inside[(inside - first) % step == 0]))
+                if member.ndim == 2:
+                    self.room.take(_WORK * (len(member) - 1), where)
+                    for first, last, step in member:
+                        low, high = np.searchsorted(labels.sorted, [first, last + 1])
+                        self.room.take(max(int(high - low), 0), where)
+                        inside = labels.sorted[low:high]
+                        out.append(labels.known(inside[(inside - first) % step == 0]))
                 else:
                     self.room.take(len(member), where)
-                    out.append(labels.known(member))
+                    for at in range(0, len(member), _CHUNK):
+                        out.append(labels.known(member[at : at + _CHUNK]))
         found = np.concatenate(out)
-        return found[np.sort(np.unique(found, return_index=True)[1])]
+        first = np.full(len(labels.sorted), -1)  # where each member is named first
+        first[found[::-1]] = np.arange(len(found))[::-1]
+        return found[np.sort(first[first >= 0])]
 
 
 def _surface(
@@ -347,8 +363,9 @@ def _surface(
     """Facets of elements, or points; None for surfaces of other kinds."""
     facets: list[np.ndarray] = []
     points: list[np.ndarray] = []
-    for kind, rows in surfaces:
-        for row in rows:
+    for kind, body in surfaces:
+        for line in _LINE.finditer(body):
+            row = [word.strip() for word in line[0].split(b",")]
             who = row[0].decode("utf-8", "replace").strip('"') if row and row[0] else ""
             side = row[1].decode("ascii", "replace").upper() if len(row) > 1 else ""
             of, dot, name = who.partition(".")  # INSTANCE.SET

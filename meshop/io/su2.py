@@ -194,6 +194,10 @@ class _Reader:
             row = CELL_TYPES[int(types[element])]
             reason = f"a {row.name} needs {row.size} nodes, {sizes[element] - 1} are there"
             raise Fault(f"{where}, element {element}", reason)
+        if np.any(curved := (types == 14) & (sizes > 13)):  # Gmsh's of the second order
+            reason = "a pyramid of the second order, which neither SU2 nor VTK knows"
+            hint = "save the mesh with elements of the first order, or as .msh"
+            raise Fault(f"{where}, element {int(np.argmax(curved))}", reason, hint)
         return types, values[ragged(starts[:-1] + 1, SIZE[types])]
 
 

@@ -9,7 +9,7 @@ from ..celltypes import (
     CellType,
 )
 from ._cells import DIM, SIZE
-from ._faces import is_node, parse_faces
+from ._faces import face_chunks, is_node, parse_faces
 from ._facets import Facets, FacetTable, boundary_facets, facet_table
 from ._join import join
 from ._mesh import REGION_KINDS, Mesh, Region
@@ -44,6 +44,7 @@ __all__ = [
     "cell_quality",
     "closed_bodies",
     "connected_parts",
+    "face_chunks",
     "facet_table",
     "fans",
     "find_rows",

@@ -9,7 +9,7 @@ import numpy as np
 from ..celltypes import CELL_TYPES, POLYHEDRON
 from ..errors import MeshError
 from ._cells import DIM, MIN_SIZE, SIZE
-from ._faces import is_node, parse_faces
+from ._faces import face_chunks
 
 if TYPE_CHECKING:
     from ._mesh import Mesh
@@ -123,9 +123,10 @@ def _check_polyhedra(mesh: Mesh) -> None:
         raise MeshError(
             "face_offsets", "exactly the polyhedra must have an entry, the other cells -1"
         )
-    listed = parse_faces(faces, offsets)
-    _check_ids("faces", faces[is_node(len(faces), listed)], mesh.n_points, "points")
-    if np.any(np.bincount(listed.cell, minlength=mesh.n_cells)[polyhedral] < 4):
+    for listed in face_chunks(faces, offsets):
+        _check_ids("faces", listed.nodes(faces), mesh.n_points, "points")
+    ends = offsets[polyhedral]
+    if np.any(faces[np.concatenate([[0], ends])[:-1]] < 4):
         raise MeshError("faces", "a polyhedron needs at least 4 faces")
 
 

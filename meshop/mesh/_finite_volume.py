@@ -6,6 +6,8 @@ and primitiveMeshTools.C (what checkMesh prints). Lines of the plane stand for f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,7 +15,8 @@ import numpy as np
 from ..celltypes import POLYHEDRON, TRIANGLE_STRIP
 from ._blocks import CHUNK, chunks
 from ._facets import FacetTable, facet_table
-from ._geometry import area_vectors, polygon_areas, scaled_points, unit_vectors
+from ._geometry import area_vectors, scaled_points, unit_vectors
+from .vectors import cross, gathered, length
 
 if TYPE_CHECKING:
     from ._mesh import Mesh
@@ -54,7 +57,8 @@ def facet_quality(mesh: Mesh, table: FacetTable | None = None) -> FacetQuality:
     ptr, nodes, owner, neighbor, further = facet_table(mesh) if table is None else table
     if not len(owner):
         return FacetQuality(none, none, np.empty(0), np.empty(0), none)
-    held = np.unique(np.concatenate([owner, neighbor[neighbor >= 0], further[:, 1]]))
+    held = np.zeros(mesh.n_cells + 1, dtype=bool)  # the last one stands for none
+    held[owner] = held[neighbor] = held[further[:, 1]] = True
     points = scaled_points(mesh)
     if mesh.dim == 2:
         centre, area, cells = _of_surface(mesh, points, ptr, nodes, owner)
@@ -70,7 +74,7 @@ def facet_quality(mesh: Mesh, table: FacetTable | None = None) -> FacetQuality:
             centre[some], area[some], cells[owner[some]],
             cells[neighbor[some]], neighbor[some] >= 0, corners, np.diff(ends),
         )  # fmt: skip
-    return FacetQuality(owner, neighbor, angle, skewness, held)
+    return FacetQuality(owner, neighbor, angle, skewness, np.flatnonzero(held[:-1]))
 
 
 def _across(
@@ -112,20 +116,23 @@ def _faces(points: np.ndarray, ptr: np.ndarray, nodes: np.ndarray) -> tuple[np.n
     for n in np.unique(sizes):
         every = np.flatnonzero(sizes == n)
         for mine in np.split(every, range(CHUNK, len(every), CHUNK)):
-            _some_faces(points[nodes[ptr[mine][:, None] + np.arange(n)]], mine, centre, area)
+            ring = gathered(points, nodes[ptr[mine][:, None] + np.arange(n)])
+            middle, some = _face(ring)
+            centre[mine], area[mine] = middle.T, some.T
     return centre, area
 
 
-def _some_faces(ring: np.ndarray, mine: np.ndarray, centre: np.ndarray, area: np.ndarray) -> None:
-    middle = ring.mean(axis=1)
-    centre[mine], area[mine] = middle, polygon_areas(ring)
-    if ring.shape[1] > 3:
-        after = np.roll(ring, -1, axis=1)
-        weight = np.linalg.norm(np.cross(after - ring, middle[:, None] - ring), axis=2)
-        total = weight.sum(axis=1)
-        moment = np.einsum("ij,ijk->ik", weight, ring + after + middle[:, None]) / 3
-        good = total > _TINY
-        centre[mine[good]] = moment[good] / total[good, None]
+def _face(ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centres and area vectors (3, m) of polygons (n, 3, m)."""
+    middle, spokes = ring.mean(axis=0), ring - ring[0]
+    area = 0.5 * np.sum([cross(a, b) for a, b in pairwise(spokes[1:])], axis=0)
+    if len(ring) == 3:
+        return middle, area
+    after = np.roll(ring, -1, axis=0)
+    weights = [length(cross(b - a, middle - a)) for a, b in zip(ring, after, strict=True)]
+    total = np.stack(weights, axis=1).sum(axis=1)
+    moment = sum(w * (a + b + middle) for w, a, b in zip(weights, ring, after, strict=True))
+    return np.divide(moment / 3, total, out=middle, where=total > _TINY), area
 
 
 def _of_surface(
@@ -162,27 +169,39 @@ def _of_volume(
     neighbor: np.ndarray,
 ) -> np.ndarray:
     """(M, 3) centroids by pyramids over the faces; turns `area` so that it leaves the owner."""
-    inner = np.flatnonzero(neighbor >= 0)
-    cell = np.concatenate([owner, neighbor[inner]])
-    face = np.concatenate([np.arange(len(owner)), inner])
-    guess = _mean(centre[face], cell, mesh.n_cells)
+    guess = np.zeros((3, mesh.n_cells))
+    count = np.zeros(mesh.n_cells)
+    for cell, face, _ in _sides(owner, neighbor):
+        np.add.at(count, cell, 1.0)
+        for column, values in zip(guess, centre[face].T, strict=True):
+            np.add.at(column, cell, values)
+    guess = (guess / np.maximum(count, 1)).T.copy()
     # Types say how their faces are wound, so only mirrored cells are turned; polyhedra may be
     # wound anyhow.
-    away = _dot(area, centre - guess[owner])
+    away = np.empty(len(owner))
+    for at in range(0, len(owner), CHUNK):
+        some = slice(at, at + CHUNK)
+        away[some] = _dot(area[some], centre[some] - guess[owner[some]])
     volume = np.bincount(owner, away, minlength=mesh.n_cells)
     inside_out = np.where(mesh.cell_types[owner] == POLYHEDRON, away < 0, volume[owner] < 0)
     area[inside_out] *= -1
-    sign = np.where(np.arange(len(cell)) < len(owner), 1.0, -1.0)
-    share = sign * _dot(area[face], centre[face] - guess[cell])
-    total = np.bincount(cell, share, minlength=mesh.n_cells)
-    pyramid = 0.75 * centre[face] + 0.25 * guess[cell]
-    moment = [np.bincount(cell, share * column, minlength=mesh.n_cells) for column in pyramid.T]
-    out = guess.copy()
+    total, moment = np.zeros(mesh.n_cells), np.zeros((3, mesh.n_cells))
+    for cell, face, sign in _sides(owner, neighbor):
+        share = sign * _dot(area[face], centre[face] - guess[cell])
+        np.add.at(total, cell, share)
+        pyramid = 0.75 * centre[face] + 0.25 * guess[cell]
+        for column, values in zip(moment, pyramid.T, strict=True):
+            np.add.at(column, cell, share * values)
     good = np.abs(total) > _TINY
-    out[good] = np.stack(moment, axis=1)[good] / total[good, None]
-    return out
+    guess[good] = moment.T[good] / total[good, None]
+    return guess
 
 
-def _mean(values: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
-    count = np.maximum(np.bincount(group, minlength=n), 1)
-    return np.stack([np.bincount(group, v, minlength=n) / count for v in values.T], axis=1)
+def _sides(
+    owner: np.ndarray, neighbor: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+    """Cells and their facets, some at a time: owners (+1.0), then neighbours (-1.0)."""
+    for cells, sign in ((owner, 1.0), (neighbor, -1.0)):
+        for at in range(0, len(cells), CHUNK):
+            face = at + np.flatnonzero(cells[at : at + CHUNK] >= 0)
+            yield cells[face], face, sign

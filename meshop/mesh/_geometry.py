@@ -8,8 +8,8 @@ import numpy as np
 
 from ..celltypes import CONVEX_POINT_SET, POLYHEDRON, TRIANGLE_STRIP
 from ._blocks import chunks
-from ._faces import parse_faces
-from .vectors import gathered, volume
+from ._faces import face_chunks
+from .vectors import cross, dot, gathered, volume
 
 if TYPE_CHECKING:
     from ._mesh import Mesh
@@ -67,12 +67,6 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(length > 0, length, 1.0)[:, None]
 
 
-def polygon_areas(ring: np.ndarray) -> np.ndarray:
-    """(m, 3) area vectors of polygons (m, k, 3), as `area_vectors`."""
-    spokes = ring - ring[:, :1]
-    return 0.5 * np.cross(spokes[:, 1:-1], spokes[:, 2:]).sum(axis=1)
-
-
 def area_vectors(points: np.ndarray, loops: np.ndarray) -> np.ndarray:
     """(m, 3) area vectors of polygons (m, k): exact for plane ones, convex or not."""
     first = points[loops[:, 0]]
@@ -97,15 +91,16 @@ def _add_polyhedra(
     mesh: Mesh, faces: np.ndarray, face_offsets: np.ndarray, out: np.ndarray
 ) -> None:
     """Pyramids from each cell's centre over its faces: needs no orientation of the faces."""
-    listed = parse_faces(faces, face_offsets)
     apex = cell_centers(mesh)
-    for size in np.unique(listed.size):
-        mine = np.flatnonzero(listed.size == size)
-        ring = mesh.points[faces[listed.start[mine][:, None] + np.arange(size)]]
-        ring = ring - apex[listed.cell[mine]][:, None]
-        middle = ring.mean(axis=1)
-        fan = np.einsum("ij,ikj->i", middle, np.cross(ring, np.roll(ring, -1, axis=1)))
-        np.add.at(out, listed.cell[mine], np.abs(fan) / 6.0)
+    for listed in face_chunks(faces, face_offsets):
+        for size in np.unique(listed.size):
+            mine = np.flatnonzero(listed.size == size)
+            cell = listed.cell[mine]
+            nodes = faces[listed.start[mine][:, None] + np.arange(size)]
+            ring = gathered(mesh.points, nodes) - apex[cell].T
+            middle = ring.mean(axis=0)
+            fan = sum(dot(middle, cross(ring[i - 1], ring[i])) for i in range(size))
+            np.add.at(out, cell, np.abs(fan) / 6.0)
 
 
 def _hull_volume(points: np.ndarray) -> float:

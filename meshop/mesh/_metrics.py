@@ -126,8 +126,9 @@ def cell_quality(mesh: Mesh, metric: str) -> np.ndarray:
             out[block.cells] = (np.max if rising else np.min)(parts, axis=0)
         else:
             out[block.cells] = kernel(block.row, _shape(points, block.corners))
-    if metric in _OF_POLYHEDRA and (solid := Polyhedra.of(mesh, points)) is not None:
-        out[solid.cells] = _OF_POLYHEDRA[metric](solid)
+    if metric in _OF_POLYHEDRA:
+        for solid in Polyhedra.each(mesh, points):
+            out[solid.cells] = _OF_POLYHEDRA[metric](solid)
     return out
 
 

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..celltypes import POLYHEDRON
-from ._blocks import CHUNK
-from ._faces import parse_faces
-from ._topology import pair_edges
+from ._faces import face_chunks
+from ._topology import lone_edges, pair_edges
+from .vectors import gathered
 
 if TYPE_CHECKING:
     from ._mesh import Mesh
 
 
 class Polyhedra(NamedTuple):
-    """Faces of all polyhedra, each relative to its cell's first node and scaled to its extent.
+    """Faces of polyhedra, each relative to its cell's first node and scaled to its extent.
 
     cells (P,) ids; face_cell (F,) row of `cells`; start and size (F,) in the stream; origin and
     scale of each cell (P, 3), (P,); areas (F, 3) and centres (F, 3) as the faces are wound.
@@ -35,55 +34,41 @@ class Polyhedra(NamedTuple):
     centres: np.ndarray
 
     @classmethod
-    def of(cls, mesh: Mesh, points: np.ndarray) -> Polyhedra | None:
-        """Those of `mesh`, at `points`; None where it has none."""
-        if mesh.faces is None or mesh.face_offsets is None or not len(mesh.faces):
-            return None
-        listed = parse_faces(mesh.faces, mesh.face_offsets)
-        cells = np.flatnonzero(mesh.cell_types == POLYHEDRON)
-        row = np.searchsorted(cells, listed.cell)
-        origin = np.zeros((len(cells), 3))
-        origin[row] = points[mesh.faces[listed.start]]
-        faces = len(row)
-        solid = cls(
-            cells, mesh.faces, points, row, listed.start, listed.size, origin,
-            np.ones(len(cells)), np.zeros((faces, 3)), np.zeros((faces, 3)),
-        )  # fmt: skip
-        extent = np.zeros(len(cells))
-        for some, ring in solid.rings():
-            np.maximum.at(extent, row[some], np.abs(ring).max(axis=(0, 1)))
-        solid.scale[:] = np.where(extent > 0, extent, 1.0)
-        for some, ring in solid.rings():
-            spokes = ring - ring[:1]
-            double = np.cross(spokes[1:-1], spokes[2:], axis=1).sum(axis=0)
-            solid.areas[some] = 0.5 * double.T
-            solid.centres[some] = ring.mean(axis=0).T
-        return solid
+    def each(cls, mesh: Mesh, points: np.ndarray) -> Iterator[Polyhedra]:
+        """Those of `mesh`, at `points`, some thousands at a time: all of them would need room."""
+        if mesh.faces is None or mesh.face_offsets is None:
+            return
+        for listed in face_chunks(mesh.faces, mesh.face_offsets):
+            cells, row = np.unique(listed.cell, return_inverse=True)
+            origin = np.zeros((len(cells), 3))
+            origin[row] = points[mesh.faces[listed.start]]
+            faces = len(row)
+            solid = cls(
+                cells, mesh.faces, points, row, listed.start, listed.size, origin,
+                np.ones(len(cells)), np.zeros((faces, 3)), np.zeros((faces, 3)),
+            )  # fmt: skip
+            extent = np.zeros(len(cells))
+            for some, ring in solid.rings():
+                np.maximum.at(extent, row[some], np.abs(ring).max(axis=(0, 1)))
+            solid.scale[:] = np.where(extent > 0, extent, 1.0)
+            for some, ring in solid.rings():
+                spokes = ring - ring[:1]
+                double = np.cross(spokes[1:-1], spokes[2:], axis=1).sum(axis=0)
+                solid.areas[some] = 0.5 * double.T
+                solid.centres[some] = ring.mean(axis=0).T
+            yield solid
 
     def rings(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Faces (m,) and their corners (n, 3, m), those of one size at a time."""
         for n in np.unique(self.size):
-            mine = np.flatnonzero(self.size == n)
-            for at in range(0, len(mine), CHUNK):
-                some = mine[at : at + CHUNK]
-                cell = self.face_cell[some]
-                nodes = self.stream[self.start[some][:, None] + np.arange(n)]
-                ring = (self.points[nodes] - self.origin[cell][:, None]) / self.scale[cell][
-                    :, None, None
-                ]
-                yield some, np.ascontiguousarray(ring.transpose(1, 2, 0))
+            some = np.flatnonzero(self.size == n)
+            cell = self.face_cell[some]
+            nodes = self.stream[self.start[some][:, None] + np.arange(n)]
+            yield some, (gathered(self.points, nodes) - self.origin[cell].T) / self.scale[cell]
 
     def edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Directed edges around all faces, in their order: face, start and end node, all (E,)."""
-        face = np.repeat(np.arange(len(self.size)), self.size)
-        begin = np.cumsum(self.size) - self.size
-        place = np.arange(len(face)) - begin[face]
-        after = np.where(place + 1 < self.size[face], place + 1, 0)
-        return (
-            face,
-            self.stream[self.start[face] + place],
-            self.stream[self.start[face] + after],
-        )
+        return _edges(self.stream, self.start, self.size)
 
     def middle(self) -> np.ndarray:
         """(P, 3) mean of each cell's face centres."""
@@ -137,11 +122,27 @@ class Polyhedra(NamedTuple):
         sine = np.where(turn < 0, -1.0, 1.0) * np.linalg.norm(bend, axis=1)
         return np.pi - np.arctan2(sine, np.einsum("ij,ij->i", first, second)), cell
 
-    def open_shells(self) -> np.ndarray:
-        """Ids of the cells whose faces do not close: an edge that not exactly two of them have."""
-        face, start, end = self.edges()
-        proper = start != end
-        face, start, end = face[proper], start[proper], end[proper]
-        pairs = pair_edges(start, end, self.face_cell[face])
-        odd = pairs.order[pairs.first[pairs.uses != 2]]
-        return self.cells[np.unique(self.face_cell[face[odd]])]
+
+def open_shells(mesh: Mesh) -> np.ndarray:
+    """Ids of the cells whose faces do not close: an edge that not exactly two of them have."""
+    found = [np.empty(0, np.int64)]
+    if mesh.faces is not None and mesh.face_offsets is not None:
+        for listed in face_chunks(mesh.faces, mesh.face_offsets):
+            face, start, end = _edges(mesh.faces, listed.start, listed.size)
+            proper = start != end
+            cell = listed.cell[face[proper]]
+            odd = lone_edges(start[proper], end[proper], cell)
+            found.append(np.unique(cell[odd]))
+    return np.concatenate(found)
+
+
+def _edges(
+    stream: np.ndarray, start: np.ndarray, size: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Directed edges around all faces, in their order: face, start and end node, all (E,)."""
+    face = np.repeat(np.arange(len(size)), size)
+    ends = np.cumsum(size)
+    place = np.arange(len(face)) + (start - (ends - size))[face]
+    after = place + 1
+    after[ends - 1] = start
+    return face, stream[place], stream[after]

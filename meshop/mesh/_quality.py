@@ -15,7 +15,7 @@ from ._cells import DIM
 from ._facets import FacetTable, facet_table
 from ._metrics import turned_inside_out
 from ._normals import cell_normals
-from ._polyhedra import Polyhedra
+from ._polyhedra import open_shells
 from .vectors import gathered
 
 if TYPE_CHECKING:
@@ -205,8 +205,7 @@ def quality(
         facets = facet_table(mesh) if facets is None else facets
         crowded = np.unique(facets.further[:, 0])
         report.crowded_facets = facets.padded(crowded)
-        if (solid := Polyhedra.of(mesh, mesh.points)) is not None:
-            report.open_shells = solid.open_shells()
+        report.open_shells = open_shells(mesh)
     elif mesh.dim == 2:
         edges = _topology.surface_edges(mesh)
         report.crowded_edges = edges.crowded

@@ -71,10 +71,7 @@ class EdgePairs(NamedTuple):
 
 def pair_edges(start: np.ndarray, end: np.ndarray, body: np.ndarray | None = None) -> EdgePairs:
     """Which directed edges (E,) join the same two nodes (in the same body (E,), where given)."""
-    low, high = np.minimum(start, end), np.maximum(start, end)
-    keys = [low, high] if body is None else [body, low, high]
-    if len(high) and int(high.max()) < 3_037_000_499:  # its square fits into 63 bits
-        keys[-2:] = [low * (int(high.max()) + 1) + high]
+    keys = _edge_keys(start, end, body)
     order = np.lexsort(keys[::-1]) if len(keys) > 1 else np.argsort(keys[0], kind="stable")
     new = np.zeros(len(order), dtype=bool)
     new[:1] = True
@@ -82,6 +79,35 @@ def pair_edges(start: np.ndarray, end: np.ndarray, body: np.ndarray | None = Non
         new[1:] |= key[order[1:]] != key[order[:-1]]
     first = np.flatnonzero(new)
     return EdgePairs(order, first, np.diff(first, append=len(order)))
+
+
+def lone_edges(start: np.ndarray, end: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """Edges (n,) that are not exactly one of two that join the same two nodes in a body."""
+    keys = _edge_keys(start, end, body)
+    if len(keys) == 1 and len(start) % 2 == 0:  # mostly there is none: a plain sort shows it
+        one, two = np.sort(keys[0]).reshape(-1, 2).T
+        if np.all(one == two) and np.all(one[1:] != two[:-1]):
+            return np.empty(0, np.int64)
+    pairs = pair_edges(start, end, body)
+    return pairs.order[np.repeat(pairs.uses != 2, pairs.uses)]
+
+
+def _edge_keys(start: np.ndarray, end: np.ndarray, body: np.ndarray | None) -> list[np.ndarray]:
+    """Numbers that tell body, lower and higher node: one where the three fit into 63 bits."""
+    low, high = np.minimum(start, end), np.maximum(start, end)
+    if not len(low):
+        return [low]
+    first = low.min()
+    span = int(high.max() - first) + 1
+    if span >= 3_037_000_499:
+        return [low, high] if body is None else [body, low, high]
+    key = (low - first) * span + (high - first)
+    if body is None:
+        return [key]
+    body = body - body.min()
+    if (int(body.max()) + 1) * span**2 < 2**63:
+        return [body * span**2 + key]
+    return [body, key]
 
 
 def flipped_cells(edges: SurfaceEdges, n_cells: int) -> np.ndarray:

@@ -37,6 +37,9 @@ def write(name):
     gmsh.clear()
 occ.addBox(0, 0, 0, 2, 1, 1); write("box.step")
 occ.addBox(0, 0, 0, 2, 1, 1); write("box.iges")
+occ.addBox(0, 0, 0, 2, 1, 1); occ.addSphere(4, 0, 0, 0.5); write("bodies.iges")
+occ.remove([(3, occ.addBox(0, 0, 0, 2, 1, 1)), (3, occ.addBox(4, 0, 0, 1, 1, 1))])
+occ.remove([(2, 1)]); write("open.iges")
 occ.addBox(0, 0, 0, 2, 1, 1); write("box.brep")
 occ.addSphere(1, 2, 3, 1); write("sphere.step")
 occ.addCylinder(0, 0, 0, 0, 0, 2, 1); write("cylinder.brep")
@@ -222,6 +225,17 @@ def test_loose_faces_of_iges_are_sewn_into_a_solid(files):
     assert mesh_cad(files / "box.iges", 0.3).cell_measures().sum() == pytest.approx(10)
     two = mesh_cad(files / "two.step", 0.4, volume=True, repair=True)  # solids stay solids
     assert two.cell_measures()[of_type(two, 10)].sum() == pytest.approx(2)
+
+
+@needs_gmsh
+def test_several_bodies_of_iges_become_a_solid_each(files):
+    mesh = mesh_cad(files / "bodies.iges", 0.3, volume=True)
+    measure = mesh.cell_measures()
+    volumes = [measure[mesh.regions[f"solid {i}"].ids].sum() for i in (1, 2)]
+    assert volumes == pytest.approx([2, np.pi / 6], rel=0.1)
+    assert measure[of_type(mesh, 5)].sum() == pytest.approx(10 + np.pi, rel=0.05)
+    with pytest.raises(MeshFileError, match="enclose no volume"):
+        mesh_cad(files / "open.iges", 0.3, volume=True)
 
 
 @needs_gmsh

@@ -262,6 +262,19 @@ def test_abaqus_instances_are_placed(tmp_path):
     }  # fmt: skip
 
 
+def test_abaqus_ranges_and_one_label_a_line(tmp_path):
+    nodes = "".join(f"{i}, {i}., 0., 0.\n" for i in range(1, 10)) + "10, , 2.\n11\n"
+    (tmp_path / "a.inp").write_text(
+        f"*NODE\n{nodes}*NSET, NSET=A, GENERATE\n1, 9, 4\n\n3\n6,7,\n"
+        "*NSET, NSET=B\n5\n2\n5\n*NSET, NSET=C\nA,\n10\nB\n"
+    )
+    mesh = read(tmp_path / "a.inp")
+    ids = {name: region.ids.tolist() for name, region in mesh.regions.items()}
+    assert ids["A"] == [0, 4, 8, 2, 5, 6] and ids["B"] == [4, 1]
+    assert sorted(ids["C"]) == [0, 1, 2, 4, 5, 6, 8, 9]
+    assert mesh.points[9:].tolist() == [[0, 2, 0], [0, 0, 0]]
+
+
 def test_abaqus_includes_files_beside_it(tmp_path):
     (tmp_path / "nodes.inp").write_text("1, 0, 0, 0\n2, 1, 0, 0\n")
     (tmp_path / "more.inp").write_text("*Node\n1, 0, 0, 0\n2, 1, 0, 0\n")

@@ -1,7 +1,9 @@
 """Fluent's meshes: bytes written by hand, meshio's files, and volumes taken apart into faces."""
 
 import gzip
+import json
 import random
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from meshop.errors import MeshFileError
+from meshop.errors import MeshFileError, MeshFileWarning
 from meshop.io import read
 from meshop.mesh import CELL_TYPES, Mesh
 
@@ -195,6 +197,100 @@ def test_polygons_of_many_edges(tmp_path):
     (tmp_path / "a.msh").write_bytes(data)
     mesh = read(tmp_path / "a.msh")
     assert mesh.cell_types.tolist() == [7] and mesh.cell_measures() == pytest.approx([np.pi])
+
+
+@pytest.mark.parametrize("name", list(CASE.RESULTS))
+def test_results_beside_a_case(tmp_path, name):
+    (tmp_path / "a.cas").write_bytes(CASE.TEXT)
+    (tmp_path / "a.dat").write_bytes(CASE.RESULTS[name])
+    data = read(tmp_path / "a.cas").cell_data
+    dtype = "float32" if name in ("results single", "results big endian") else "float64"
+    assert {key: str(values.dtype) for key, values in data.items()} == dict.fromkeys(
+        ("PRESSURE", "MOMENTUM", "TEMPERATURE", "variable 9999"), dtype
+    )
+    assert data["PRESSURE"].tolist() == [1.5, -2.25]
+    assert data["MOMENTUM"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert data["TEMPERATURE"].tolist() == [300, 400]
+    assert data["variable 9999"].tolist() == [7, 8]
+
+
+def test_results_of_zones_species_and_walls(tmp_path):
+    case = CASE.TEXT.replace(CASE.CELLS, b"(12 (2 1 1 1 4))(12 (7 2 2 11 4))")
+    case += b'(37 ((species (names (o2 "n2")) (p? . #f))))'
+    (tmp_path / "a.cas").write_bytes(case)
+    (tmp_path / "a.dat").write_bytes(
+        CASE.field(1, 2, [1.0]) + CASE.field(3, 7, [350.0], 2) + CASE.field(1, 4, [0.5] * 8)
+        + CASE.field(200, 2, [0.25]) + CASE.field(2, 7, [(3.0, 4.0)], 1, 2300)
+    )  # fmt: skip
+    with pytest.warns(MeshFileWarning, match="not of cells are left out: PRESSURE$"):
+        data = read(tmp_path / "a.cas").cell_data
+    nan = float("nan")
+    for name, rows in {
+        "PRESSURE": [1, nan], "TEMPERATURE": [nan, 350], "o2": [0.25, nan],
+        "MOMENTUM": [[nan, nan], [3, 4]],
+    }.items():  # fmt: skip
+        np.testing.assert_array_equal(data.pop(name), rows)
+    assert not data
+
+
+def test_a_dat_of_another_program_is_not_asked(tmp_path):
+    (tmp_path / "a.cas").write_bytes(CASE.TEXT)
+    (tmp_path / "a.dat").write_bytes(b'TITLE = "of Tecplot"\nVARIABLES = x\n')
+    assert not read(tmp_path / "a.cas").cell_data
+
+
+def test_few_results_do_not_fill_the_memory(tmp_path):
+    from meshop.io._files import Fault
+    from meshop.io.fluent._results import _check_room
+
+    part = (np.zeros(1, np.int64), np.zeros((1, 100)))
+    with pytest.raises(Fault, match="a few of 1000000 cells"):
+        _check_room({"a": [part]}, 1_000_000, 1000)
+    _check_room({"a": [part]}, 100_000, 1000)
+
+
+_BY_VTK = """
+import json, sys
+from vtkmodules.vtkIOGeometry import vtkFLUENTReader
+from vtkmodules.util.numpy_support import vtk_to_numpy
+for path in sys.argv[1:]:
+    reader = vtkFLUENTReader()
+    reader.SetFileName(path)
+    reader.Update()
+    found, blocks = {}, reader.GetOutput()
+    for i in range(blocks.GetNumberOfBlocks()):
+        data = blocks.GetBlock(i).GetCellData()
+        for k in range(data.GetNumberOfArrays()):
+            rows = found.setdefault(data.GetArrayName(k), [])
+            rows += vtk_to_numpy(data.GetArray(k)).tolist()
+    print(json.dumps(found))
+"""
+
+
+def test_vtk_reads_the_same_results(tmp_path):
+    zones = CASE.TEXT.removesuffix(CASE.NAMES)  # whose parentheses in quotes VTK takes for real
+    zones = zones.replace(CASE.CELLS, b"(12 (2 1 1 1 4))\n(12 (7 2 2 1 4))\n") + b"".join(
+        f"(45 ({zone} {kind} zone-{zone})())\n".encode()
+        for zone, kind in ((2, "fluid"), (7, "fluid"), (3, "interior"), (4, "wall"),
+                           (10, "velocity-inlet"), (11, "outflow"))
+    )  # fmt: skip
+    paths, names = [], ("text", "single", "double")
+    for name, index in zip(names, (300, 2300, 3300), strict=True):
+        paths.append(tmp_path / f"{name}.cas")
+        paths[-1].write_bytes(zones)
+        parts = [
+            CASE.field(number, zone, [row], cell, index)
+            for number, rows in ((1, [1.5, -2.25]), (2, [(1.0, 2.0, 3.0), (4.0, 5.0, 6.0)]),
+                                 (101, [1.25, 2.0]), (111, [7.0, 8.0]), (500, [9.0, 0.5]))
+            for cell, (zone, row) in enumerate(zip((2, 7), rows, strict=True), 1)
+        ]  # fmt: skip
+        (tmp_path / f"{name}.dat").write_bytes(b'(0 "made by hand")\n' + b"".join(parts))
+    run = [sys.executable, "-c", _BY_VTK, *map(str, paths)]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    for path, line in zip(paths, done.stdout.splitlines(), strict=True):
+        ours = {name: values.tolist() for name, values in read(path).cell_data.items()}
+        assert ours == json.loads(line)
+        assert ours["DENSITY"] == [1.25, 2.0] and "X_VELOCITY" in ours and "NUT" in ours
 
 
 def test_a_gzip_bomb_is_refused(tmp_path):

@@ -308,6 +308,15 @@ def test_meshio_reads_the_same(tmp_path, capfd):
     assert found.cells_dict["triangle"].tolist() == [[0, 1, 2]]
 
 
+def test_a_pyramid_of_the_second_order_is_refused(tmp_path):
+    nodes = " ".join(map(str, range(14)))
+    points = "\n".join(f"{i} {i % 3} {i % 5} {i}" for i in range(14))
+    text = f"NDIME= 3\nNELEM= 1\n14 {nodes} 0\nNPOIN= 14\n{points}\n"
+    (tmp_path / "a.su2").write_text(text)
+    with pytest.raises(MeshFileError, match="element 0\na pyramid of the second order"):
+        read(tmp_path / "a.su2")
+
+
 def test_what_gmsh_writes(tmp_path):
     pytest.importorskip("gmsh")
     code = (

@@ -560,3 +560,9 @@ def test_real_files():
 def test_blocks_whose_files_are_elsewhere():
     with pytest.raises(MeshFileError, match=r"many_blocks.*\nno such file"):
         read(ZOO / "many_blocks" / "many_blocks.vtm")
+
+
+def test_a_file_that_is_no_xml_says_what_it_begins_with(tmp_path):
+    (tmp_path / "a.vtu").write_text("\nsolid part\nfacet normal 0 0 1\n")
+    with pytest.raises(MeshFileError, match="it begins with 'solid part': this is no XML"):
+        read(tmp_path / "a.vtu")

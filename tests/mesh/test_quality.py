@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from meshop.errors import MeshError
-from meshop.mesh import DIM, Mesh, Region, connected_parts
+from meshop.mesh import DIM, METRICS, Mesh, Region, connected_parts, face_chunks
 from meshop.mesh._topology import duplicate_cells, find_rows, surface_edges
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "io"))
@@ -129,6 +129,23 @@ def test_an_open_polyhedron():
                  face_offsets=np.array([26])).validate()  # fmt: skip
     assert found.open_shells.tolist() == [0]
     assert not mesh.validate().open_shells.size
+
+
+def test_polyhedra_some_at_a_time_are_as_all_at_once(monkeypatch):
+    mesh = as_polyhedra(box(3, warp=0.2))
+    lone = mesh.faces.copy()
+    lone[2] = lone[3]  # a corner of the first face of the first cell is there twice
+    torn = Mesh(mesh.points, mesh.cell_types, mesh.cell_offsets, mesh.cell_nodes,
+                faces=lone, face_offsets=mesh.face_offsets)  # fmt: skip
+    names = [name for name in METRICS if name != "scaled_jacobian"]
+    whole = [mesh.cell_measures(), *(mesh.quality(name) for name in names)]
+    monkeypatch.setattr("meshop.mesh._faces._CHUNK", 70)  # two cells
+    parts = [mesh.cell_measures(), *(mesh.quality(name) for name in names)]
+    for one, two in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert torn.validate().open_shells.tolist() == [0]
+    assert not mesh.validate().open_shells.size
+    assert len(list(face_chunks(mesh.faces, mesh.face_offsets))) > 10
 
 
 def test_islands_are_all_but_the_largest_part():

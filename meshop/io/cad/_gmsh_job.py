@@ -1,5 +1,6 @@
 """What a child process does with gmsh: tasks for `_gmsh.run_gmsh`, which reads what gmsh prints."""
 
+import collections
 import contextlib
 
 import numpy as np
@@ -156,12 +157,46 @@ def close(gmsh):
     length = max(box[3] - box[0], box[4] - box[1], box[5] - box[2])
     for tolerance in (1e-6 * length, 1e-5 * length, 1e-4 * length):
         try:
-            model.occ.healShapes([], tolerance, True, True, True, True, True)
+            model.occ.healShapes([], tolerance, True, True, True, True, False)
             model.occ.synchronize()
+            fill_each_shell(model)
+            if not model.getEntities(3):  # OpenCASCADE makes one solid, and drops other shells
+                model.occ.healShapes([], tolerance, True, True, True, True, True)
+                model.occ.synchronize()
         except Exception:
             return
         if model.getEntities(3):
             return
+
+
+def fill_each_shell(model):
+    """Make a solid of each of several shells, where all are closed and none lies in another."""
+    uses = {tag: model.getAdjacencies(2, tag)[1].tolist() for _, tag in model.getEntities(2)}
+    shells: list[tuple[list[int], set[int]]] = []  # faces and curves of each
+    for tag, curves in uses.items():
+        apart = [shell for shell in shells if not shell[1] & set(curves)]
+        joined = [shell for shell in shells if shell[1] & set(curves)]
+        faces = [tag, *(face for shell in joined for face in shell[0])]
+        shells = [*apart, (faces, set(curves).union(*(shell[1] for shell in joined)))]
+    count = collections.Counter(curve for curves in uses.values() for curve in curves)
+    boxes = []
+    for faces, _ in shells:
+        ends = np.array([model.getBoundingBox(2, face) for face in faces])
+        boxes.append((ends[:, :3].min(axis=0), ends[:, 3:].max(axis=0)))
+    inside = any(
+        one is not two and np.all(one[0] <= two[0]) and np.all(two[1] <= one[1])
+        for one in boxes
+        for two in boxes
+    )
+    if inside or any(times != 2 for times in count.values()):
+        return
+    for faces, _ in shells:
+        model.occ.addVolume([model.occ.addSurfaceLoop(faces)])
+    model.occ.synchronize()
+    # Some faces were replaced on the way.
+    stale = [pair for pair in model.getEntities(2) if not len(model.getAdjacencies(*pair)[0])]
+    model.occ.remove(stale)
+    model.occ.synchronize()
 
 
 def sizes(gmsh, job):

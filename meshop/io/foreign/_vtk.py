@@ -104,7 +104,10 @@ def _attempt(
     else:
         source.Update(_PORT.get(reader, 0))
     data = source.GetOutputDataObject(_PORT.get(reader, 0))
-    faces = _drop_faces_of_fluent(data) if reader == "Fluent CFF" else []
+    faces = []
+    if reader == "Fluent CFF":
+        _name_zones(path, data)
+        faces = _drop_faces_of_fluent(data)
     found = _CONVERT.get(reader, joined)(data)
     left_out = _complain(said, path, empty=found is None or not found.n_points)
     if found is None or not found.n_points:
@@ -125,6 +128,22 @@ def _turn_wedges(mesh: Mesh) -> None:
         inward = np.einsum("ij,ij->i", np.cross(b - a, c - a), d - a) > 0
     if len(at) and inward.mean() > 0.5:
         mesh.cell_nodes[at] = mesh.cell_nodes[at[:, MIRRORED_WEDGE]]
+
+
+def _name_zones(path: Path, data: Any) -> None:
+    """Give the blocks of a `.cas.h5` the names of the zones of cells, which VTK does not read."""
+    try:
+        import h5py
+
+        with h5py.File(path) as file:
+            found = file["meshes/1/cells/zoneTopology/name"][0]
+            names = found.decode("utf-8", "replace").split(";")
+    except (ImportError, OSError, KeyError, ValueError, IndexError, AttributeError):
+        return
+    if len(names) == data.GetNumberOfBlocks():
+        for index, name in enumerate(names):
+            if not data.HasMetaData(index) or not data.GetMetaData(index).Has(data.NAME()):
+                data.GetMetaData(index).Set(data.NAME(), name)
 
 
 def _drop_faces_of_fluent(data: Any) -> list[str]:

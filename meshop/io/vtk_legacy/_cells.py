@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...mesh import SIZE, is_node, parse_faces
+from ...mesh import SIZE, face_chunks
 from .._files import CUT, Fault
 
 
@@ -72,19 +72,23 @@ def with_faces(
     in_stream = np.repeat(polyhedra, size)
     faces = nodes[in_stream]
     face_offsets = np.where(polyhedra, np.cumsum(np.where(polyhedra, size, 0)), -1)
-    listed = parse_faces(faces, face_offsets)
-    owner = np.repeat(listed.cell, listed.size)
-    ids = faces[is_node(len(faces), listed)]
-    # Each point of a cell once, in increasing order: VTK's way.
-    order = np.lexsort((ids, owner))
-    ids, owner = ids[order], owner[order]
-    new = np.ones(len(ids), bool)
-    new[1:] = (ids[1:] != ids[:-1]) | (owner[1:] != owner[:-1])
-    ids, owner = ids[new], owner[new]
-    counts = np.where(polyhedra, np.bincount(owner, minlength=len(polyhedra)), size)
+    found = [np.empty(0, nodes.dtype)]
+    counts = np.where(polyhedra, 0, size)
+    for listed in face_chunks(faces, face_offsets):
+        if not len(listed.cell):
+            continue
+        ids = listed.nodes(faces)
+        span = int(ids.max(initial=0)) + 1
+        if ids.min(initial=0) < 0 or span > 1 << 40:
+            raise Fault("faces of polyhedra", f"they refer to points {ids.min()} to {span - 1}")
+        # Each point of a cell once, in increasing order: VTK's way.
+        owner = listed.cell - listed.cell[:1]
+        cell, ids = np.divmod(np.unique(np.repeat(owner, listed.size) * span + ids), span)
+        counts[listed.cell[0] : listed.cell[-1] + 1] += np.bincount(cell)
+        found.append(ids)
     ends = np.cumsum(counts)
     out = np.empty(ends[-1], np.int64)
     of_polyhedron = np.repeat(polyhedra, counts)
-    out[of_polyhedron] = ids
+    out[of_polyhedron] = np.concatenate(found)
     out[~of_polyhedron] = nodes[~in_stream]
     return np.concatenate([[0], ends]), out, faces, face_offsets

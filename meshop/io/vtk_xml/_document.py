@@ -204,6 +204,10 @@ class _Builder:
         data = self.file.read(_CHUNK >> 4)  # most heads are short
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise Fault("start of the file", "it is encoded in UTF-16", "save it as UTF-8")
+        if (word := data[:80].lstrip(b"\xef\xbb\xbf \t\r\n")) and not word.startswith(b"<"):
+            shown = word.splitlines()[0][:40].decode("ascii", "replace")
+            reason = f"it begins with {shown!r}: this is no XML, so no VTK XML file"
+            raise Fault("start of the file", reason, "give it the suffix of its format")
         try:
             while data:
                 self.parser.Parse(data, False)

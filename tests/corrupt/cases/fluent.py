@@ -1,4 +1,4 @@
-"""Ansys Fluent's meshes and cases."""
+"""Ansys Fluent's meshes, cases and results."""
 
 import gzip
 import struct
@@ -82,8 +82,49 @@ LISTED = b'(1 "meshio")\n(2 3)\n' + nodes(POINTS) + b"(12 (1 0 1 1 2)(\n1 2 4 7\
 SURFACE = b"(2 3)\n" + nodes(POINTS) + faces(5, 3, [([1, 2, 5, 4], 0, 0)], 1)
 
 
+def field(number, zone, rows, first=1, index=300, order="<"):
+    """The values of one variable on cells, or on faces, from `first` on."""
+    size = len(rows[0]) if isinstance(rows[0], tuple) else 1
+    flat = [value for row in rows for value in (row if size > 1 else (row,))]
+    head = f"({index} ({number} {zone} {size} 0 0 {first} {first + len(rows) - 1})\n(".encode()
+    if index == 300:
+        return head + b"\n" + "\n".join(map(repr, flat)).encode() + b"\n))\n"
+    data = struct.pack(f"{order}{len(flat)}{'f' if index == 2300 else 'd'}", *flat)
+    return head + data + f")\nEnd of Binary Section   {index})\n".encode()
+
+
+def results(index=300, order="<"):
+    """Pressure, velocity and temperature on the two cells, pressure on the walls."""
+    machine = f"(4 ({60 if order == '<' else 23} 0 0 1 2 4 4 4 8 8 8 4))\n".encode()
+    return (
+        b'(0 "results")\n' + machine + b"(33 (2 11 12))\n(37 ((flow-time 0.5)))\n"
+        + field(1, 2, [1.5, -2.25], 1, index, order)
+        + field(2, 2, [(1.0, 2.0, 3.0), (4.0, 5.0, 6.0)], 1, index, order)
+        + field(3, 2, [300.0], 1, index, order) + field(3, 2, [400.0], 2, index, order)
+        + field(9999, 2, [7.0, 8.0], 1, index, order)
+        + b"(301 (1 2 0)\n(0.1 0.2))\n"
+    )  # fmt: skip
+
+
+RESULTS = {
+    "results text": results(), "results single": results(2300), "results double": results(3300),
+    "results big endian": results(2300, ">"), "results gzip": gzip.compress(results(), mtime=0),
+}  # fmt: skip
+
+
+def place(folder, name, data):
+    """The case; where the name says so the good one, with `data` as its results."""
+    if not name.startswith("results") or name == "results alone":
+        path = folder / f"{name.replace(' ', '_')}{SUFFIX}"
+        path.write_bytes(data)
+        return path
+    (folder / "a.dat").write_bytes(data)
+    (folder / "a.cas").write_bytes(TEXT)
+    return folder / "a.cas"
+
+
 def seeds():
-    return {
+    return RESULTS | {
         "text": TEXT, "single": SINGLE, "double": DOUBLE, "big endian": BIG, "tree": TREE,
         "plane": PLANE, "listed": LISTED, "surface": SURFACE,
         "crlf": TEXT.replace(b"\n", b"\r\n"), "gzip": gzip.compress(TEXT, mtime=0),
@@ -95,7 +136,7 @@ def corpus():
     out |= {f"cut {n}": TEXT[:n] for n in (20, 90, 200, 400, 560)}
     out |= {f"cut double {n}": DOUBLE[:n] for n in (200, 420, 600)}
     out |= {"no nodes": head() + CELLS + zones(), "no faces": head() + nodes(POINTS) + CELLS}
-    out["results"] = b'(0 "data")\n(33 (2 4 3))\n(300 (1 2 1 0 0 1 2)(1.0 2.0))\n'
+    out["results alone"] = b'(0 "data")\n(33 (2 4 3))\n(300 (1 2 1 0 0 1 2)(1.0 2.0))\n'
     edits = [
         ("node 0", b"\n2 5 b 8 2 1", b"\n0 5 b 8 2 1"),
         ("node d", b"\n2 5 b 8 2 1", b"\nd 5 b 8 2 1"),
@@ -157,4 +198,31 @@ def corpus():
     packed = gzip.compress(TEXT, mtime=0)
     out["gzip cut"] = packed[: len(packed) // 2]
     out["gzip damaged"] = packed[:60] + b"\xff\xff\xff\xff" + packed[64:]
-    return {name.replace(" ", "_"): data for name, data in out.items()}
+    text, double = RESULTS["results text"], RESULTS["results double"]
+    out |= {f"results cut {n}": text[:n] for n in (130, 150, 190)}
+    out |= {f"results double cut {n}": double[:n] for n in (140, 150, 215)}
+    edits = [
+        ("beyond", b"(1 2 1 0 0 1 2)", b"(1 2 1 0 0 1 3)"),
+        ("10^12 cells", b"(1 2 1 0 0 1 2)", b"(1 2 1 0 0 1 1000000000000)"),
+        ("10^12 components", b"(1 2 1 0 0 1 2)", b"(1 2 1000000000000 0 0 1 2)"),
+        ("no components", b"(1 2 1 0 0 1 2)", b"(1 2 0 0 0 1 2)"),
+        ("backwards", b"(1 2 1 0 0 1 2)", b"(1 2 1 0 0 9 2)"),
+        ("cell 0", b"(1 2 1 0 0 1 2)", b"(1 2 1 0 0 0 1)"),
+        ("negative", b"(1 2 1 0 0 1 2)", b"(1 2 -1 0 0 1 2)"),
+        ("head short", b"(1 2 1 0 0 1 2)", b"(1 2 1 0 0)"),
+        ("head text", b"(1 2 1 0 0 1 2)", b"(one 2 1 0 0 1 2)"),
+        ("beyond 64 bits", b"(1 2 1 0 0 1 2)", b"(1 2 1 0 0 1 99999999999999999999999)"),
+        ("components differ", b"(3 2 1 0 0 2 2)", b"(2 2 1 0 0 2 2)"),
+    ]
+    for name, old, new in edits:
+        assert old in text, name
+        out[f"results {name}"] = text.replace(old, new)
+        out[f"results double {name}"] = double.replace(old, new)
+    out["results value text"] = text.replace(b"-2.25", b"a bit")
+    out["results value missing"] = text.replace(b"\n-2.25", b"")
+    out["results marker missing"] = double.replace(b"End of Binary Section   3300", b"")
+    out["results gzip cut"] = RESULTS["results gzip"][:90]
+    return {
+        name if name.startswith("results ") else name.replace(" ", "_"): data
+        for name, data in out.items()
+    }

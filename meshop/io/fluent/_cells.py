@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..mesh import POLYGON, POLYHEDRON
-from ._face_cells import Cells, cells_of
-from ._files import Fault
-from ._ragged import ragged
+from ...mesh import POLYGON, POLYHEDRON
+from .._face_cells import Cells, cells_of
+from .._files import Fault
+from .._ragged import ragged
 
 # Triangles and quads of the cells that are no polyhedra.
 _SIMPLE = ((4, 0), (0, 6), (2, 3), (4, 1))
