@@ -15,7 +15,7 @@ from meshop.mesh import Mesh, Region
 
 FOAM = "/"
 ALONE = [".vtu", ".vtp", ".vtm", ".vtk", ".vtkhdf", FOAM, ".su2", ".msh", ".stl", ".obj", ".ply",
-         ".off", ".npy", ".npz", ".pcd", ".las", ".csv", ".xyz"]  # fmt: skip
+         ".med", ".off", ".npy", ".npz", ".pcd", ".las", ".csv", ".xyz"]  # fmt: skip
 SERIES = [".pvd", ".vtu.series"]
 TEXTS = ["a b", "ä", "<a&b>", "'q'\"d\"", "a/b", "a,b", "a;b", "1", "x", "a:0", " x ", "a\nb", ""]
 

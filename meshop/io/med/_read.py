@@ -198,6 +198,7 @@ class _File:
         starts = dict(
             zip(counts, offsets_of(np.array(list(counts.values()))).tolist(), strict=False)
         )
+        parts: dict[bool, list[tuple[np.ndarray, np.ndarray]]] = {}
         for support, block in _groups(step).items():
             where, _, kind = support.partition(".")
             on_points = support == "NOE"
@@ -205,24 +206,23 @@ class _File:
                 self.left_out.add(f"{name} on {support}")  # values at the nodes of each cell
                 continue
             n = mesh.n_points if on_points else counts[kind]
-            data = mesh.point_data if on_points else mesh.cell_data
-            rows = mesh.n_points if on_points else mesh.n_cells
             first = 0 if on_points else starts[kind]
             for profile, values in _groups(block).items():
                 ids, found = self._values(profile, values, n, field)
                 if found is None:
                     self.left_out.add(f"{name} at the Gauss points of {kind}")
                     continue
-                if len(ids) == rows:
-                    data[name] = found
-                    continue
-                if name not in data:
-                    data[name] = np.full((rows, *found.shape[1:]), np.nan)
-                data[name][first + ids] = found
+                parts.setdefault(on_points, []).append((first + ids, found))
+        for on_points, placed in parts.items():
+            if on_points:
+                mesh.point_data[name] = _together(placed, mesh.n_points)
+            else:
+                mesh.cell_data[name] = _together(placed, mesh.n_cells)
         labels = str(field.attributes.get("NOM", ""))
         words = [labels[at : at + 16].strip(" \0") for at in range(0, len(labels), 16)]
         for place, data in (("point", mesh.point_data), ("cell", mesh.cell_data)):
-            if name in data and data[name].ndim == 2 and len(words) == data[name].shape[1]:
+            known = any(words) and name in data and data[name].ndim == 2
+            if known and len(words) == data[name].shape[1]:
                 mesh.components[place, name] = tuple(words)
 
     def _values(
@@ -243,6 +243,20 @@ class _File:
         if values.ndim != 1 or not width or len(values) != width * len(ids):
             raise Fault(array.path, f"{values.size} values for {len(ids)} places of {width}", CUT)
         return ids, values if width == 1 else values.reshape(width, -1).T.copy()
+
+
+def _together(placed: list[tuple[np.ndarray, np.ndarray]], rows: int) -> np.ndarray:
+    """Values of every place; NaN, and so no integers, where there are none."""
+    seen = np.zeros(rows, bool)
+    for ids, _ in placed:
+        seen[ids] = True
+    dtype = np.result_type(*(values.dtype for _, values in placed))
+    if not seen.all() and dtype.kind != "f":
+        dtype = np.dtype(np.float64)
+    out = np.full((rows, *placed[0][1].shape[1:]), 0 if seen.all() else np.nan, dtype)
+    for ids, values in placed:
+        out[ids] = values
+    return out
 
 
 def _groups(group: Group) -> dict[str, Group]:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from ...mesh import CELL_TYPES, SIZE, Mesh
+from .._columns import warn_arrays
 from .._files import Fault, guarded, new_name
 from .._format import warn_lost
 from .._hdf5 import Disk
-from .._surface import warn_data, warn_regions
+from .._surface import warn_regions
 from ._read import EVERYTHING, KINDS, ORDER
 
 _NAMES = {code: name for name, (code, _) in KINDS.items() if name != "P18"}  # of MED 4
+_UTF8 = ("utf-8", "surrogateescape")
 _TYPES = {"f8": 6, "f4": 4, "i4": 24, "i8": 26}  # MED's numbers
 _STATIC = "-0000000000000000001-0000000000000000001"  # the name of the only step
 _RANK = np.zeros(256, np.int64)  # a reader meets the types in the order of their names
@@ -45,16 +47,25 @@ def write_med(mesh: Mesh, path: str | os.PathLike) -> None:
 def _warn(mesh: Mesh, path: Path, order: np.ndarray) -> None:
     if np.any(np.diff(order) < 0):
         warn_lost(path, "MED", "cells are stored in another order: type by type")
-    warn_regions(path, "MED", [n for n, r in mesh.regions.items() if r.kind == "facet"])
-    kept, changed = set(), []
     for where in ("point", "cell"):
-        for name, values in getattr(mesh, f"{where}_data").items():
-            if (dtype := _stored(values)) is not None and "/" not in name:
-                kept.add((where, name))
-                changed += [] if dtype == values.dtype else [f"{name} ({values.dtype} to {dtype})"]
-    warn_data(path, "MED", mesh, kept)
-    if changed:
-        warn_lost(path, "MED", f"types of arrays change: {', '.join(changed[:5])}", "write .vtu")
+        data, after = getattr(mesh, f"{where}_data"), {}
+        for name, values in data.items():
+            if (dtype := _stored(values)) is not None and name and "/" not in name:
+                width = values[0].size
+                after[name] = np.empty((0,) if width == 1 else (0, width), dtype)
+        warn_arrays(path, "MED", data, after)
+    if mesh.field_data:
+        warn_lost(path, "MED", f"field data are not stored: {', '.join(list(mesh.field_data)[:5])}")
+    labels = [label for row in mesh.components.values() for label in row]
+    if any(label != label.strip(" \0") or len(label.encode()) > 16 for label in labels):
+        warn_lost(path, "MED", "names of components are cut to 16 letters")
+    gone = [n for n, r in mesh.regions.items() if r.kind == "facet" or not r.ids.size]
+    warn_regions(path, "MED", gone)
+    kept = {name: r.ids for name, r in mesh.regions.items() if name not in gone}
+    if moved := [name for name, ids in kept.items() if np.any(np.diff(ids) <= 0)]:
+        warn_lost(path, "MED", f"ids of regions are sorted, each once: {', '.join(moved[:5])}")
+    if other := [n for n in kept if n != n.strip(" \0") or len(n.encode(*_UTF8)) > 80]:
+        warn_lost(path, "MED", f"names of regions are cut: {', '.join(map(repr, other[:5]))}")
 
 
 def _stored(values: np.ndarray) -> np.dtype | None:
@@ -98,6 +109,7 @@ def _write(mesh: Mesh, file: Any, order: np.ndarray) -> None:
         rows = rows[:, np.argsort(ORDER[code])] if code in ORDER else rows
         _set(block, "NOD", rows.ravel(order="F") + 1, len(ids))
         _set(block, "FAM", tags[ids], len(ids))
+    file.create_group("CHA", track_order=True)
     for name, values in mesh.point_data.items():
         _write_field(file, name, {"NOE": values}, mesh.components.get(("point", name)))
     for name, values in mesh.cell_data.items():
@@ -132,7 +144,7 @@ def _write_families(
         family = _put(file, f"FAS/mesh/{name}/FAM_{number}", NUM=number)
         rows = np.zeros((len(groups), 80), np.int8)
         for row, group in zip(rows, groups, strict=True):
-            raw = np.frombuffer(group.encode("utf-8", "surrogateescape")[:80], np.int8)
+            raw = np.frombuffer(group.encode(*_UTF8)[:80], np.int8)
             row[: len(raw)] = raw
         names = _put(family, "GRO", NBR=len(groups))
         names.create_dataset("NOM", (len(groups),), "80int8")[:] = rows
@@ -144,7 +156,7 @@ def _write_field(
 ) -> None:
     values = next(iter(parts.values()), np.empty(0))
     dtype = _stored(values)
-    if dtype is None or "/" in name:
+    if dtype is None or not name or "/" in name:
         return
     text, width = np.bytes_, values[0].size
     words = "".join(f"{label[:16]:<16}" for label in labels or [""] * width)
