@@ -33,6 +33,7 @@ _RATIO = 1040  # the most that deflate makes of one byte
 _SLACK = 1 << 16  # bytes that an array may have without any stored: fill values
 _UNSTORED = 1 << 26  # such bytes in all arrays of a mesh
 _MAX_STRUCTURE = 1 << 28
+_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)  # some libraries (gmsh) let SIGPIPE kill again
 _BAD = "the HDF5 library fails on this file: it is damaged"
 
 
@@ -160,7 +161,7 @@ class Hdf5File:
     def _ask(self, request: dict) -> dict:
         try:
             text = json.dumps(request)
-            self._socket.sendall(text.encode() + b"\n")
+            self._socket.sendall(text.encode() + b"\n", _NO_SIGNAL)
         except OSError:
             raise Fault("content", _BAD) from None
         except ValueError as error:
@@ -224,7 +225,10 @@ def _connect() -> socket.socket:
             if _helper is None:
                 _helper = _start()
             try:
-                socket.send_fds(_helper[1], [b"1"], [theirs.fileno()])
+                # Not send_fds, which takes no notice of flags.
+                fd = theirs.fileno().to_bytes(4, sys.byteorder)
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fd)]
+                _helper[1].sendmsg([b"1"], rights, _NO_SIGNAL)
                 return ours
             except OSError:  # it is gone: once more with a new one
                 _stop()
