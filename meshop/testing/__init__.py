@@ -6,14 +6,16 @@ strict: a check expected to fail must fail.
 """
 
 from ._models import MODEL_CHECKS, check_model, sample_graph
-from ._ops import OP_CHECKS, TOLERANCES, OpSpec, check_op
+from ._ops import OP_CHECKS, TOLERANCES, OpSpec, check_layout, check_op, check_reference
 
 __all__ = [
     "MODEL_CHECKS",
     "OP_CHECKS",
     "TOLERANCES",
     "OpSpec",
+    "check_layout",
     "check_model",
     "check_op",
+    "check_reference",
     "sample_graph",
 ]
