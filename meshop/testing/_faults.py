@@ -23,7 +23,8 @@ def run_checks(
             check(subject)
         except Exception as error:
             if name not in expected:
-                faults.append(f"{name}: {type(error).__name__}: {error}")
+                kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+                faults.append(f"{name}: {kind}{error}")
         else:
             if name in expected:
                 faults.append(f"{name}: passed, though expected to fail ({expected[name]})")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mesh_cases import assert_same, meshes, sample
+from mesh_cases import DTYPES, assert_same, meshes, sample
 
 from meshop.errors import MeshFileError, MeshFileWarning
 from meshop.io import read, write
@@ -42,7 +42,10 @@ def back(mesh, suffix, **options):
 
 
 @SETTINGS
-@given(mesh=cloud(shapes=((), (2,), (3,))), suffix=st.sampled_from([".npy", ".npz", ".pcd"]))
+@given(
+    mesh=cloud(dtypes=[*DTYPES, ">f8", ">i4"], shapes=((), (2,), (3,))),
+    suffix=st.sampled_from([".npy", ".npz", ".pcd"]),
+)
 def test_binary_clouds_come_back(mesh, suffix):
     found = back(mesh, suffix)
     assert_same(found, mesh)
