@@ -91,7 +91,8 @@ def _whole(values: np.ndarray, where: str) -> np.ndarray:
 def _columns(values: np.ndarray, attributes: int, where: str) -> dict[str, np.ndarray]:
     """Attributes, then markers (of elements: regions), which are whole numbers as a rule."""
     out = {}
-    for index, column in enumerate(values.T):
+    # Of nothing, a file can declare any number of columns.
+    for index, column in enumerate(values.T if len(values) else ()):
         last = index - attributes
         name = f"tetgen:attr{index + 1}" if last < 0 else f"tetgen:ref{last + 1 if last else ''}"
         whole = last >= 0 and bool(np.all((column % 1 == 0) & (np.abs(column) < 1 << 53)))
