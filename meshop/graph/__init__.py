@@ -1,4 +1,4 @@
-"""MeshGraph and how it is built: nodes, weights, wall, potential flow, features, edges."""
+"""MeshGraph and how it is built: nodes, weights, wall, potential flow, features, edges, levels."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from ._boundary import (
     surface_facets,
     wall_facets,
 )
+from ._coarse import coarse_size, extreme_points, inverse_distance, nearest_samples
 from ._features import (
     Features,
     free_stream,
@@ -23,6 +24,7 @@ from ._features import (
     token_weights,
 )
 from ._geometry import FlowBasis, Geometry, dual_weights, geometry
+from ._levels import Level, LevelSpec, build_levels, nested_levels
 from ._potential import PotentialFlow, wall_loops
 from ._spec import GraphSpec, Location
 
@@ -47,17 +49,25 @@ __all__ = [
     "FlowBasis",
     "Geometry",
     "GraphSpec",
+    "Level",
+    "LevelSpec",
     "Location",
     "MeshGraph",
     "PotentialFlow",
     "WallFacets",
     "build_graph",
+    "build_levels",
+    "coarse_size",
     "dual_weights",
+    "extreme_points",
     "facet_geometry",
     "find_boundary",
     "free_stream",
     "geometry",
+    "inverse_distance",
     "nearest_on_facets",
+    "nearest_samples",
+    "nested_levels",
     "node_features",
     "potential_lift",
     "potential_prior",

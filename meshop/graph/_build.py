@@ -22,6 +22,7 @@ from ._features import (
 )
 from ._geometry import Geometry, geometry
 from ._graph import MeshGraph
+from ._levels import build_levels
 from ._spec import GraphSpec
 
 
@@ -60,11 +61,17 @@ def build_graph(mesh: Mesh, conditions: Mapping[str, float], spec: GraphSpec) ->
         graph.inputs = torch.as_tensor(_known(mesh, spec))
     if spec.wall_inputs:
         graph.wall_inputs = torch.as_tensor(_boundary_data(mesh, geo, spec))[chosen]
-    if spec.edges:
+    if spec.edges or spec.levels:
         edges, rowptr = _edges(mesh, spec.location, len(geo.pos))
+    if spec.edges:
         rel = torch.as_tensor(geo.pos)[edges[0]] - torch.as_tensor(geo.pos)[edges[1]]
         graph.edge_index, graph.rowptr = edges, rowptr
         graph.edge_attr = torch.cat([rel, rel.norm(dim=1, keepdim=True)], dim=1).float()
+    if spec.levels:
+        kind = torch.as_tensor(geo.kind)
+        fixed = {"none": kind < 0, "wall": kind == 1, "boundary": kind > 0}[spec.levels.fixed]
+        pos, weight = torch.as_tensor(geo.pos), torch.as_tensor(geo.weight)
+        graph.levels = build_levels(pos, weight, rowptr, edges[0], spec.levels, fixed=fixed)
     return graph
 
 

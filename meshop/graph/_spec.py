@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ._levels import LevelSpec
+
 Location = Literal["cell", "point"]
 
 
@@ -20,7 +22,7 @@ class GraphSpec(BaseModel):
     max_tokens: wall facets beyond this number are sampled evenly by measure. edges: build edges.
     inputs: arrays at the nodes that are known beforehand (coefficients, sources, initial states).
     wall_inputs: arrays whose values on the boundary's facets are known (boundary data). surface:
-    the mesh is a surface in space; it is its own wall.
+    the mesh is a surface in space; it is its own wall. levels: build coarser node sets.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +39,7 @@ class GraphSpec(BaseModel):
     inputs: tuple[str, ...] = ()
     wall_inputs: tuple[str, ...] = ()
     surface: bool = False
+    levels: LevelSpec | None = None
 
     @property
     def space(self) -> int:

@@ -25,24 +25,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..graph import MeshGraph
+from ..graph import MeshGraph, coarse_size
 from ..nn import MeanReadout, Points, SliceAttention, nodes
 from ..nn.graph_attention import GraphAttention, join
 from ..nn.hierarchy import (
-    Interpolation,
     built,
-    coarse_size,
     farthest_order,
     in_space,
     interpolation,
     pointer,
     sample,
 )
+from ..ops import Csr
 from ._operator import Operator
 
 
 @built
-def detail(h: Tensor, index: Tensor, fill: Interpolation) -> Tensor:
+def detail(h: Tensor, index: Tensor, fill: Csr) -> Tensor:
     """(N,) how far h is from its interpolation; samples, where that is 0, come last, in order."""
     h = h.detach().to(torch.promote_types(h.dtype, torch.float32))
     found = (h - fill(h[index])).abs().sum(1)
@@ -79,7 +78,7 @@ class _Block(nn.Module):
         self,
         start: Tensor,
         points: Points,
-        quarter: tuple[Tensor, Interpolation],
+        quarter: tuple[Tensor, Csr],
         few: tuple[Tensor, tuple[int, ...], Tensor],
     ) -> Tensor:
         h = self.norm1(start + self.attention(start, points))

@@ -23,14 +23,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..graph import MeshGraph
+from ..graph import MeshGraph, coarse_size
 from ..nn import MeanReadout, Points, nodes
 from ..nn.hierarchy import (
-    Interpolation,
     Neighbourhoods,
     Samples,
     built,
-    coarse_size,
     farthest_order,
     in_space,
     interpolation,
@@ -39,6 +37,7 @@ from ..nn.hierarchy import (
 )
 from ..nn.mesh_conv import MeshConv
 from ..nn.spectral_block import SpectralBlock
+from ..ops import Csr
 from ._operator import Operator
 
 
@@ -50,7 +49,7 @@ class Level:
     near: Neighbourhoods
     patches: Samples
     below: Samples | None  # whose clusters these points stand for
-    fill: Interpolation | None  # from these points to those of the level below
+    fill: Csr | None  # from these points to those of the level below
 
 
 @built

@@ -7,7 +7,6 @@ belongs to the sample nearest to it, and a sample weighs what its points weigh.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -17,7 +16,8 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from ..ops import farthest_points, gather_reduce, knn, rows_of
+from ..graph import extreme_points, inverse_distance, nearest_samples
+from ..ops import Csr, farthest_points, gather_reduce, knn, rows_of
 from .points import Points
 
 P = ParamSpec("P")
@@ -63,30 +63,9 @@ class Samples:
         return mean.to(x.dtype)
 
 
-@dataclass(frozen=True)
-class Interpolation:
-    """Values at points from the values at others: y_n = sum_m weight_nm x_m, rows summing to 1."""
-
-    index: Tensor
-    rowptr: Tensor
-    weight: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(M, C) -> (N, C), in float32 or better."""
-        exact = torch.promote_types(x.dtype, torch.float32)
-        return gather_reduce(x.to(exact), self.index, self.rowptr, self.weight.to(exact)).to(
-            x.dtype
-        )
-
-
 def in_space(points: Points, dim: int) -> Points:
     """The same with the first `dim` coordinates alone: plane meshes may be stored with a third."""
     return replace(points, pos=points.pos[:, :dim])
-
-
-def coarse_size(size: int, ratio: float) -> int:
-    """How many of `size` points a level of share `ratio` keeps: rounded up, none of none."""
-    return math.ceil(ratio * (1 - 1e-12) * size)
 
 
 @built
@@ -96,11 +75,7 @@ def farthest_order(points: Points, counts: tuple[int, ...]) -> tuple[Tensor, ...
     if not pos.shape[1]:
         raise ValueError("this operator samples nodes by place: the graph has no pos")
     ptr = pointer(points.sizes, pos.device)
-    reach = (pos - points.spread(points.mean(pos))).square().sum(1)
-    top = reach.new_full((len(points.sizes),), -1.0).scatter_reduce(0, points.batch, reach, "amax")
-    place = torch.arange(len(reach), device=pos.device)
-    place = place.where(reach == top[points.batch], len(reach))
-    start = ptr[1:].clone().scatter_reduce(0, points.batch, place, "amin")
+    start = extreme_points(pos, points.weight, ptr)
     found = farthest_points(pos, torch.tensor(counts, device=pos.device), ptr, start)
     return found.index.split(list(counts))
 
@@ -110,10 +85,8 @@ def sample(points: Points, chosen: tuple[Tensor, ...]) -> Samples:
     """The given points of each graph, and the clusters of those nearest to them."""
     index, sizes = torch.cat(chosen), tuple(len(c) for c in chosen)
     pos, count = _exact(points.pos), sum(sizes)
-    ptr = pointer(sizes, pos.device)
-    cluster = knn(pos[index], 1, pos, ptr, pointer(points.sizes, pos.device)).index
-    # A sample that lies on another keeps itself, so that no cluster is empty.
-    cluster[index] = torch.arange(count, device=pos.device)
+    ptr = pointer(points.sizes, pos.device)
+    cluster = nearest_samples(pos, ptr, index, pointer(sizes, pos.device))
     order = torch.argsort(cluster, stable=True)
     weight = points.weight.new_zeros(count).index_add(0, cluster, points.weight)
     sizes_of = torch.bincount(cluster, minlength=count)
@@ -130,20 +103,14 @@ def sample(points: Points, chosen: tuple[Tensor, ...]) -> Samples:
 
 
 @built
-def interpolation(source: Points, target: Points, k: int = 3) -> Interpolation:
+def interpolation(source: Points, target: Points, k: int = 3) -> Csr:
     """From the k nearest points of the source, by inverse squared distance (PointNet++, 2017).
 
     Keeps constants, and takes the value of a source that the target lies on.
     """
     pos, goal = _exact(source.pos), _exact(target.pos)
-    near = knn(pos, k, goal, pointer(source.sizes, pos.device), pointer(target.sizes, pos.device))
-    closest = near.dist2.new_full((len(goal),), math.inf)
-    row = near.receivers
-    closest = closest.scatter_reduce(0, row, near.dist2, "amin")[row]
-    # closest / dist2 is at most 1: no overflow, and 1 for the nearest, also at no distance.
-    pull = torch.where(near.dist2 > closest, closest / near.dist2, 1.0)
-    total = pull.new_zeros(len(goal)).index_add(0, row, pull)
-    return Interpolation(near.index, near.rowptr, pull / total[row])
+    ptr, goal_ptr = pointer(source.sizes, pos.device), pointer(target.sizes, pos.device)
+    return inverse_distance(pos, ptr, goal, goal_ptr, k)
 
 
 @dataclass(frozen=True)

@@ -51,4 +51,14 @@ SCHEMAS: dict[str, str] = {
     "interpolate_transpose": "(Tensor grad, Tensor weights, Tensor nodes, SymInt num_nodes) "
     "-> Tensor",
     "interpolate_dot": "(Tensor grad, Tensor values, Tensor nodes) -> Tensor",
+    "aggregate": "(Tensor rowptr, Tensor index, Tensor? value, float theta) "
+    "-> (Tensor cluster, Tensor root)",
+    "front_depth": "(Tensor rowptr, Tensor index, Tensor seeds) -> Tensor",
+    "csr_apply": "(Tensor rowptr, Tensor index, Tensor value, Tensor x, Tensor? add, float alpha) "
+    "-> Tensor",
+    "csr_matmul": "(Tensor rowptr_a, Tensor index_a, Tensor value_a, Tensor rowptr_b, "
+    "Tensor index_b, Tensor value_b, SymInt num_columns) "
+    "-> (Tensor rowptr, Tensor index, Tensor value)",
+    "chebyshev": "(Tensor rowptr, Tensor index, Tensor value, Tensor scale, Tensor b, Tensor? x, "
+    "Tensor beta, float rho, bool residual) -> (Tensor x, Tensor residual)",
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import gelu, layer_norm, leaky_relu
 
+from meshop.graph import coarse_size
 from meshop.models.amg import AMG, detail, strongest
 from meshop.nn import nodes
-from meshop.nn.hierarchy import coarse_size, farthest_order, interpolation, sample
+from meshop.nn.hierarchy import farthest_order, interpolation, sample
 from meshop.testing import sample_graph
 from meshop.testing._models import batch_graphs
 

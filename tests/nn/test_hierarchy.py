@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from meshop.graph import coarse_size
 from meshop.nn import nodes
 from meshop.nn.hierarchy import (
-    coarse_size,
     farthest_order,
     interpolation,
     neighbourhoods,

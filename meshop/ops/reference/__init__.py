@@ -6,6 +6,7 @@ kernels' own order, so that the two agree to the last bit.
 """
 
 from ._common import rows_of
+from .aggregation import aggregate, front_depth
 from .attention import edge_attention, edge_attention_backward
 from .cells import cell_edges, cell_facets
 from .gather import csr_transpose, gather_dot, gather_reduce
@@ -19,15 +20,21 @@ from .segments import (
     segment_softmax,
     segment_softmax_backward,
 )
+from .sparse import chebyshev, csr_apply, csr_matmul
 
 __all__ = [
+    "aggregate",
     "cell_edges",
     "cell_facets",
+    "chebyshev",
+    "csr_apply",
+    "csr_matmul",
     "csr_transpose",
     "dist2_backward",
     "edge_attention",
     "edge_attention_backward",
     "farthest_points",
+    "front_depth",
     "gather_dot",
     "gather_reduce",
     "interpolate",

@@ -1,11 +1,15 @@
 """The OpSpecs of meshop's own ops, a family a file: ordinary inputs and the edge cases."""
 
-from . import attention, gather, location, neighbors, sampling, segments
+from . import aggregation, attention, gather, location, neighbors, sampling, segments, sparse
 from . import cells as _cells
 from ._inputs import beside, boxes, cells, cloud, graded, lattice, polyhedra, ptr
 
+# Work of the host, done once a mesh: on a GPU the reference runs.
+HOST_SPECS = aggregation.SPECS | sparse.SPECS
+
 SPECS = (
-    neighbors.SPECS
+    HOST_SPECS
+    | neighbors.SPECS
     | segments.SPECS
     | gather.SPECS
     | attention.SPECS
@@ -15,6 +19,7 @@ SPECS = (
 )
 
 __all__ = [
+    "HOST_SPECS",
     "SPECS",
     "beside",
     "boxes",

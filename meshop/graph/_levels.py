@@ -1,0 +1,294 @@
+"""Coarser node sets of a mesh's graph, with restriction and prolongation between them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from ..mesh import Mesh
+from ..ops import Csr, cell_edges, knn, locate, rows_of
+from ._coarse import (
+    Coarse,
+    Nodes,
+    by_aggregation,
+    by_farthest_points,
+    by_fronts,
+    near_strength,
+    symmetric_edges,
+)
+
+Method = Literal["smoothed", "aggregation", "farthest", "bistride"]
+CACHE_SIZE = 8
+_cache: OrderedDict[str, tuple[Level, ...]] = OrderedDict()
+
+
+class LevelSpec(BaseModel):
+    """Which levels a graph gets.
+
+    method: "smoothed" and plain "aggregation" of strong edges (about a seventh of the nodes of
+    triangles, a twelfth of tetrahedra), "farthest" points (`ratio` of the nodes, values back from
+    `neighbours` samples), "bistride" (every second front, about half). count: levels below the
+    nodes; a graph that gets no coarser repeats its last. fixed: the nodes of a `MeshGraph` whose
+    values are prescribed: none, those at the wall, or those at any boundary.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Method = "smoothed"
+    count: int = Field(default=3, ge=1)
+    ratio: float = Field(default=0.25, gt=0, le=1)
+    neighbours: int = Field(default=3, ge=1)
+    fixed: Literal["none", "wall", "boundary"] = "none"
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A coarser node set of M nodes, and the ways to it from the N above and back.
+
+    pos (M, D); weight (M,) quadrature weights, `up`^T those above: they have the same sum; fixed
+    (M,) bool where values are prescribed (a correction is zero there); ptr (B + 1,) where each
+    graph of a batch begins; rowptr (M + 1,), index (E,): neighbours of each node, both ways, no
+    loops. up (N, M): prolongation P, rows summing to one. down (M, N): restriction
+    R = M_coarse^-1 P^T M_fine with M the weights, rows summing to one too: both keep constants,
+    and R keeps integrals.
+    """
+
+    pos: Tensor
+    weight: Tensor
+    fixed: Tensor
+    ptr: Tensor
+    rowptr: Tensor
+    index: Tensor
+    up: Csr
+    down: Csr
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Nodes of each graph."""
+        return tuple(self.ptr.diff().tolist())
+
+    def edge_index(self) -> Tensor:
+        """(2, E) senders and receivers, sorted by receiver."""
+        return torch.stack([self.index, rows_of(self.rowptr, len(self.index))])
+
+    def to(self, *args: Any, **kwargs: Any) -> Level:
+        """On another device, or with another floating type."""
+        pos, weight = self.pos.to(*args, **kwargs), self.weight.to(*args, **kwargs)
+        fixed, ptr, rowptr, index = (
+            part.to(pos.device) for part in (self.fixed, self.ptr, self.rowptr, self.index)
+        )
+        up, down = self.up.to(*args, **kwargs), self.down.to(*args, **kwargs)
+        return Level(pos, weight, fixed, ptr, rowptr, index, up, down)
+
+
+def build_levels(
+    pos: Tensor,
+    weight: Tensor,
+    rowptr: Tensor,
+    index: Tensor,
+    spec: LevelSpec | None = None,
+    *,
+    ptr: Tensor | None = None,
+    fixed: Tensor | None = None,
+    strength: Tensor | None = None,
+) -> tuple[Level, ...]:
+    """`spec.count` levels below the nodes, the finest first, in float64; cached by content.
+
+    pos (N, D), D = 0 where nodes have no place; weight (N,) not negative; rowptr (N + 1,) and index
+    (E,) neighbours, made symmetric where they are not. ptr (B + 1,) where each graph of a batch
+    begins: the levels of a batch are those of its graphs end to end. fixed (N,) bool: prescribed
+    values; aggregates hold free or fixed nodes, never both, and samples keep their own. strength
+    (E,) positive weights of the edges for aggregation and smoothing, such as -a_ij of a stiffness
+    matrix; 1 / |step|^2 where None.
+
+    Deterministic, and the same on any number of threads. Raises ValueError where inputs do not fit.
+    """
+    spec = LevelSpec() if spec is None else spec
+    _check(pos, weight, rowptr, index, ptr, fixed, strength)
+    given = (pos, weight, rowptr, index, ptr, fixed, strength)
+    key = _key(spec, given)
+    if key in _cache:
+        _cache.move_to_end(key)
+        return _cache[key]
+    with torch.no_grad():
+        plain = [t.detach().cpu() for t in given[:4]]
+        levels = _build(spec, *plain, *(None if t is None else t.detach().cpu() for t in given[4:]))
+    _cache[key] = levels
+    while len(_cache) > CACHE_SIZE:
+        _cache.popitem(last=False)
+    return levels
+
+
+def nested_levels(
+    meshes: Sequence[Mesh], weight: Tensor, *, fixed: Tensor | None = None
+) -> tuple[Level, ...]:
+    """Levels on the points of coarser meshes of one domain; P interpolates linearly in their cells.
+
+    meshes: the finest first, whose points are the nodes; weight (N,) and fixed (N,) bool as for
+    `build_levels`. A point outside a coarser mesh takes the values of the closest place in it. A
+    coarser point is fixed if the nearest point of the mesh above is. The meshes need not share
+    points.
+    """
+    pos = torch.as_tensor(meshes[0].points)
+    fixed = torch.zeros(len(pos), dtype=torch.bool) if fixed is None else fixed
+    weight, levels = weight.detach().cpu().double(), []
+    for mesh in meshes[1:]:
+        cells = [torch.as_tensor(p) for p in (mesh.cell_types, mesh.cell_offsets, mesh.cell_nodes)]
+        faces = [
+            None if part is None else torch.as_tensor(part)
+            for part in (mesh.faces, mesh.face_offsets)
+        ]
+        coarse = torch.as_tensor(mesh.points)
+        types, offsets, cell_nodes = cells
+        found = locate(
+            coarse, types, offsets, cell_nodes, pos, faces=faces[0], face_offsets=faces[1]
+        )
+        # What is 0 stays out; a row keeps one entry at least.
+        used = (found.nodes >= 0) & (found.weights > 0)
+        value = found.weights / (found.weights * used).sum(1, keepdim=True)
+        start = torch.cat([torch.zeros(1, dtype=torch.int64), used.sum(1).cumsum(0)])
+        up = Csr(start, found.nodes[used], value[used], len(coarse))
+        pairs = cell_edges(types, offsets, cell_nodes, *faces)
+        count = len(coarse)
+        flat = torch.cat([pairs, pairs.flip(1)])
+        flat = flat[torch.argsort(flat[:, 1] * count + flat[:, 0])]
+        ends = torch.bincount(flat[:, 1], minlength=count).cumsum(0)
+        nearest = knn(pos, 1, coarse).index
+        level = _level(
+            weight,
+            pos,
+            Coarse(
+                up,
+                coarse,
+                fixed[nearest],
+                torch.zeros(count, dtype=torch.int64),
+                torch.cat([ends.new_zeros(1), ends]),
+                flat[:, 0].clone(),
+                None,
+            ),
+            1,
+        )
+        levels.append(level)
+        pos, weight, fixed = coarse, level.weight, level.fixed
+    return tuple(levels)
+
+
+def _build(
+    spec: LevelSpec,
+    pos: Tensor,
+    weight: Tensor,
+    rowptr: Tensor,
+    index: Tensor,
+    ptr: Tensor | None,
+    fixed: Tensor | None,
+    strength: Tensor | None,
+) -> tuple[Level, ...]:
+    count = len(weight)
+    strength = None if strength is None else strength.double()
+    rowptr, index, strength = symmetric_edges(rowptr.long(), index.long(), strength)
+    nodes = Nodes(
+        pos=pos.double(),
+        weight=weight.double(),
+        fixed=torch.zeros(count, dtype=torch.bool) if fixed is None else fixed,
+        ptr=torch.tensor([0, count]) if ptr is None else ptr,
+        rowptr=rowptr,
+        index=index,
+        strength=near_strength(pos.double(), rowptr, index) if strength is None else strength,
+    )
+    levels: list[Level] = []
+    for depth in range(spec.count):
+        if spec.method == "farthest":
+            coarse = by_farthest_points(nodes, spec.ratio, spec.neighbours)
+        elif spec.method == "bistride":
+            coarse = by_fronts(nodes)
+        else:
+            coarse = by_aggregation(nodes, spec.method == "smoothed", depth)
+        level = _level(nodes.weight, nodes.pos, coarse, len(nodes.ptr) - 1)
+        levels.append(level)
+        strength = coarse.strength
+        if strength is None:
+            strength = near_strength(level.pos, level.rowptr, level.index)
+        nodes = Nodes(
+            level.pos, level.weight, level.fixed, level.ptr, level.rowptr, level.index, strength
+        )
+    return tuple(levels)
+
+
+def _level(weight: Tensor, pos: Tensor, coarse: Coarse, graphs: int) -> Level:
+    """Weights and restriction that go with a prolongation."""
+    back = coarse.up.t
+    share = back.value * weight[back.index]
+    total = share.new_zeros(back.rows).index_add_(0, back.row(), share)
+    # Nodes that stand for no weight (cells of a lower dimension) take plain means.
+    bare = (total <= 0)[back.row()]
+    share = torch.where(bare, back.value, share)
+    sums = share.new_zeros(back.rows).index_add_(0, back.row(), share)
+    down = back.with_value(share / sums[back.row()])
+    if bool((sums <= 0).any()):
+        down = _from_nearest(down, sums <= 0, coarse.pos, pos)
+    ends = torch.bincount(coarse.batch, minlength=graphs).cumsum(0)
+    return Level(
+        pos=down(pos) if coarse.pos is None else coarse.pos,
+        weight=total,
+        fixed=coarse.fixed,
+        ptr=torch.cat([ends.new_zeros(1), ends]),
+        rowptr=coarse.rowptr,
+        index=coarse.index,
+        up=coarse.up,
+        down=down,
+    )
+
+
+def _from_nearest(down: Csr, empty: Tensor, goal: Tensor | None, pos: Tensor) -> Csr:
+    """Coarse nodes that no finer one reads (a mesh coarser in places only) take the nearest's."""
+    assert goal is not None
+    near = knn(pos, 1, goal[empty]).index
+    keep = ~empty[down.row()]
+    row = torch.cat([down.row()[keep], empty.nonzero()[:, 0]])
+    order = torch.argsort(row, stable=True)
+    index = torch.cat([down.index[keep], near])[order]
+    value = torch.cat([down.value[keep], down.value.new_ones(len(near))])[order]
+    ends = torch.bincount(row, minlength=down.rows).cumsum(0)
+    return Csr(torch.cat([ends.new_zeros(1), ends]), index, value, down.columns)
+
+
+def _check(
+    pos: Tensor,
+    weight: Tensor,
+    rowptr: Tensor,
+    index: Tensor,
+    ptr: Tensor | None,
+    fixed: Tensor | None,
+    strength: Tensor | None,
+) -> None:
+    count = len(weight)
+    sizes = {"pos": (pos, count), "rowptr": (rowptr, count + 1), "fixed": (fixed, count)}
+    sizes["strength"] = (strength, len(index))
+    for name, (value, size) in sizes.items():
+        if value is not None and len(value) != size:
+            raise ValueError(f"{name}: expected {size} rows, found {len(value)}")
+    if not bool(((weight >= 0) & weight.isfinite()).all()):
+        raise ValueError("weight: expected finite numbers that are not negative")
+    if strength is not None and not bool(((strength > 0) & strength.isfinite()).all()):
+        raise ValueError("strength: expected finite positive numbers")
+    if ptr is not None and (int(ptr[0]) != 0 or int(ptr[-1]) != count):
+        raise ValueError(f"ptr: expected to run from 0 to {count}, found {ptr.tolist()}")
+
+
+def _key(spec: LevelSpec, parts: Sequence[Tensor | None]) -> str:
+    digest = hashlib.blake2b(spec.model_dump_json().encode(), digest_size=16)
+    for part in parts:
+        digest.update(b"-" if part is None else f"{part.dtype}{tuple(part.shape)}".encode())
+        if part is not None and part.numel():
+            digest.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+METHODS: tuple[str, ...] = get_args(Method)

@@ -1,0 +1,89 @@
+"""Sparse matrices by indexing and index_add."""
+
+import torch
+from torch import Tensor
+
+from ._common import check_rowptr, require, rows_of
+
+
+def csr_apply(
+    rowptr: Tensor, index: Tensor, value: Tensor, x: Tensor, add: Tensor | None, alpha: float
+) -> Tensor:
+    row = _check(rowptr, index, value, len(x))
+    require(x.dim() == 2 and x.dtype == value.dtype, "x must have value's type")
+    out = x.new_zeros(rowptr.numel() - 1, x.shape[1])
+    out = out.index_add_(0, row, value[:, None] * x[index.long()]) * alpha
+    if add is None:
+        return out
+    require(add.shape == out.shape and add.dtype == out.dtype, "add must have shape (rows, C)")
+    return add + out
+
+
+def csr_matmul(
+    rowptr_a: Tensor,
+    index_a: Tensor,
+    value_a: Tensor,
+    rowptr_b: Tensor,
+    index_b: Tensor,
+    value_b: Tensor,
+    num_columns: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    require(num_columns >= 0, "num_columns must not be negative")
+    require(value_a.dtype == value_b.dtype, "values must be of one type")
+    row = _check(rowptr_a, index_a, value_a, rowptr_b.numel() - 1)
+    _check(rowptr_b, index_b, value_b, num_columns)
+    # Each entry of A stands for a row of B.
+    size = rowptr_b.diff()[index_a]
+    entry = torch.repeat_interleave(torch.arange(len(size), device=size.device), size)
+    start = size.cumsum(0) - size
+    place = rowptr_b[index_a][entry] + torch.arange(len(entry), device=size.device) - start[entry]
+    key = row[entry] * num_columns + index_b[place]
+    found, group = key.unique(return_inverse=True)
+    value = value_a.new_zeros(len(found)).index_add_(0, group, value_a[entry] * value_b[place])
+    count = torch.bincount(found // max(num_columns, 1), minlength=rowptr_a.numel() - 1)
+    rowptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
+    return rowptr, found % max(num_columns, 1), value
+
+
+def chebyshev(
+    rowptr: Tensor,
+    index: Tensor,
+    value: Tensor,
+    scale: Tensor,
+    b: Tensor,
+    x: Tensor | None,
+    beta: Tensor,
+    rho: float,
+    residual: bool,
+) -> tuple[Tensor, Tensor]:
+    rows = rowptr.numel() - 1
+    require(scale.shape == (rows,) and b.dim() == 2 and len(b) == rows, "scale, b: one row a row")
+    require(beta.dim() == 1 and len(beta) >= 1, "beta must have an entry a step")
+    alike = (scale.dtype, b.dtype, beta.dtype) == (value.dtype,) * 3
+    require(alike, "scale, b, beta must be of value's type")
+
+    def product(y: Tensor) -> Tensor:
+        return csr_apply(rowptr, index, value, y, None, 1.0)
+
+    _check(rowptr, index, value, rows)
+    require(x is None or (x.shape == b.shape and x.dtype == b.dtype), "x must be like b")
+    r = b.clone() if x is None else b - product(x)
+    x = torch.zeros_like(b) if x is None else x.clone()
+    z = torch.zeros_like(b)
+    for k in range(1, len(beta) + 1):
+        if k > 1:
+            r = r - product(z)
+        gain = (8 * k - 4) / ((2 * k + 1) * rho)
+        z = (2 * k - 3) / (2 * k + 1) * z + gain * scale[:, None] * r
+        x = x + beta[k - 1] * z
+    return x, b - product(x) if residual else b.new_empty(0, b.shape[1])
+
+
+def _check(rowptr: Tensor, index: Tensor, value: Tensor, columns: int) -> Tensor:
+    """The row of each entry."""
+    require(index.dim() == 1 and index.shape == value.shape, "index and value must be 1-D, alike")
+    require(index.dtype in (torch.int32, torch.int64), "index must be int32 or int64")
+    require(value.dtype in (torch.float32, torch.float64), "values must be float32 or float64")
+    check_rowptr(rowptr, len(index), "rowptr")
+    require(((index >= 0) & (index < columns)).all(), f"index must lie in [0, {columns})")
+    return rows_of(rowptr, len(index))
