@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .io import write_series as write_series
     from .mesh import Mesh as Mesh
     from .predict import predict as predict
+    from .solvers import solve as solve
     from .surrogate import Surrogate as Surrogate
     from .train import train as train
 
@@ -34,15 +35,16 @@ _HOMES = {
     "predict": "predict",
     "train": "train",
     "info": "predict",
+    "solve": "solvers",
 }
 _PACKAGES = (
     "cli", "predict", "train", "viz", "surrogate", "movers", "reduced", "models", "nn", "graph",
-    "io", "mesh", "ops", "compat", "errors", "testing",
+    "io", "mesh", "solvers", "ops", "compat", "errors", "testing",
 )  # fmt: skip
 
 __all__ = [
     "Mesh", "Surrogate", "__version__", "info", "mesh_cad", "predict", "read", "read_series",
-    "train", "write_series",
+    "solve", "train", "write_series",
 ]  # fmt: skip
 
 getLogger("meshop").addHandler(NullHandler())  # the command line alone decides what is shown

@@ -62,6 +62,10 @@ class SurrogateError(MeshopError):
     """A model file that cannot be read, or a model that does not fit this mesh."""
 
 
+class SolveError(MeshopError, ArithmeticError):
+    """A linear system that was not solved to the tolerance asked for, or cannot be."""
+
+
 def one_line(text: str, limit: int = 400) -> str:
     """Collapse white space and shorten, so that foreign messages cannot spoil the three lines."""
     # File names and array names come from outside: keep the message printable on any terminal.

@@ -12,7 +12,7 @@ import pytest
 # Top to bottom, as in CONTRIBUTING.md.
 LAYERS = (
     "compat", "cli", "bench", "predict", "train", "viz", "surrogate", "movers", "reduced", "models",
-    "nn", "graph", "io", "mesh", "ops", "celltypes", "errors",
+    "nn", "graph", "io", "mesh", "solvers", "ops", "celltypes", "errors",
 )  # fmt: skip
 # Above all layers: the lazy front door, and the checks for those who extend meshop.
 FREE = ("__init__", "_version", "testing")

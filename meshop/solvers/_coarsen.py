@@ -1,0 +1,107 @@
+"""Smoothed aggregation: from a matrix to the prolongation of its coarser unknowns.
+
+Vanek, Mandel and Brezina, Algebraic multigrid by smoothed aggregation, Computing 56 (1996). The
+near-kernel is the constant: what scalar diffusion has.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import SolveError
+from ..ops import Csr, aggregate
+
+L1 = 2.25  # of the row sums that smoothing takes for those of good elements
+OMEGA = 4 / 3  # of Jacobi, over rho(D^-1 A): the least bound on [0, rho] for smoothed prolongation
+
+
+def inverse_diagonal(a: Csr) -> Tensor:
+    """(N,) 1 / a_ii. Raises SolveError where one is not positive."""
+    diagonal = a.diagonal()
+    wrong = (~(diagonal > 0)).nonzero()
+    if len(wrong):
+        row = int(wrong[0])
+        raise SolveError(
+            f"matrix of {a.rows} rows",
+            f"expected a positive diagonal, found {float(diagonal[row]):.3g} in row {row}",
+            "a symmetric positive definite matrix; eliminate unknowns that no equation holds",
+        )
+    return 1 / diagonal
+
+
+def smoother_scale(a: Csr) -> Tensor:
+    """(N,) 1 / max(a_ii, sum_j |a_ij| / 2.25): the diagonal, but for rows of bad elements.
+
+    Diffusion on good elements has row sums of 2 a_ii. A few slivers of much more would otherwise
+    raise rho(D^-1 A), and slow the smoothing of all rows.
+    """
+    return torch.minimum(inverse_diagonal(a), L1 / _row_sums(a))
+
+
+def _row_sums(a: Csr) -> Tensor:
+    """(N,) sum_j |a_ij|."""
+    ones = a.value.new_ones(a.columns, 1)
+    return torch.ops.meshop.csr_apply(a.rowptr, a.index, a.value.abs(), ones, None, 1.0)[:, 0]
+
+
+def spectral_radius(a: Csr, scale: Tensor, steps: int = 10) -> float:
+    """An upper estimate of the largest eigenvalue of diag(scale) A, A symmetric, scale positive.
+
+    Lanczos from a fixed vector, raised by a tenth, and never more than the largest absolute row
+    sum, which bounds it (Gershgorin).
+    """
+    if a.rows == 0:
+        return 1.0
+    bound = float((_row_sums(a) * scale).max())
+    root = scale.sqrt()[:, None]
+    # Irregular, so that it holds some of every eigenvector, and the same in every run.
+    v = (torch.arange(1, a.rows + 1, dtype=scale.dtype, device=scale.device) * 1.7).sin()[:, None]
+    v = v / v.norm()
+    before, beta = torch.zeros_like(v), 0.0
+    diagonal: list[float] = []
+    beside: list[float] = []
+    for _ in range(min(steps, a.rows)):
+        w = torch.ops.meshop.csr_apply(a.rowptr, a.index, a.value, root * v, None, 1.0)
+        w = root * w - beta * before
+        alpha = float((w * v).sum())
+        w = w - alpha * v
+        diagonal.append(alpha)
+        beta = float(w.norm())
+        if beta < 1e-12 * abs(alpha):
+            break
+        beside.append(beta)
+        before, v = v, w / beta
+    beside = beside[: len(diagonal) - 1]
+    tri = torch.diag(torch.tensor(diagonal)) + torch.diag(torch.tensor(beside), 1)
+    top = float(torch.linalg.eigvalsh(tri.double(), UPLO="U")[-1])
+    return min(1.1 * top, bound)
+
+
+def aggregation(a: Csr, theta: float) -> tuple[Csr, Tensor]:
+    """The piecewise constant prolongation of greedy aggregates, and their roots (K,).
+
+    Rows of unknowns without a strong entry (|a_ij| >= theta sqrt(a_ii a_jj)) are empty: smoothing
+    alone solves those.
+    """
+    found = aggregate(a.index, a.rowptr, a.value, theta)
+    held = found.cluster >= 0
+    rowptr = torch.cat([held.new_zeros(1, dtype=torch.int64), held.cumsum(0)])
+    index = found.cluster[held]
+    return Csr(rowptr, index, a.value.new_ones(len(index)), len(found.root)), found.root
+
+
+def prolongation(a: Csr, tentative: Csr, scale: Tensor, rho: float, degree: int = 1) -> Csr:
+    """(I - omega diag(scale) A)^degree tentative, omega = 4 / (3 rho): smoothed aggregation.
+
+    scale (N,): the inverse diagonal; every row of A holds its diagonal entry. Where the rows of A
+    sum to zero, the rows of the result sum to what those of `tentative` do.
+    """
+    if degree == 0:
+        return tentative
+    row = a.row()
+    value = a.value * (scale * (-OMEGA / rho))[row]
+    smooth = a.with_value(torch.where(row == a.index, 1 + value, value))
+    for _ in range(degree):
+        tentative = smooth @ tentative
+    return tentative
