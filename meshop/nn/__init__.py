@@ -17,14 +17,29 @@ from .positioned import Pairs, ReadLatents, ReadPoints, latent_grid, pieces
 from .readout import MeanReadout
 from .slice_attention import SliceAttention
 from .token_mix import join_heads, pool, split_heads, spread
+from .v_cycle import (
+    DenseSolve,
+    FixedMatrix,
+    FixedScale,
+    FixedTransfer,
+    LevelTransfer,
+    Relaxation,
+    VCycle,
+    classical_v_cycle,
+)
 from .wall import WallEncoder, WallIntegral, weighted_sum
 
 __all__ = [
+    "DenseSolve",
     "FiLMBlock",
+    "FixedMatrix",
+    "FixedScale",
+    "FixedTransfer",
     "FourierBand",
     "LatentMixer",
     "LatentReadout",
     "LatentsToPoints",
+    "LevelTransfer",
     "MeanReadout",
     "ModulatedSiren",
     "Pairs",
@@ -33,11 +48,14 @@ __all__ = [
     "RandomFourier",
     "ReadLatents",
     "ReadPoints",
+    "Relaxation",
     "SliceAttention",
+    "VCycle",
     "WallEncoder",
     "WallIntegral",
     "attend",
     "by_graph",
+    "classical_v_cycle",
     "feed_forward",
     "join_heads",
     "latent_grid",
