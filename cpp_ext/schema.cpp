@@ -75,6 +75,9 @@ STABLE_TORCH_LIBRARY(meshop, m) {
       "csr_apply(Tensor rowptr, Tensor index, Tensor value, Tensor x, Tensor? add, float alpha) "
       "-> Tensor");
   m.def(
+      "csr_diagonal(Tensor rowptr, Tensor index, Tensor value) "
+      "-> (Tensor diagonal, Tensor row_sum)");
+  m.def(
       "csr_matmul(Tensor rowptr_a, Tensor index_a, Tensor value_a, Tensor rowptr_b, "
       "Tensor index_b, Tensor value_b, SymInt num_columns) "
       "-> (Tensor rowptr, Tensor index, Tensor value)");

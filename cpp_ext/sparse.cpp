@@ -1,6 +1,7 @@
 // Sparse matrices as CSR: products, application to rows of channels, and Chebyshev smoothing. Each
 // row is summed by one thread in the order of its entries, so threads change nothing.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <tuple>
 #include <type_traits>
@@ -45,6 +46,17 @@ template <typename T, typename I>
 Matrix<T, I> matrix(const Tensor& rowptr, const Tensor& index, const Tensor& value,
                     int64_t columns) {
   return {indices(rowptr), data<I>(index), data<T>(value), rowptr.numel() - 1, columns};
+}
+
+template <typename T, typename I>
+void check_columns(const Matrix<T, I>& a, const char* name) {
+  std::atomic<bool> good{true};
+  torch::stable::parallel_for(0, a.rowptr[a.rows], 1 << 16, [&](int64_t begin, int64_t end) {
+    bool inside = true;
+    for (int64_t e = begin; e < end; ++e) inside &= (a.index[e] >= 0) & (a.index[e] < a.columns);
+    if (!inside) good.store(false, std::memory_order_relaxed);
+  });
+  STD_TORCH_CHECK(good, name, " must lie in [0, ", a.columns, ")");
 }
 
 // sum_e value[e] x[index[e]] over row i, of one channel. A column out of range is told and left
@@ -134,6 +146,33 @@ Tensor csr_apply(Tensor rowptr, Tensor index, Tensor value, Tensor x, std::optio
   return out;
 }
 
+// What lies on the diagonal, and the sum of absolute values, of each row.
+std::tuple<Tensor, Tensor> csr_diagonal(Tensor rowptr, Tensor index, Tensor value) {
+  const Tensor ptr = torch::stable::contiguous(rowptr), to = torch::stable::contiguous(index);
+  const Tensor v = torch::stable::contiguous(value);
+  check_matrix(ptr, to, v);
+  const int64_t rows = ptr.numel() - 1;
+  Tensor diagonal = empty_of(v, {rows}, v.scalar_type());
+  Tensor sum = empty_of(v, {rows}, v.scalar_type());
+  with_types(v.scalar_type(), to.scalar_type(), [&](auto t, auto k) {
+    using T = decltype(t);
+    const auto a = matrix<T, decltype(k)>(ptr, to, v, rows);
+    T *on = mutable_data<T>(diagonal), *all = mutable_data<T>(sum);
+    for_even_rows(a.rowptr, rows, kGrain, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; ++i) {
+        T center = 0, total = 0;
+        for (int64_t e = a.rowptr[i]; e < a.rowptr[i + 1]; ++e) {
+          total += std::abs(a.value[e]);
+          if (a.index[e] == i) center += a.value[e];
+        }
+        on[i] = center;
+        all[i] = total;
+      }
+    });
+  });
+  return {diagonal, sum};
+}
+
 // The smoother of the fourth kind: beta.numel() steps on A x = b from x (zero where not given).
 // With z_0 = 0:  z_k = (2k-3)/(2k+1) z_{k-1} + (8k-4)/((2k+1) rho) D^-1 r_{k-1},
 //                x_k = x_{k-1} + beta_k z_k,   r_k = r_{k-1} - A z_k.
@@ -214,33 +253,28 @@ std::tuple<Tensor, Tensor> chebyshev(Tensor rowptr, Tensor index, Tensor value, 
 // The row of a product as it grows: its columns in the order in which they turn up.
 template <typename T>
 struct Row {
-  std::vector<int64_t> place;  // of each column, counted from before the first row
-  std::vector<uint64_t> column;
+  std::vector<uint32_t> place;   // of each column in this row, if it is there
+  std::vector<uint64_t> column;  // and its place, to be sorted together
   std::vector<T> value;
-  int64_t base = 0, size = 0;
+  uint64_t size = 0;
 
-  explicit Row(int64_t columns) : place(columns, -1), column(columns + 1), value(columns + 1) {}
-
-  void begin() {
-    base += size;
-    size = 0;
-  }
+  explicit Row(int64_t columns) : place(columns), column(columns + 1), value(columns + 1) {}
 
   // Whether a column is new is a coin toss to a processor, so nothing branches on it.
-  void add(int64_t j, T term) {
-    const bool fresh = place[j] < base;
-    const int64_t at = fresh ? size : place[j] - base;
-    place[j] = base + at;
-    column[at] = (static_cast<uint64_t>(j) << 32) | static_cast<uint64_t>(at);
+  void add(uint64_t j, T term) {
+    uint64_t at = place[j];
+    const bool fresh = (at >= size) | ((column[at] >> 32) != j);
+    at = fresh ? size : at;
+    place[j] = static_cast<uint32_t>(at);
+    column[at] = (j << 32) | at;
     value[at] = fresh ? term : value[at] + term;
     size += fresh;
   }
 };
 
-// Calls visit(column, term) for all terms of row i of A B.
-template <typename T, typename Visit>
-inline void for_terms(const Matrix<T, int64_t>& a, const Matrix<T, int64_t>& b, int64_t i,
-                      const Visit& visit) {
+// Calls visit(column, factor, place in B) for all terms of row i of A B.
+template <typename T, typename I, typename Visit>
+inline void for_terms(const Matrix<T, I>& a, const Matrix<T, I>& b, int64_t i, const Visit& visit) {
   for (int64_t e = a.rowptr[i]; e < a.rowptr[i + 1]; ++e) {
     const int64_t k = a.index[e];
     const T factor = a.value[e];
@@ -249,36 +283,38 @@ inline void for_terms(const Matrix<T, int64_t>& a, const Matrix<T, int64_t>& b, 
 }
 
 // Rows are counted first and then filled: that is less work than memory that grows.
-template <typename T>
-std::tuple<Tensor, Tensor, Tensor> product(const Matrix<T, int64_t>& a, const Matrix<T, int64_t>& b,
-                                           const Tensor& like, ScalarType dtype) {
-  Tensor rowptr = empty_of(like, {a.rows + 1}, ScalarType::Long);
+template <typename T, typename I>
+std::tuple<Tensor, Tensor, Tensor> product(const Matrix<T, I>& a, const Matrix<T, I>& b,
+                                           const Tensor& rowptr_a, const Tensor& index_a,
+                                           const Tensor& value_a) {
+  Tensor rowptr = empty_of(rowptr_a, {a.rows + 1}, ScalarType::Long);
   int64_t* ptr = mutable_indices(rowptr);
   ptr[0] = 0;
   for_even_rows(a.rowptr, a.rows, kGrain, [&](int64_t first, int64_t last) {
-    std::vector<int64_t> seen(b.columns, -1);
+    std::vector<uint32_t> seen(b.columns);  // the row, counted from 1, that had a column last
     for (int64_t i = first; i < last; ++i) {
+      const auto mark = static_cast<uint32_t>(i - first + 1);
       int64_t size = 0;
       for_terms(a, b, i, [&](int64_t j, T, int64_t) {
-        size += seen[j] != i;
-        seen[j] = i;
+        size += seen[j] != mark;
+        seen[j] = mark;
       });
       ptr[i + 1] = size;
     }
   });
   for (int64_t i = 0; i < a.rows; ++i) ptr[i + 1] += ptr[i];
-  Tensor index = large_empty(like, {ptr[a.rows]}, ScalarType::Long);
-  Tensor value = large_empty(like, {ptr[a.rows]}, dtype);
-  int64_t* to = mutable_indices(index);
+  Tensor index = large_empty(index_a, {ptr[a.rows]}, index_a.scalar_type());
+  Tensor value = large_empty(value_a, {ptr[a.rows]}, value_a.scalar_type());
+  I* to = mutable_data<I>(index);
   T* out = mutable_data<T>(value);
   for_even_rows(a.rowptr, a.rows, kGrain, [&](int64_t first, int64_t last) {
     Row<T> row(b.columns);
     for (int64_t i = first; i < last; ++i) {
-      row.begin();
+      row.size = 0;
       for_terms(a, b, i, [&](int64_t j, T factor, int64_t f) { row.add(j, factor * b.value[f]); });
       std::sort(row.column.begin(), row.column.begin() + row.size);
-      for (int64_t at = 0; at < row.size; ++at) {
-        to[ptr[i] + at] = static_cast<int64_t>(row.column[at] >> 32);
+      for (uint64_t at = 0; at < row.size; ++at) {
+        to[ptr[i] + at] = static_cast<I>(row.column[at] >> 32);
         out[ptr[i] + at] = row.value[row.column[at] & 0xFFFFFFFFu];
       }
     }
@@ -294,26 +330,29 @@ std::tuple<Tensor, Tensor, Tensor> csr_matmul(Tensor rowptr_a, Tensor index_a, T
   const Tensor pb = dense(rowptr_b), ib = dense(index_b), vb = dense(value_b);
   check_matrix(pa, ia, va);
   check_matrix(pb, ib, vb);
-  check_indices(ia, "index_a", 1);
-  check_indices(ib, "index_b", 1);
-  STD_TORCH_CHECK(num_columns >= 0, "num_columns must not be negative");
-  STD_TORCH_CHECK(num_columns < int64_t(1) << 32, "num_columns must be less than 2^32");
+  STD_TORCH_CHECK(va.scalar_type() == vb.scalar_type() && ia.scalar_type() == ib.scalar_type(),
+                  "values must be of one type, and indices too");
+  constexpr int64_t kMost = (int64_t(1) << 32) - 2;  // columns and rows are 32-bit numbers inside
+  STD_TORCH_CHECK(num_columns >= 0 && num_columns < kMost && pa.numel() < kMost,
+                  "num_columns and rows must be in [0, ", kMost, ")");
   const int64_t inner = pb.numel() - 1;
-  check_range(indices(ia), ia.numel(), 0, inner, "index_a");
-  check_range(indices(ib), ib.numel(), 0, num_columns, "index_b");
-  STD_TORCH_CHECK(va.scalar_type() == vb.scalar_type(), "values must be of one type");
-  if (va.scalar_type() == ScalarType::Float)
-    return product(matrix<float, int64_t>(pa, ia, va, inner),
-                   matrix<float, int64_t>(pb, ib, vb, num_columns), pa, ScalarType::Float);
-  STD_TORCH_CHECK(va.scalar_type() == ScalarType::Double, "values must be float32 or float64");
-  return product(matrix<double, int64_t>(pa, ia, va, inner),
-                 matrix<double, int64_t>(pb, ib, vb, num_columns), pa, ScalarType::Double);
+  std::tuple<Tensor, Tensor, Tensor> out;
+  with_types(va.scalar_type(), ia.scalar_type(), [&](auto t, auto i) {
+    using T = decltype(t);
+    using I = decltype(i);
+    const auto a = matrix<T, I>(pa, ia, va, inner), b = matrix<T, I>(pb, ib, vb, num_columns);
+    check_columns(a, "index_a");
+    check_columns(b, "index_b");
+    out = product<T, I>(a, b, pa, ia, va);
+  });
+  return out;
 }
 
 }  // namespace
 
 STABLE_TORCH_LIBRARY_IMPL(meshop, CPU, m) {
   m.impl("csr_apply", TORCH_BOX(&csr_apply));
+  m.impl("csr_diagonal", TORCH_BOX(&csr_diagonal));
   m.impl("chebyshev", TORCH_BOX(&chebyshev));
   m.impl("csr_matmul", TORCH_BOX(&csr_matmul));
 }

@@ -91,7 +91,7 @@ def laplacian(nodes: Nodes, strength: Tensor) -> Csr:
 
 def edges_of(matrix: Csr) -> tuple[Tensor, Tensor, Tensor]:
     """rowptr, index and value of the entries off the diagonal that are not zero."""
-    row = matrix.row()
+    row = matrix.row
     off = (row != matrix.index) & (matrix.value != 0)
     ends = torch.bincount(row[off], minlength=matrix.rows).cumsum(0)
     return torch.cat([ends.new_zeros(1), ends]), matrix.index[off], matrix.value[off]
@@ -126,7 +126,7 @@ def by_aggregation(nodes: Nodes, smoothed: bool, depth: int) -> Coarse:
 
 def _smoothed(matrix: Csr, flat: Csr) -> Csr:
     """(I - omega D^-1 L) flat: rows sum to what those of `flat` do."""
-    row = matrix.row()
+    row = matrix.row
     on = row == matrix.index
     diagonal = matrix.diagonal()
     pull = torch.where(diagonal > 0, OMEGA / diagonal, 0.0)[row]

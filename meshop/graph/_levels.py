@@ -225,12 +225,12 @@ def _level(weight: Tensor, pos: Tensor, coarse: Coarse, graphs: int) -> Level:
     """Weights and restriction that go with a prolongation."""
     back = coarse.up.t
     share = back.value * weight[back.index]
-    total = share.new_zeros(back.rows).index_add_(0, back.row(), share)
+    total = share.new_zeros(back.rows).index_add_(0, back.row, share)
     # Nodes that stand for no weight (cells of a lower dimension) take plain means.
-    bare = (total <= 0)[back.row()]
+    bare = (total <= 0)[back.row]
     share = torch.where(bare, back.value, share)
-    sums = share.new_zeros(back.rows).index_add_(0, back.row(), share)
-    down = back.with_value(share / sums[back.row()])
+    sums = share.new_zeros(back.rows).index_add_(0, back.row, share)
+    down = back.with_value(share / sums[back.row])
     if bool((sums <= 0).any()):
         down = _from_nearest(down, sums <= 0, coarse.pos, pos)
     ends = torch.bincount(coarse.batch, minlength=graphs).cumsum(0)
@@ -250,8 +250,8 @@ def _from_nearest(down: Csr, empty: Tensor, goal: Tensor | None, pos: Tensor) ->
     """Coarse nodes that no finer one reads (a mesh coarser in places only) take the nearest's."""
     assert goal is not None
     near = knn(pos, 1, goal[empty]).index
-    keep = ~empty[down.row()]
-    row = torch.cat([down.row()[keep], empty.nonzero()[:, 0]])
+    keep = ~empty[down.row]
+    row = torch.cat([down.row[keep], empty.nonzero()[:, 0]])
     order = torch.argsort(row, stable=True)
     index = torch.cat([down.index[keep], near])[order]
     value = torch.cat([down.value[keep], down.value.new_ones(len(near))])[order]

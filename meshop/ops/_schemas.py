@@ -56,6 +56,8 @@ SCHEMAS: dict[str, str] = {
     "front_depth": "(Tensor rowptr, Tensor index, Tensor seeds) -> Tensor",
     "csr_apply": "(Tensor rowptr, Tensor index, Tensor value, Tensor x, Tensor? add, float alpha) "
     "-> Tensor",
+    "csr_diagonal": "(Tensor rowptr, Tensor index, Tensor value) "
+    "-> (Tensor diagonal, Tensor row_sum)",
     "csr_matmul": "(Tensor rowptr_a, Tensor index_a, Tensor value_a, Tensor rowptr_b, "
     "Tensor index_b, Tensor value_b, SymInt num_columns) "
     "-> (Tensor rowptr, Tensor index, Tensor value)",

@@ -18,7 +18,8 @@ from .reference import rows_of
 @dataclass(frozen=True, eq=False)
 class Csr:
     """A sparse matrix of `columns` columns: row i holds value[e] at column index[e] for e from
-    rowptr[i] to rowptr[i + 1]. rowptr (N + 1,), index (E,) int64, value (E,) float32 or float64."""
+    rowptr[i] to rowptr[i + 1]. rowptr (N + 1,) int64, index (E,) int64 or int32, value (E,) float32
+    or float64."""
 
     rowptr: Tensor
     index: Tensor
@@ -33,6 +34,7 @@ class Csr:
     def _back(self) -> CsrTranspose:
         return csr_transpose(self.index, self.rowptr, self.columns)
 
+    @cached_property
     def row(self) -> Tensor:
         """(E,) the row of each entry."""
         return rows_of(self.rowptr, self.index.shape[0])
@@ -41,7 +43,8 @@ class Csr:
     def t(self) -> Csr:
         """The transpose, with sorted columns."""
         back = self._back
-        return Csr(back.rowptr, back.row, self.value[back.order], self.rows)
+        row = back.row.to(self.index.dtype)
+        return Csr(back.rowptr, row, self.value[back.order], self.rows)
 
     def __matmul__(self, other: Csr) -> Csr:
         """The product of two matrices, without gradients; columns of rows rise."""
@@ -64,16 +67,23 @@ class Csr:
         """diag(left) A diag(right)."""
         value = self.value
         if left is not None:
-            value = value * left[self.row()]
+            value = value * left[self.row]
         if right is not None:
             value = value * right[self.index]
         return self.with_value(value)
 
     def diagonal(self) -> Tensor:
-        """(N,) sums of the entries on the diagonal."""
-        row = self.row()
-        on = row == self.index
-        return self.value.new_zeros(self.rows).index_add_(0, row[on], self.value[on])
+        """(N,) sums of the entries on the diagonal, without gradients."""
+        return self._sums[0]
+
+    def row_sums(self) -> Tensor:
+        """(N,) sums of the absolute values of the entries of each row, without gradients."""
+        return self._sums[1]
+
+    @cached_property
+    def _sums(self) -> tuple[Tensor, Tensor]:
+        value = self.value.detach()
+        return torch.ops.meshop.csr_diagonal(self.rowptr, self.index, value)
 
     def to(self, *args: Any, **kwargs: Any) -> Csr:
         """On another device, or with values of another floating type."""
@@ -84,7 +94,7 @@ class Csr:
     def dense(self) -> Tensor:
         """(N, columns), for small ones."""
         out = self.value.new_zeros(self.rows, self.columns)
-        return out.index_put_((self.row(), self.index), self.value, accumulate=True)
+        return out.index_put_((self.row, self.index.long()), self.value, accumulate=True)
 
     @staticmethod
     def of(matrix: Any) -> Csr:
@@ -102,7 +112,7 @@ class Csr:
             csr = csr.copy()
             csr.sum_duplicates()
         rowptr, index, value = map(torch.as_tensor, (csr.indptr, csr.indices, csr.data))
-        return Csr(rowptr.long(), index.long(), value, csr.shape[1])
+        return Csr(rowptr.long(), index, value, csr.shape[1])
 
     def to_scipy(self) -> Any:
         """The same as a SciPy csr_matrix."""
@@ -125,6 +135,9 @@ def csr_matmul(a: Csr, b: Csr) -> Csr:
     _check(b)
     if a.value.dtype != b.value.dtype:
         raise ValueError(f"b: expected {a.value.dtype}, the type of a, found {b.value.dtype}")
+    index_a, index_b = a.index, b.index
+    if index_a.dtype != index_b.dtype:
+        index_a, index_b = index_a.long(), index_b.long()
 
     def explain() -> None:
         _explain(a)
@@ -132,7 +145,13 @@ def csr_matmul(a: Csr, b: Csr) -> Csr:
 
     found = explained(
         lambda: torch.ops.meshop.csr_matmul(
-            a.rowptr, a.index, a.value.detach(), b.rowptr, b.index, b.value.detach(), b.columns
+            a.rowptr,
+            index_a,
+            a.value.detach(),
+            b.rowptr,
+            index_b,
+            b.value.detach(),
+            b.columns,
         ),
         explain,
     )
@@ -162,11 +181,17 @@ def _(rowptr, index, value, x, add, alpha):
     return x.new_empty(rowptr.shape[0] - 1, x.shape[1])
 
 
+@torch.library.register_fake("meshop::csr_diagonal")
+def _(rowptr, index, value):
+    rows = rowptr.shape[0] - 1
+    return value.new_empty(rows), value.new_empty(rows)
+
+
 @torch.library.register_fake("meshop::csr_matmul")
 def _(rowptr_a, index_a, value_a, rowptr_b, index_b, value_b, num_columns):
     entries = torch.library.get_ctx().new_dynamic_size(min=0)
     rowptr = rowptr_a.new_empty(rowptr_a.shape[0])
-    return rowptr, rowptr.new_empty(entries), value_a.new_empty(entries)
+    return rowptr, index_a.new_empty(entries), value_a.new_empty(entries)
 
 
 @torch.library.register_fake("meshop::chebyshev")

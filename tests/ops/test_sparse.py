@@ -27,7 +27,7 @@ def test_the_product_is_scipys(data):
     b = data.draw(matrices(rows=a.shape[1]))
     found = Csr.of(a) @ Csr.of(b)
     np.testing.assert_allclose(found.to_scipy().toarray(), (a @ b).toarray(), rtol=0, atol=1e-13)
-    row = found.row()
+    row = found.row
     assert bool((found.index.diff() > 0)[row.diff() == 0].all())  # rising, each column once
 
 

@@ -20,7 +20,7 @@ from .segments import (
     segment_softmax,
     segment_softmax_backward,
 )
-from .sparse import chebyshev, csr_apply, csr_matmul
+from .sparse import chebyshev, csr_apply, csr_diagonal, csr_matmul
 
 __all__ = [
     "aggregate",
@@ -28,6 +28,7 @@ __all__ = [
     "cell_facets",
     "chebyshev",
     "csr_apply",
+    "csr_diagonal",
     "csr_matmul",
     "csr_transpose",
     "dist2_backward",

@@ -19,6 +19,12 @@ def csr_apply(
     return add + out
 
 
+def csr_diagonal(rowptr: Tensor, index: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    row = _check(rowptr, index, value, None)
+    on, zero = row == index, value.new_zeros(rowptr.numel() - 1)
+    return zero.index_add(0, row[on], value[on]), zero.index_add(0, row, value.abs())
+
+
 def csr_matmul(
     rowptr_a: Tensor,
     index_a: Tensor,
@@ -33,16 +39,18 @@ def csr_matmul(
     row = _check(rowptr_a, index_a, value_a, rowptr_b.numel() - 1)
     _check(rowptr_b, index_b, value_b, num_columns)
     # Each entry of A stands for a row of B.
-    size = rowptr_b.diff()[index_a]
+    require(index_a.dtype == index_b.dtype, "indices must be of one type")
+    wide_a, wide_b = index_a.long(), index_b.long()
+    size = rowptr_b.diff()[wide_a]
     entry = torch.repeat_interleave(torch.arange(len(size), device=size.device), size)
     start = size.cumsum(0) - size
-    place = rowptr_b[index_a][entry] + torch.arange(len(entry), device=size.device) - start[entry]
-    key = row[entry] * num_columns + index_b[place]
+    place = rowptr_b[wide_a][entry] + torch.arange(len(entry), device=size.device) - start[entry]
+    key = row[entry] * num_columns + wide_b[place]
     found, group = key.unique(return_inverse=True)
     value = value_a.new_zeros(len(found)).index_add_(0, group, value_a[entry] * value_b[place])
     count = torch.bincount(found // max(num_columns, 1), minlength=rowptr_a.numel() - 1)
     rowptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
-    return rowptr, found % max(num_columns, 1), value
+    return rowptr, (found % max(num_columns, 1)).to(index_b.dtype), value
 
 
 def chebyshev(
@@ -79,11 +87,12 @@ def chebyshev(
     return x, b - product(x) if residual else b.new_empty(0, b.shape[1])
 
 
-def _check(rowptr: Tensor, index: Tensor, value: Tensor, columns: int) -> Tensor:
-    """The row of each entry."""
+def _check(rowptr: Tensor, index: Tensor, value: Tensor, columns: int | None) -> Tensor:
+    """The row of each entry; columns that are not looked up need no limit."""
     require(index.dim() == 1 and index.shape == value.shape, "index and value must be 1-D, alike")
     require(index.dtype in (torch.int32, torch.int64), "index must be int32 or int64")
     require(value.dtype in (torch.float32, torch.float64), "values must be float32 or float64")
     check_rowptr(rowptr, len(index), "rowptr")
-    require(((index >= 0) & (index < columns)).all(), f"index must lie in [0, {columns})")
+    if columns is not None:
+        require(((index >= 0) & (index < columns)).all(), f"index must lie in [0, {columns})")
     return rows_of(rowptr, len(index))

@@ -47,6 +47,17 @@ SPECS = {
             "no row": (ptr(), _none, _nil, cloud(4, 2), None, 1.0),
         },
     ),
+    "csr_diagonal": OpSpec(
+        op=torch.ops.meshop.csr_diagonal.default,
+        reference=reference.csr_diagonal,
+        samples={
+            "twins": (_rows, _index, _value),
+            "grid": _a,
+            "smaller": _b,
+            "narrow": _narrow(_a),
+            "no row": (ptr(), _none, _nil),
+        },
+    ),
     "csr_matmul": OpSpec(
         op=torch.ops.meshop.csr_matmul.default,
         reference=reference.csr_matmul,
@@ -54,6 +65,7 @@ SPECS = {
             "squared": (*_a, *_a, 72),
             "twins": (_rows, _index, _value, _rows, _index, _value, 6),
             "wide": (_rows, _index, _value, _rows, _index * 3, _value, 40),
+            "narrow": (*_narrow(_b), *_narrow(_b), 36),
             "float32": (*_b[:2], _b[2].float(), *_b[:2], _b[2].float(), 36),
             "no row": (ptr(), _none, _nil, *_b, 36),
             "no column": (_rows, _index, _value, ptr(*[0] * 6), _none, _nil, 0),
