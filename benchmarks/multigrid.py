@@ -95,13 +95,11 @@ def factors(
 ) -> tuple[float, float]:
     """Mean factor of the residual down to 1e-8, and the last."""
     r = np.random.default_rng(2).standard_normal(matrix.shape[0])
-    r, total = r / np.linalg.norm(r), 1.0
-    for count in range(1, 101):
+    r, total, count = r / np.linalg.norm(r), 1.0, 0
+    while total > 1e-8 and count < 100:
         r = r - matrix @ cycle(r)
         last = float(np.linalg.norm(r))
-        r, total = r / last, total * last
-        if total < 1e-8:
-            break
+        r, total, count = r / last, total * last, count + 1
     return total ** (1 / count), last
 
 

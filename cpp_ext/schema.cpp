@@ -79,7 +79,7 @@ STABLE_TORCH_LIBRARY(meshop, m) {
       "-> (Tensor diagonal, Tensor row_sum)");
   m.def(
       "csr_matmul(Tensor rowptr_a, Tensor index_a, Tensor value_a, Tensor rowptr_b, "
-      "Tensor index_b, Tensor value_b, SymInt num_columns) "
+      "Tensor index_b, Tensor value_b, SymInt num_columns, bool sort) "
       "-> (Tensor rowptr, Tensor index, Tensor value)");
   m.def(
       "chebyshev(Tensor rowptr, Tensor index, Tensor value, Tensor scale, Tensor b, Tensor? x, "

@@ -250,43 +250,37 @@ std::tuple<Tensor, Tensor> chebyshev(Tensor rowptr, Tensor index, Tensor value, 
   return {out, r};
 }
 
-// The row of a product as it grows: its columns in the order in which they turn up.
-template <typename T>
-struct Row {
-  std::vector<uint32_t> place;   // of each column in this row, if it is there
-  std::vector<uint64_t> column;  // and its place, to be sorted together
-  std::vector<T> value;
+// Row i of A B: (column << 32 | place) in `column`, and added to `sum` by place; returns how many.
+// `place` holds where a column was when it was last seen, in whatever row. Whether a column is new
+// is a coin toss to a processor, so nothing branches on it.
+template <typename T, typename I>
+inline uint64_t product_row(const Matrix<T, I>& a, const Matrix<T, I>& b, int64_t i,
+                            uint32_t* __restrict place, uint64_t* __restrict column,
+                            T* __restrict sum) {
   uint64_t size = 0;
-
-  explicit Row(int64_t columns) : place(columns), column(columns + 1), value(columns + 1) {}
-
-  // Whether a column is new is a coin toss to a processor, so nothing branches on it.
-  void add(uint64_t j, T term) {
-    uint64_t at = place[j];
-    const bool fresh = (at >= size) | ((column[at] >> 32) != j);
-    at = fresh ? size : at;
-    place[j] = static_cast<uint32_t>(at);
-    column[at] = (j << 32) | at;
-    value[at] = fresh ? term : value[at] + term;
-    size += fresh;
-  }
-};
-
-// Calls visit(column, factor, place in B) for all terms of row i of A B.
-template <typename T, typename I, typename Visit>
-inline void for_terms(const Matrix<T, I>& a, const Matrix<T, I>& b, int64_t i, const Visit& visit) {
-  for (int64_t e = a.rowptr[i]; e < a.rowptr[i + 1]; ++e) {
-    const int64_t k = a.index[e];
+  const I* __restrict index = b.index;
+  const T* __restrict value = b.value;
+  for (int64_t e = a.rowptr[i], end = a.rowptr[i + 1]; e < end; ++e) {
     const T factor = a.value[e];
-    for (int64_t f = b.rowptr[k]; f < b.rowptr[k + 1]; ++f) visit(b.index[f], factor, f);
+    for (int64_t f = b.rowptr[a.index[e]], stop = b.rowptr[a.index[e] + 1]; f < stop; ++f) {
+      const auto j = static_cast<uint64_t>(index[f]);
+      const uint64_t known = place[j];
+      const uint64_t fresh = (known >= size) | ((column[known] >> 32) != j);
+      const uint64_t at = known + (size - known) * fresh;
+      place[j] = static_cast<uint32_t>(at);
+      column[at] = (j << 32) | at;
+      sum[at] += factor * value[f];
+      size += fresh;
+    }
   }
+  return size;
 }
 
 // Rows are counted first and then filled: that is less work than memory that grows.
 template <typename T, typename I>
 std::tuple<Tensor, Tensor, Tensor> product(const Matrix<T, I>& a, const Matrix<T, I>& b,
                                            const Tensor& rowptr_a, const Tensor& index_a,
-                                           const Tensor& value_a) {
+                                           const Tensor& value_a, bool sort) {
   Tensor rowptr = empty_of(rowptr_a, {a.rows + 1}, ScalarType::Long);
   int64_t* ptr = mutable_indices(rowptr);
   ptr[0] = 0;
@@ -295,10 +289,12 @@ std::tuple<Tensor, Tensor, Tensor> product(const Matrix<T, I>& a, const Matrix<T
     for (int64_t i = first; i < last; ++i) {
       const auto mark = static_cast<uint32_t>(i - first + 1);
       int64_t size = 0;
-      for_terms(a, b, i, [&](int64_t j, T, int64_t) {
-        size += seen[j] != mark;
-        seen[j] = mark;
-      });
+      for (int64_t e = a.rowptr[i]; e < a.rowptr[i + 1]; ++e) {
+        for (int64_t f = b.rowptr[a.index[e]], end = b.rowptr[a.index[e] + 1]; f < end; ++f) {
+          size += seen[b.index[f]] != mark;
+          seen[b.index[f]] = mark;
+        }
+      }
       ptr[i + 1] = size;
     }
   });
@@ -308,14 +304,17 @@ std::tuple<Tensor, Tensor, Tensor> product(const Matrix<T, I>& a, const Matrix<T
   I* to = mutable_data<I>(index);
   T* out = mutable_data<T>(value);
   for_even_rows(a.rowptr, a.rows, kGrain, [&](int64_t first, int64_t last) {
-    Row<T> row(b.columns);
+    std::vector<uint32_t> place(b.columns);
+    std::vector<uint64_t> column(b.columns + 1);
+    std::vector<T> sum(b.columns + 1);
     for (int64_t i = first; i < last; ++i) {
-      row.size = 0;
-      for_terms(a, b, i, [&](int64_t j, T factor, int64_t f) { row.add(j, factor * b.value[f]); });
-      std::sort(row.column.begin(), row.column.begin() + row.size);
-      for (uint64_t at = 0; at < row.size; ++at) {
-        to[ptr[i] + at] = static_cast<I>(row.column[at] >> 32);
-        out[ptr[i] + at] = row.value[row.column[at] & 0xFFFFFFFFu];
+      const uint64_t size = product_row(a, b, i, place.data(), column.data(), sum.data());
+      if (sort) std::sort(column.begin(), column.begin() + size);
+      for (uint64_t at = 0; at < size; ++at) {
+        to[ptr[i] + at] = static_cast<I>(column[at] >> 32);
+        T& total = sum[column[at] & 0xFFFFFFFFu];
+        out[ptr[i] + at] = total;
+        total = 0;
       }
     }
   });
@@ -324,7 +323,7 @@ std::tuple<Tensor, Tensor, Tensor> product(const Matrix<T, I>& a, const Matrix<T
 
 std::tuple<Tensor, Tensor, Tensor> csr_matmul(Tensor rowptr_a, Tensor index_a, Tensor value_a,
                                               Tensor rowptr_b, Tensor index_b, Tensor value_b,
-                                              int64_t num_columns) {
+                                              int64_t num_columns, bool sort) {
   const auto dense = [](const Tensor& t) { return torch::stable::contiguous(t); };
   const Tensor pa = dense(rowptr_a), ia = dense(index_a), va = dense(value_a);
   const Tensor pb = dense(rowptr_b), ib = dense(index_b), vb = dense(value_b);
@@ -343,7 +342,7 @@ std::tuple<Tensor, Tensor, Tensor> csr_matmul(Tensor rowptr_a, Tensor index_a, T
     const auto a = matrix<T, I>(pa, ia, va, inner), b = matrix<T, I>(pb, ib, vb, num_columns);
     check_columns(a, "index_a");
     check_columns(b, "index_b");
-    out = product<T, I>(a, b, pa, ia, va);
+    out = product<T, I>(a, b, pa, ia, va, sort);
   });
   return out;
 }

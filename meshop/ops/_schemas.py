@@ -59,7 +59,7 @@ SCHEMAS: dict[str, str] = {
     "csr_diagonal": "(Tensor rowptr, Tensor index, Tensor value) "
     "-> (Tensor diagonal, Tensor row_sum)",
     "csr_matmul": "(Tensor rowptr_a, Tensor index_a, Tensor value_a, Tensor rowptr_b, "
-    "Tensor index_b, Tensor value_b, SymInt num_columns) "
+    "Tensor index_b, Tensor value_b, SymInt num_columns, bool sort) "
     "-> (Tensor rowptr, Tensor index, Tensor value)",
     "chebyshev": "(Tensor rowptr, Tensor index, Tensor value, Tensor scale, Tensor b, Tensor? x, "
     "Tensor beta, float rho, bool residual) -> (Tensor x, Tensor residual)",

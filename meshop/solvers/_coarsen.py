@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SolveError
-from ..ops import Csr, aggregate
+from ..ops import Csr, aggregate, csr_matmul
 
 L1 = 2.25  # of the row sums that smoothing takes for those of good elements
 OMEGA = 4 / 3  # of Jacobi, over rho(D^-1 A): the least bound on [0, rho] for smoothed prolongation
@@ -96,7 +96,7 @@ def prolongation(a: Csr, tentative: Csr, scale: Tensor, rho: float, degree: int 
     pull = scale * (OMEGA / rho)
     if degree == 1 and bool((tentative.rowptr.diff() <= 1).all()):
         # A aggregate's own entry is there, as the diagonal is.
-        out = a @ tentative
+        out = csr_matmul(a, tentative, sort=False)
         own = torch.full((a.rows,), -1, dtype=tentative.index.dtype)
         held = tentative.rowptr.diff() > 0
         own[held] = tentative.index
@@ -105,5 +105,5 @@ def prolongation(a: Csr, tentative: Csr, scale: Tensor, rho: float, degree: int 
     value = a.value * -pull[a.row]
     smooth = a.with_value(value.add_(a.row == a.index))
     for _ in range(degree):
-        tentative = smooth @ tentative
+        tentative = csr_matmul(smooth, tentative, sort=False)
     return tentative

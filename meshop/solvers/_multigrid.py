@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ops import Csr
+from ..ops import Csr, csr_matmul
 from ._coarsen import (
     aggregation,
     inverse_diagonal,
@@ -68,12 +68,11 @@ class Multigrid:
     A: SciPy sparse, torch sparse, or `meshop.ops.Csr`, of scalar diffusion or the like. Calling it
     with r, (N,) or (N, C) array or tensor, gives its approximation of A^-1 r: a linear, symmetric
     positive map, so it preconditions conjugate gradients (`meshop.solve(A, b, preconditioner=mg)`)
-    and other right-hand sides reuse the setup. smoothing: Jacobi steps on the prolongation, by
-    default 2 where rows have up to 10 entries (triangles), else 1 (tetrahedra, whose setup 2 makes
-    three times as dear). theta: entries weaker than theta sqrt(a_ii a_jj) do not aggregate, half as
-    strict on each next level; 0.08 contracts better on tetrahedra, for a dearer setup.
-    degree (1 to 5): of the fourth-kind Chebyshev smoother, before and after; 4 or 5 pay on meshes
-    with slivers. coarsest: unknowns that are solved directly. dtype: of the cycle's numbers;
+    and other right-hand sides reuse the setup. smoothing: Jacobi steps on the prolongation; degree
+    (1 to 5): of the fourth-kind Chebyshev smoother, before and after. By default 2 and 3 where rows
+    have up to 10 entries (triangles), else 1 and 4: on tetrahedra two steps make the setup three
+    times as dear. theta: entries weaker than theta sqrt(a_ii a_jj) do not aggregate, half as strict
+    on each next level. coarsest: unknowns that are solved directly. dtype: of the cycle's numbers;
     float32 halves its memory, and serves as a preconditioner of systems solved in float64.
     Results do not depend on the number of threads.
 
@@ -87,18 +86,19 @@ class Multigrid:
         *,
         theta: float = 0.04,
         smoothing: int | None = None,
-        degree: int = 3,
+        degree: int | None = None,
         coarsest: int = 300,
         dtype: torch.dtype = torch.float64,
     ) -> None:
-        if not 1 <= degree <= len(BETAS):
-            raise ValueError(f"degree: expected 1 to {len(BETAS)}, found {degree!r}")
         a = Csr.of(matrix)
         if a.rows != a.columns:
             raise ValueError(f"matrix: expected as many rows as columns, found {a.rows, a.columns}")
         a = a.to(torch.float64)
-        if smoothing is None:
-            smoothing = 2 if len(a.index) <= 10 * a.rows else 1
+        sparse = len(a.index) <= 10 * a.rows
+        smoothing = (2 if sparse else 1) if smoothing is None else smoothing
+        degree = (3 if sparse else 4) if degree is None else degree
+        if not 1 <= degree <= len(BETAS):
+            raise ValueError(f"degree: expected 1 to {len(BETAS)}, found {degree!r}")
         self.dtype = dtype
         self.beta = torch.tensor(BETAS[degree - 1], dtype=dtype)
         self.levels: list[GridLevel] = []
@@ -113,7 +113,7 @@ class Multigrid:
             down = up.t
             rows = [Rows.of(part, dtype) for part in (a, up, down)]
             self.levels.append(GridLevel(rows[0], scale.to(dtype), rho, *rows[1:]))
-            a = down @ (a @ up)
+            a = csr_matmul(down, csr_matmul(a, up, sort=False), sort=False)
             self.sizes.append(a.rows)
             self.entries.append(len(a.index))
         self._finish(a, coarsest)
@@ -144,12 +144,14 @@ class Multigrid:
         x = torch.as_tensor(r)
         if x.dim() not in (1, 2) or len(x) != self.sizes[0]:
             raise ValueError(f"r: expected {self.sizes[0]} rows, found shape {tuple(x.shape)}")
-        given = x.detach().to("cpu", self.dtype)
-        out = (
-            self._cycle(0, given[:, None] if x.dim() == 1 else given)
-            .to(x.device, x.dtype)
-            .reshape(x.shape)
-        )
+        given = (x[:, None] if x.dim() == 1 else x).detach().cpu()
+        if self.dtype == torch.float32 and given.numel():
+            # Residuals on their way to zero leave float32; a linear map does not mind their size.
+            size = given.abs().amax(0).clamp(min=1e-300)
+            found = self._cycle(0, (given / size).float()).to(size.dtype) * size
+        else:
+            found = self._cycle(0, given.to(self.dtype))
+        out = found.to(x.device, x.dtype).reshape(x.shape)
         return out.numpy() if isinstance(r, np.ndarray) else out
 
     def _smooth(

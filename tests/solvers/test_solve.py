@@ -48,6 +48,13 @@ def test_multigrid_takes_few_iterations_however_fine_the_mesh():
     assert plain > 15 * taken[-1]
 
 
+def test_iterations_are_no_more_than_a_fifth_above_pyamgs():
+    pyamg = pytest.importorskip("pyamg")
+    levels, residuals = pyamg.smoothed_aggregation_solver(A), []
+    levels.solve(B, tol=1e-8, accel="cg", residuals=residuals)
+    assert solve(A, B, details=True)[1].iterations <= 1.2 * (len(residuals) - 1)
+
+
 def cycle_factor(multigrid, a, cycles=12):
     r, sizes = right_side(a.shape[0], seed=3), []
     for _ in range(cycles):
@@ -98,6 +105,8 @@ def test_columns_kinds_and_precisions():
         np.testing.assert_allclose(solve(A, b[:, k].copy(), multigrid), x[:, k], atol=1e-5)
     tensor = torch.as_tensor(b)
     y = solve(Csr.of(A), tensor, multigrid)
+    tiny = solve(A, 1e-60 * b, multigrid)
+    np.testing.assert_allclose(1e60 * tiny, x, atol=1e-6)
     assert isinstance(y, torch.Tensor) and torch.equal(y, torch.as_tensor(x))
     single = solve(A, tensor.float(), multigrid, tol=1e-6)
     assert single.dtype == torch.float32

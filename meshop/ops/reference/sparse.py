@@ -33,6 +33,7 @@ def csr_matmul(
     index_b: Tensor,
     value_b: Tensor,
     num_columns: int,
+    sort: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     require(num_columns >= 0, "num_columns must not be negative")
     require(value_a.dtype == value_b.dtype, "values must be of one type")
@@ -48,6 +49,11 @@ def csr_matmul(
     key = row[entry] * num_columns + wide_b[place]
     found, group = key.unique(return_inverse=True)
     value = value_a.new_zeros(len(found)).index_add_(0, group, value_a[entry] * value_b[place])
+    if not sort:  # as they turn up
+        turn = torch.full_like(found, len(key))
+        turn = turn.scatter_reduce(0, group, torch.arange(len(key), device=key.device), "amin")
+        order = turn.argsort()
+        found, value = found[order], value[order]
     count = torch.bincount(found // max(num_columns, 1), minlength=rowptr_a.numel() - 1)
     rowptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
     return rowptr, (found % max(num_columns, 1)).to(index_b.dtype), value
