@@ -24,7 +24,7 @@ from ._features import (
     token_weights,
 )
 from ._geometry import FlowBasis, Geometry, dual_weights, geometry
-from ._levels import Level, LevelSpec, build_levels, nested_levels
+from ._levels import Level, LevelSpec, build_levels, join_levels, levels_of, nested_levels
 from ._potential import PotentialFlow, wall_loops
 from ._spec import GraphSpec, Location
 
@@ -65,6 +65,8 @@ __all__ = [
     "free_stream",
     "geometry",
     "inverse_distance",
+    "join_levels",
+    "levels_of",
     "nearest_on_facets",
     "nearest_samples",
     "nested_levels",

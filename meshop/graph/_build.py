@@ -68,8 +68,7 @@ def build_graph(mesh: Mesh, conditions: Mapping[str, float], spec: GraphSpec) ->
         graph.edge_index, graph.rowptr = edges, rowptr
         graph.edge_attr = torch.cat([rel, rel.norm(dim=1, keepdim=True)], dim=1).float()
     if spec.levels:
-        kind = torch.as_tensor(geo.kind)
-        fixed = {"none": kind < 0, "wall": kind == 1, "boundary": kind > 0}[spec.levels.fixed]
+        fixed = spec.levels.prescribed(torch.as_tensor(geo.kind))
         pos, weight = torch.as_tensor(geo.pos), torch.as_tensor(geo.weight)
         graph.levels = build_levels(pos, weight, rowptr, edges[0], spec.levels, fixed=fixed)
     return graph

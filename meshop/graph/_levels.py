@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import torch
@@ -25,7 +26,7 @@ from ._coarse import (
 )
 
 Method = Literal["smoothed", "aggregation", "farthest", "bistride"]
-CACHE_SIZE = 8
+CACHE_BYTES = 512 << 20
 _cache: OrderedDict[str, tuple[Level, ...]] = OrderedDict()
 
 
@@ -46,6 +47,14 @@ class LevelSpec(BaseModel):
     ratio: float = Field(default=0.25, gt=0, le=1)
     neighbours: int = Field(default=3, ge=1)
     fixed: Literal["none", "wall", "boundary"] = "none"
+
+    def prescribed(self, kind: Tensor | None) -> Tensor | None:
+        """(N,) bool of a graph's `kind` (N,), None where no node is fixed."""
+        if self.fixed == "none":
+            return None
+        if kind is None:
+            raise ValueError(f"fixed={self.fixed!r} needs a graph that knows its nodes' kind")
+        return kind == 1 if self.fixed == "wall" else kind > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,9 +130,88 @@ def build_levels(
         plain = [t.detach().cpu() for t in given[:4]]
         levels = _build(spec, *plain, *(None if t is None else t.detach().cpu() for t in given[4:]))
     _cache[key] = levels
-    while len(_cache) > CACHE_SIZE:
+    while len(_cache) > 1 and sum(map(_nbytes, _cache.values())) > CACHE_BYTES:
         _cache.popitem(last=False)
     return levels
+
+
+def levels_of(graph: Any, spec: LevelSpec | None = None) -> tuple[Level, ...]:
+    """The levels of a `MeshGraph` or a batch of them: those it carries, else built from its edges.
+
+    Reads weight (N,), edge_index (2, E), and where they exist pos, kind, ptr; levels are built for
+    each graph of a batch, and so are found again in other batches. On the graph's device, in
+    the floating type of its weights. Raises ValueError for a graph without edges.
+    """
+    carried = getattr(graph, "levels", ())
+    if carried:
+        return tuple(carried)
+    edges = getattr(graph, "edge_index", None)
+    if edges is None:
+        raise ValueError("graph: expected edges or levels; set edges or levels in its GraphSpec")
+    spec = LevelSpec() if spec is None else spec
+    weight, count = graph.weight, len(graph.weight)
+    fixed = spec.prescribed(getattr(graph, "kind", None))
+    pos = getattr(graph, "pos", None)
+    pos = weight.new_zeros(count, 0) if pos is None else pos
+    ptr = getattr(graph, "ptr", None)
+    ends = [0, count] if ptr is None else ptr.tolist()
+    sender, receiver = edges.detach().cpu()
+    order = torch.argsort(receiver * max(count, 1) + sender)
+    sender, degree = sender[order], torch.bincount(receiver, minlength=count)
+    parts, first = [], 0
+    for begin, end in pairwise(ends):
+        run = degree[begin:end].cumsum(0)
+        rowptr = torch.cat([run.new_zeros(1), run])
+        last = first + int(rowptr[-1])
+        held = None if fixed is None else fixed[begin:end]
+        at = slice(begin, end)
+        index = sender[first:last] - begin
+        parts.append(build_levels(pos[at], weight[at], rowptr, index, spec, fixed=held))
+        first = last
+    joined = (join_levels(same) for same in zip(*parts, strict=True))
+    return tuple(level.to(device=weight.device, dtype=weight.dtype) for level in joined)
+
+
+def join_levels(levels: Sequence[Level]) -> Level:
+    """Levels of several graphs, end to end: that of their batch."""
+    if len(levels) == 1:
+        return levels[0]
+
+    def stack(matrices: Sequence[Csr]) -> Csr:
+        at, entries, rowptr, index = 0, 0, [torch.zeros(1, dtype=torch.int64)], []
+        for m in matrices:
+            rowptr.append(m.rowptr[1:] + entries)
+            index.append(m.index + at)
+            at, entries = at + m.columns, entries + len(m.index)
+        return Csr(torch.cat(rowptr), torch.cat(index), torch.cat([m.value for m in matrices]), at)
+
+    edges = stack(
+        [Csr(v.rowptr, v.index, v.weight.new_ones(len(v.index)), len(v.weight)) for v in levels]
+    )
+    sizes = torch.cat([level.ptr.diff() for level in levels]).cumsum(0)
+    return Level(
+        pos=torch.cat([level.pos for level in levels]),
+        weight=torch.cat([level.weight for level in levels]),
+        fixed=torch.cat([level.fixed for level in levels]),
+        ptr=torch.cat([sizes.new_zeros(1), sizes]),
+        rowptr=edges.rowptr,
+        index=edges.index,
+        up=stack([level.up for level in levels]),
+        down=stack([level.down for level in levels]),
+    )
+
+
+def _nbytes(levels: Sequence[Level]) -> int:
+    parts = [
+        part
+        for v in levels
+        for part in (v.pos, v.weight, v.rowptr, v.index, *_arrays(v.up), *_arrays(v.down))
+    ]
+    return sum(part.numel() * part.element_size() for part in parts)
+
+
+def _arrays(matrix: Csr) -> tuple[Tensor, Tensor, Tensor]:
+    return matrix.rowptr, matrix.index, matrix.value
 
 
 def nested_levels(

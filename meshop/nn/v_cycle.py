@@ -77,6 +77,8 @@ class VCycle(nn.Module):
         self, f: Tensor, levels: Sequence[Context] | None = None, u: Tensor | None = None
     ) -> Tensor:
         """levels: the context of each, the finest first; u (N, C_u): where to begin, else zero."""
+        if f.dim() != 2:
+            raise ValueError(f"f: expected shape (N, C), found {tuple(f.shape)}")
         contexts = [None] * len(self.before) if levels is None else list(levels)
         if len(contexts) != len(self.before):
             raise ValueError(

@@ -1,5 +1,7 @@
 """Levels of a graph: constants, mass, masks, batches, and what each method promises."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,14 @@ from hypothesis import strategies as st
 from scipy.spatial import Delaunay
 
 import meshop
-from meshop.graph import GraphSpec, LevelSpec, build_graph, build_levels, nested_levels
+from meshop.graph import (
+    GraphSpec,
+    LevelSpec,
+    build_graph,
+    build_levels,
+    levels_of,
+    nested_levels,
+)
 from meshop.mesh import Mesh
 from meshop.ops import rows_of
 
@@ -88,6 +97,24 @@ def test_levels_of_a_batch_are_those_of_its_graphs(method):
             blocks = torch.block_diag(*(getattr(p, name).dense() for p in parts))
             torch.testing.assert_close(getattr(level, name).dense(), blocks)
         assert torch.equal(level.rowptr.diff(), torch.cat([p.rowptr.diff() for p in parts]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_batch_without_levels_gets_those_of_its_graphs(method):
+    graphs = [triangles(n, n)[0] for n in (60, 5, 31)]
+    (pos, weight, rowptr, index), ptr = joined(*graphs)
+    spec = LevelSpec(method=method)
+    edges = torch.stack([index, rows_of(rowptr, len(index))])
+    edges = edges[:, torch.randperm(len(index), generator=torch.Generator().manual_seed(0))]
+    batch = SimpleNamespace(pos=pos, weight=weight, edge_index=edges, ptr=ptr)
+    expected = build_levels(pos, weight, rowptr, index, spec, ptr=ptr)
+    for a, b in zip(levels_of(batch, spec), expected, strict=True):
+        assert torch.equal(a.ptr, b.ptr) and torch.equal(a.index, b.index)
+        assert torch.equal(a.rowptr, b.rowptr)
+        for name in ("up", "down"):
+            torch.testing.assert_close(getattr(a, name).dense(), getattr(b, name).dense())
+    with pytest.raises(ValueError, match="expected edges or levels"):
+        levels_of(SimpleNamespace(weight=weight))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -225,6 +252,10 @@ def test_graphs_carry_levels_through_a_loader(root):
     ones = torch.ones(len(graph.weight), 1)
     assert float((levels[0].down(ones) - 1).abs().max()) < 1e-5
     batch = next(iter(DataLoader([graph, graph], batch_size=2)))
+    assert len(levels_of(batch)) == 3
+    plain = build_graph(mesh, {}, GraphSpec(location="point", edges=True))
+    for a, b in zip(levels_of(plain, spec.levels), levels, strict=True):
+        assert torch.equal(a.fixed, b.fixed)
     x = torch.rand(2 * len(graph.weight), 2)
     y = x
     for level, single in zip(batch.levels, levels, strict=True):

@@ -11,6 +11,7 @@ from torch import nn
 from meshop.graph import LevelSpec, build_levels
 from meshop.nn import LevelTransfer, Relaxation, VCycle, classical_v_cycle
 from meshop.ops import gather_reduce
+from meshop.solvers import solve
 from tests.graph.test_levels import joined, triangles
 
 
@@ -100,6 +101,17 @@ def test_with_a_fixed_matrix_it_is_the_textbooks_solver():
     expected = residual_factors(a, lambda r: textbook_cycle(levels, last, r))
     np.testing.assert_allclose(found, expected, rtol=1e-8)
     assert found[-1] < 0.6  # V(1,1) with damped Jacobi
+
+
+def test_as_a_module_it_preconditions_a_solve():
+    a = stiffness(500)
+    b = torch.as_tensor(np.random.default_rng(4).standard_normal((a.shape[0], 2)))
+    single = classical_v_cycle(a).float()
+    x, details = solve(a, b, lambda r: single(r.float()), tol=1e-9, details=True)
+    assert details.used == "preconditioner" and details.iterations <= 20
+    np.testing.assert_allclose(a @ x.numpy(), b.numpy(), atol=1e-7)
+    with pytest.raises(ValueError, match=r"f: expected shape \(N, C\)"):
+        solve(a, b[:, 0], classical_v_cycle(a))
 
 
 def test_more_smoothing_contracts_more_and_sizes_hardly_matter():
