@@ -7,10 +7,11 @@ near-kernel is the constant: what scalar diffusion has.
 from __future__ import annotations
 
 import torch
+from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 from ..errors import SolveError
-from ..ops import Csr, aggregate, csr_matmul
+from ..ops import Csr, aggregate, csr_matmul, segment_reduce
 
 L1 = 2.25  # of the row sums that smoothing takes for those of good elements
 OMEGA = 4 / 3  # of Jacobi, over rho(D^-1 A): the least bound on [0, rho] for smoothed prolongation
@@ -51,25 +52,29 @@ def spectral_radius(a: Csr, scale: Tensor, steps: int = 8) -> float:
     root = scale.sqrt()[:, None]
     # Irregular, so that it holds some of every eigenvector, and the same in every run.
     v = (torch.arange(1, a.rows + 1, dtype=scale.dtype, device=scale.device) * 1.7).sin()[:, None]
-    v = v / v.norm()
+    v = v / _dot(v, v) ** 0.5
     before, beta = torch.zeros_like(v), 0.0
     diagonal: list[float] = []
     beside: list[float] = []
     for _ in range(min(steps, a.rows)):
         w = torch.ops.meshop.csr_apply(a.rowptr, a.index, a.value, root * v, None, 1.0)
         w = root * w - beta * before
-        alpha = float((w * v).sum())
+        alpha = _dot(w, v)
         w = w - alpha * v
         diagonal.append(alpha)
-        beta = float(w.norm())
+        beta = _dot(w, w) ** 0.5
         if beta < 1e-12 * abs(alpha):
             break
         beside.append(beta)
         before, v = v, w / beta
     beside = beside[: len(diagonal) - 1]
-    tri = torch.diag(torch.tensor(diagonal)) + torch.diag(torch.tensor(beside), 1)
-    top = float(torch.linalg.eigvalsh(tri.double(), UPLO="U")[-1])
+    top = float(eigh_tridiagonal(diagonal, beside, eigvals_only=True)[-1])
     return min(1.1 * top, bound)
+
+
+def _dot(x: Tensor, y: Tensor) -> float:
+    """The same on any number of threads."""
+    return float(segment_reduce(x * y, torch.tensor([0, len(x)])))
 
 
 def aggregation(a: Csr, theta: float) -> tuple[Csr, Tensor]:
@@ -95,7 +100,7 @@ def prolongation(a: Csr, tentative: Csr, scale: Tensor, rho: float, degree: int 
         return tentative
     pull = scale * (OMEGA / rho)
     if degree == 1 and bool((tentative.rowptr.diff() <= 1).all()):
-        # A aggregate's own entry is there, as the diagonal is.
+        # The product holds each unknown's own aggregate, as its row holds the diagonal.
         out = csr_matmul(a, tentative, sort=False)
         own = torch.full((a.rows,), -1, dtype=tentative.index.dtype)
         held = tentative.rowptr.diff() > 0

@@ -120,12 +120,16 @@ class Multigrid:
 
     def _finish(self, a: Csr, coarsest: int) -> None:
         """The coarsest matrix: inverted where small, else smoothed (nothing in it couples)."""
-        self.inverse: Tensor | None = None
+        self.inverse: Rows | None = None
         if a.rows <= max(coarsest, 2000):
             # Singular where no value is prescribed; what has no solution stays out.
             dense = a.dense()
             dense = 0.5 * (dense + dense.t())
-            self.inverse = torch.linalg.pinv(dense, rtol=1e-11, hermitian=True).to(self.dtype)
+            inverse = torch.linalg.pinv(dense, rtol=1e-11, hermitian=True)
+            # As rows, because products of dense matrices may depend on threads.
+            ends = torch.arange(a.rows + 1) * a.rows
+            full = Csr(ends, torch.arange(a.rows).repeat(a.rows), inverse.flatten(), a.rows)
+            self.inverse = Rows.of(full, self.dtype)
             return
         scale = smoother_scale(a)
         self.rest = Rows.of(a, self.dtype), scale.to(self.dtype), spectral_radius(a, scale)
@@ -165,7 +169,7 @@ class Multigrid:
     def _cycle(self, at: int, b: Tensor) -> Tensor:
         if at == len(self.levels):
             return (
-                self.inverse @ b
+                self.inverse(b)
                 if self.inverse is not None
                 else self._smooth(self.rest, b, None, False)[0]
             )
