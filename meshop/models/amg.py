@@ -38,7 +38,7 @@ from ..nn.hierarchy import (
     pointer,
     sample,
 )
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 @built
@@ -111,15 +111,8 @@ class AMG(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 128,
         heads: int = 8,
         layers: int = 3,
@@ -130,23 +123,24 @@ class AMG(Operator):
         k_global: int = 4,
         most_global: int = 2048,
     ) -> None:
-        super().__init__()
-        self.ratio, self.most_global, self.dim = ratio, most_global, dim
+        super().__init__(widths)
+        self.ratio, self.most_global = ratio, most_global
         self.lift = nn.Sequential(
-            nn.Linear(n_features + n_inputs + n_cond, 2 * width),
+            nn.Linear(widths.nodes, 2 * width),
             nn.GELU(),
             nn.Linear(2 * width, width),
         )
         self.blocks = nn.ModuleList(
-            _Block(width, heads, slices, dim, (local, k_local), k_global) for _ in range(layers)
+            _Block(width, heads, slices, widths.dim, (local, k_local), k_global)
+            for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, n_out))
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, widths.out))
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars)."""
-        points = in_space(nodes(graph), self.dim)
+        """Fields (N, out) and scalars (B, scalars)."""
+        points = in_space(nodes(graph), self.widths.dim)
         order = farthest_order(points, tuple(coarse_size(n, self.ratio) for n in points.sizes))
         quarter = sample(points, order)
         few = sample(points, tuple(o[: self.most_global] for o in order))

@@ -44,7 +44,7 @@ from ..nn import (
     pieces,
     queries,
 )
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 class _Head(nn.Sequential):
@@ -66,15 +66,8 @@ class Enf2Enf(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 256,
         heads: int = 2,
         layers: int = 2,
@@ -88,10 +81,11 @@ class Enf2Enf(Operator):
         steps: int = 3,
         rate: float = 0.5,
     ):
-        super().__init__()
+        super().__init__(widths)
         self.side, self.steps, self.code = side, steps, code
+        dim = widths.dim
         self.sigma = dim / side if sigma is None else sigma
-        fitted, narrow = n_features + n_inputs, encoder_width
+        fitted, narrow = widths.features + widths.inputs, encoder_width
         self.encoder: ReadPoints | ReadLatents
         if encoder == "attention":
             self.encoder = ReadPoints(dim, narrow, heads, code, fitted, encoder_std, seed=0)
@@ -103,17 +97,17 @@ class Enf2Enf(Operator):
         else:
             raise ValueError(f"encoder: expected 'attention' or 'gradient', found {encoder!r}")
         self.stem = nn.Sequential(
-            nn.Linear(code + n_cond, width), nn.GELU(), nn.Linear(width, width)
+            nn.Linear(code + widths.cond, width), nn.GELU(), nn.Linear(width, width)
         )
         self.blocks = nn.ModuleList(
             ReadLatents(dim, width, heads, width, 0, std, seed=i + 2) for i in range(layers)
         )
-        self.read = ReadLatents(dim, width, heads, heads * width, n_features, std, seed=1)
-        self.head = _Head(heads * width, width, n_out)
-        self.scalar_head = LatentReadout(width, n_cond, n_scalars)
+        self.read = ReadLatents(dim, width, heads, heads * width, widths.features, std, seed=1)
+        self.head = _Head(heads * width, width, widths.out)
+        self.scalar_head = LatentReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields at the queries and scalars (B, n_scalars) from one pass."""
+        """Fields at the queries and scalars (B, scalars) from one pass."""
         p, code = self.codes(graph)
         cond = graph.cond.to(code.dtype)[:, None].expand(-1, code.shape[1], -1)
         a = self.stem(torch.cat([code, cond], dim=-1))

@@ -25,7 +25,7 @@ from ..nn import MeanReadout, Points, nodes, queries
 from ..nn.grid_bridge import bounding_boxes
 from ..nn.magno import MAGNO, Balls, balls
 from ..nn.patch_transformer import PatchTransformer
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 class GAOT(Operator):
@@ -43,15 +43,8 @@ class GAOT(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         channels: int = 64,
         tokens: int | None = None,
         radius: float | None = None,
@@ -64,13 +57,14 @@ class GAOT(Operator):
         layers: int = 3,
         mlp_ratio: int = 4,
     ):
-        super().__init__()
+        super().__init__(widths)
+        dim = widths.dim
         tokens = tokens or (64 if dim == 2 else 32)
         patch = patch or (2 if dim == 2 else 4)
-        self.dim, self.side, self.scales = dim, tokens, tuple(scales)
+        self.side, self.scales = tokens, tuple(scales)
         self.radius = radius or 2.112 / tokens
         self.lift = nn.Sequential(
-            nn.Linear(n_features + n_inputs + n_cond, hidden),
+            nn.Linear(widths.nodes, hidden),
             nn.GELU(),
             nn.Linear(hidden, channels),
         )
@@ -80,16 +74,16 @@ class GAOT(Operator):
         )
         self.decoder = MAGNO(channels, dim, hidden, depth)
         self.project = nn.Sequential(
-            nn.Linear(channels + n_features + n_cond, hidden), nn.GELU(), nn.Linear(hidden, n_out)
+            nn.Linear(channels + widths.queries, hidden), nn.GELU(), nn.Linear(hidden, widths.out)
         )
-        self.readout = MeanReadout(channels, n_cond, n_scalars)
+        self.readout = MeanReadout(channels, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) at the nodes or (M, n_out) at the queries, and scalars."""
+        """Fields (N, out) at the nodes or (M, out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
-        places = _Places(points, self.dim, self.side)
+        places = _Places(points, self.widths.dim, self.side)
         z = self.run(self.encoder, self.lift(points.x), points.weight, self._balls(places, None))
-        z = z.unflatten(0, (-1, *(self.side,) * self.dim))
+        z = z.unflatten(0, (-1, *(self.side,) * self.widths.dim))
         z = self.processor(z, self.run).flatten(0, -2)
         if getattr(graph, "query_x", None) is None:
             here = there = self._decode(z, places, points)

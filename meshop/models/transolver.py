@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, SliceAttention, nodes
 from ..nn.rows import by_rows
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 class _Block(nn.Module):
@@ -41,15 +41,8 @@ class Transolver(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 128,
         heads: int = 8,
         layers: int = 8,
@@ -59,10 +52,10 @@ class Transolver(Operator):
         per_head: bool = False,
         adaptive: bool = False,
     ):
-        super().__init__()
+        super().__init__(widths)
         self.weighted = weighted
         self.lift = nn.Sequential(
-            nn.Linear(n_features + n_inputs + n_cond, 2 * width),
+            nn.Linear(widths.nodes, 2 * width),
             nn.GELU(),
             nn.Linear(2 * width, width),
         )
@@ -74,15 +67,15 @@ class Transolver(Operator):
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, n_out)
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars, weighted)
+        self.head = nn.Linear(width, widths.out)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars, weighted)
         self.apply(_initialise)
         for module in self.modules():
             if isinstance(module, SliceAttention):
                 nn.init.orthogonal_(module.slice.weight)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
+        """Fields (N, out) and scalars (B, scalars) from one pass through the layers."""
         points = nodes(graph)
         h = self.lift(points.x) + self.constant
         for block in self.blocks:

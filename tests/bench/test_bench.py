@@ -14,6 +14,7 @@ import torch
 from meshop.bench import NULLS, Job, all_tasks, bench, execute, find_tasks, report
 from meshop.bench._measure import relative_errors
 from meshop.bench._prepare import load_prepared, prepare
+from meshop.bench._run import accepted
 from meshop.errors import ConditionError
 from tests.bench import tiny
 
@@ -73,6 +74,13 @@ def test_a_run_is_a_record(model: str, place: Path, tmp_path: Path):
     else:
         assert content["steps"] == 6 and content["parameters"] > 0
         assert (tmp_path / f"{record['id']}.safetensors").is_file()
+
+
+def test_a_config_is_cut_to_the_sizes_that_a_model_has():
+    config = {"width": 8, "depth": 2, "slices": 3, "widths": 1, "self": 1}
+    assert accepted("wall-field", config) == {"width": 8, "depth": 2}
+    assert accepted("fourier", config) == {"width": 8}
+    assert accepted("nearest", config) == {}
 
 
 def test_least_squares_and_pod_find_what_is_linear(place: Path, tmp_path: Path):
