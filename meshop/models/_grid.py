@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes, queries
+from ..nn import MeanReadout, Points, mlp, nodes, queries
 from ..nn.grid_bridge import Boxes, GridBridge, one_box_each
 from ._operator import Operator, Widths
 
@@ -29,18 +29,10 @@ class GridOperator(Operator):
     ):
         super().__init__(widths)
         self.shape = (grid,) * widths.dim
-        self.lift = nn.Sequential(
-            nn.Linear(widths.nodes, projection),
-            nn.GELU(),
-            nn.Linear(projection, width),
-        )
+        self.lift = mlp(widths.nodes, projection, width, act=nn.GELU)
         self.place = nn.Linear(widths.dim + 1, width, bias=False)
         self.blocks = nn.ModuleList(blocks)
-        self.project = nn.Sequential(
-            nn.Linear(width + widths.queries, projection),
-            nn.GELU(),
-            nn.Linear(projection, widths.out),
-        )
+        self.project = mlp(width + widths.queries, projection, widths.out, act=nn.GELU)
         self.readout = MeanReadout(width, widths.cond, widths.scalars)
 
     def boxes(self, points: Points) -> Boxes:

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, SliceAttention, nodes
+from ..nn import MeanReadout, Points, SliceAttention, mlp, nodes
 from ..nn.graph_attention import GraphAttention, join
 from ..nn.hierarchy import (
     Interpolation,
@@ -68,12 +68,12 @@ class _Block(nn.Module):
         self.local, self.k_global = local, k_global
         self.attention = SliceAttention(width, heads, slices)
         self.norm1 = nn.LayerNorm(width)
-        self.ffn = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.ffn = mlp(width, width, width, act=nn.ReLU)
         self.norm2 = nn.LayerNorm(width)
         self.near = GraphAttention(width, heads, dim)
         self.far = GraphAttention(width, heads, dim)
         self.norm3 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+        self.mlp = mlp(width, width, width, act=nn.GELU)
 
     def forward(
         self,
@@ -125,17 +125,13 @@ class AMG(Operator):
     ) -> None:
         super().__init__(widths)
         self.ratio, self.most_global = ratio, most_global
-        self.lift = nn.Sequential(
-            nn.Linear(widths.nodes, 2 * width),
-            nn.GELU(),
-            nn.Linear(2 * width, width),
-        )
+        self.lift = mlp(widths.nodes, 2 * width, width, act=nn.GELU)
         self.blocks = nn.ModuleList(
             _Block(width, heads, slices, widths.dim, (local, k_local), k_global)
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, widths.out))
+        self.head = mlp(width, width, widths.out, act=nn.GELU)
         self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:

@@ -23,8 +23,6 @@ the training loop subsamples nodes.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +34,7 @@ from ..nn import (
     LatentsToPoints,
     Points,
     PointsToLatents,
+    mlp,
     nodes,
     queries,
     walls,
@@ -94,11 +93,8 @@ class Aroma(Operator):
         self.enter = nn.Linear(code, width)
         self.blocks = nn.ModuleList(LatentMixer(width, heads, head_width) for _ in range(layers))
         self.read = LatentsToPoints(width, self.key.width, band_width, heads, head_width)
-        layer_widths = [band_width * len(query_bands) + widths.queries] + [hidden] * depth
-        self.decoder = nn.Sequential()
-        for before, after in pairwise(layer_widths):
-            self.decoder.extend([nn.Linear(before, after), nn.ReLU()])
-        self.decoder.append(nn.Linear(layer_widths[-1], widths.out))
+        known = band_width * len(query_bands) + widths.queries
+        self.decoder = mlp(known, *[hidden] * depth, widths.out, act=nn.ReLU)
         self.scalar_head = LatentReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:

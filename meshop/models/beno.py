@@ -41,7 +41,7 @@ class BoundaryLayer(nn.Module):
         super().__init__()
         self.attention = CarriedAttention(width, heads, values)
         self.norm1 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.mlp = mlp(width, hidden, width, act=nn.GELU)
         self.norm2 = nn.LayerNorm(width)
         self.carry = GatedLinear(width, width, width) if values else None
 

@@ -30,7 +30,16 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, SliceAttention, by_graph, feed_forward, nodes
+from ..nn import (
+    MeanReadout,
+    Points,
+    SliceAttention,
+    by_graph,
+    check_heads,
+    feed_forward,
+    mlp,
+    nodes,
+)
 from ._operator import Operator, Widths
 
 
@@ -86,8 +95,7 @@ class CodaNO(Operator):
         temperature: float = 1.0,
     ):
         super().__init__(widths)
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.known = nn.Parameter(torch.randn(widths.inputs, embedding)) if widths.inputs else None
         self.asked = nn.Parameter(torch.randn(widths.out, embedding))
         # The first layer of the lift, split: places once a node, names once a variable.
@@ -99,7 +107,7 @@ class CodaNO(Operator):
             _Block(width, heads, slices, temperature) for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        self.head = mlp(width, width, 1, act=nn.GELU)
         self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:

@@ -40,6 +40,8 @@ from ..nn import (
     ReadPoints,
     by_graph,
     latent_grid,
+    latent_group,
+    mlp,
     nodes,
     pieces,
     queries,
@@ -47,13 +49,8 @@ from ..nn import (
 from ._operator import Operator, Widths
 
 
-class _Head(nn.Sequential):
-    def __init__(self, n_in: int, width: int, n_out: int):
-        gelu = nn.GELU
-        super().__init__(
-            gelu(), nn.Linear(n_in, width), gelu(), nn.Linear(width, width), gelu(),
-            nn.Linear(width, n_out),
-        )  # fmt: skip
+def _head(n_in: int, width: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.GELU(), *mlp(n_in, width, width, n_out, act=nn.GELU))
 
 
 class Enf2Enf(Operator):
@@ -92,18 +89,16 @@ class Enf2Enf(Operator):
         elif encoder == "gradient":
             self.encoder = ReadLatents(dim, narrow, heads, heads * narrow, 0, encoder_std, seed=0)
             self.encoder_stem = nn.Linear(code, narrow)
-            self.encoder_head = _Head(heads * narrow, narrow, fitted)
+            self.encoder_head = _head(heads * narrow, narrow, fitted)
             self.rates = nn.Parameter(torch.full((side**dim, code), float(rate)))
         else:
             raise ValueError(f"encoder: expected 'attention' or 'gradient', found {encoder!r}")
-        self.stem = nn.Sequential(
-            nn.Linear(code + widths.cond, width), nn.GELU(), nn.Linear(width, width)
-        )
+        self.stem = mlp(code + widths.cond, width, width, act=nn.GELU)
         self.blocks = nn.ModuleList(
             ReadLatents(dim, width, heads, width, 0, std, seed=i + 2) for i in range(layers)
         )
         self.read = ReadLatents(dim, width, heads, heads * width, widths.features, std, seed=1)
-        self.head = _Head(heads * width, width, widths.out)
+        self.head = _head(heads * width, width, widths.out)
         self.scalar_head = LatentReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
@@ -116,7 +111,7 @@ class Enf2Enf(Operator):
             pairs = cast(ReadLatents, block).pairs(p, p, nothing, self.sigma)
             a = nn.functional.gelu(a + self.run(block, a, pairs, a))
         points = queries(graph, cond=False)
-        fields = by_graph(self._decode, (points.sizes, (points.pos, points.x)), _blocks(p, a))
+        fields = by_graph(self._decode, (points.sizes, (points.pos, points.x)), latent_group(p, a))
         return fields, self.scalar_head(a, graph.cond)
 
     def codes(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
@@ -124,7 +119,7 @@ class Enf2Enf(Operator):
         points, p = self._known(graph)
         known = points.sizes, (points.pos, points.x, points.weight)
         encode = self._attend if isinstance(self.encoder, ReadPoints) else self._fit
-        return p, by_graph(encode, known, _blocks(p)).unflatten(0, p.shape[:2])
+        return p, by_graph(encode, known, latent_group(p)).unflatten(0, p.shape[:2])
 
     def reconstruction(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """The known fields as their codes give them, and as they are: (N, fitted) each. Raises
@@ -137,7 +132,7 @@ class Enf2Enf(Operator):
         def field(pos: Tensor, p: Tensor, code: Tensor) -> Tensor:
             return self._field(code, self._pairs_in(pos, p))
 
-        return by_graph(field, (points.sizes, (points.pos,)), _blocks(p, code)), points.x
+        return by_graph(field, (points.sizes, (points.pos,)), latent_group(p, code)), points.x
 
     def _known(self, graph: MeshGraph) -> tuple[Points, Tensor]:
         points = nodes(graph, cond=False)
@@ -184,9 +179,3 @@ class Enf2Enf(Operator):
 
     def _field(self, code: Tensor, pairs: Pairs) -> Tensor:
         return self.encoder_head(self.encoder(self.encoder_stem(code), pairs))
-
-
-def _blocks(*latents: Tensor) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
-    """Latents (B, Z, ...) as a group for `by_graph`."""
-    count, z = latents[0].shape[:2]
-    return (z,) * count, tuple(t.flatten(0, 1) for t in latents)

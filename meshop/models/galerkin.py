@@ -17,7 +17,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes
+from ..nn import MeanReadout, Points, mlp, nodes
 from ..nn.linear_attention import GalerkinAttention
 from ..nn.rows import by_rows
 from ._operator import Operator, Widths
@@ -27,7 +27,7 @@ class _Block(nn.Module):
     def __init__(self, width: int, heads: int, hidden: int, dim: int, kind: str):
         super().__init__()
         self.attention = GalerkinAttention(width, heads, dim, kind)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
+        self.mlp = mlp(width, hidden, width, act=nn.ReLU)
         self.hidden = hidden
 
     def forward(self, x: Tensor, pos: Tensor, points: Points) -> Tensor:
@@ -53,19 +53,11 @@ class Galerkin(Operator):
         hidden: int = 256,
     ):
         super().__init__(widths)
-        self.lift = nn.Sequential(
-            nn.Linear(widths.nodes, width), nn.SiLU(), nn.Linear(width, width)
-        )
+        self.lift = mlp(widths.nodes, width, width)
         self.blocks = nn.ModuleList(
             _Block(width, heads, hidden, widths.dim, self.kind) for _ in range(layers)
         )
-        self.head = nn.Sequential(
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, widths.out),
-        )
+        self.head = mlp(width, width, width, widths.out)
         self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:

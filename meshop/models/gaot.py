@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes, queries
+from ..nn import MeanReadout, Points, mlp, nodes, queries
 from ..nn.grid_bridge import bounding_boxes
+from ..nn.hierarchy import pointer
 from ..nn.magno import MAGNO, Balls, balls
 from ..nn.patch_transformer import PatchTransformer
 from ._operator import Operator, Widths
@@ -63,19 +64,13 @@ class GAOT(Operator):
         patch = patch or (2 if dim == 2 else 4)
         self.side, self.scales = tokens, tuple(scales)
         self.radius = radius or 2.112 / tokens
-        self.lift = nn.Sequential(
-            nn.Linear(widths.nodes, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, channels),
-        )
+        self.lift = mlp(widths.nodes, hidden, channels, act=nn.GELU)
         self.encoder = MAGNO(channels, dim, hidden, depth)
         self.processor = PatchTransformer(
             channels, width, dim=dim, patch=patch, heads=heads, layers=layers, mlp_ratio=mlp_ratio
         )
         self.decoder = MAGNO(channels, dim, hidden, depth)
-        self.project = nn.Sequential(
-            nn.Linear(channels + widths.queries, hidden), nn.GELU(), nn.Linear(hidden, widths.out)
-        )
+        self.project = mlp(channels + widths.queries, hidden, widths.out, act=nn.GELU)
         self.readout = MeanReadout(channels, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
@@ -120,7 +115,7 @@ class _Places:
             self.grid_ptr = self.count * torch.arange(graphs + 1, device=pos.device)
             self.weight = pos.new_full((len(self.grid),), 1 / self.count)
             self.nodes, self.node_weight = self.unit(pos, points.batch), points.weight
-            self.ptr = _pointer(points)
+            self.ptr = pointer(points.sizes, pos.device)
 
     def unit(self, pos: Tensor, batch: Tensor) -> Tensor:
         return 2 * (pos.to(self.lo.dtype) - self.lo[batch]) / self.size[batch] - 1
@@ -134,11 +129,5 @@ class _Places:
     @torch.compiler.disable
     def tokens_about(self, asked: Points, reach: float) -> Balls:
         at = self.unit(asked.pos, asked.batch)
-        return balls(
-            self.grid, at, self.grid_ptr, _pointer(asked), self.weight, reach, 1 / self.count
-        )
-
-
-def _pointer(points: Points) -> Tensor:
-    sizes = torch.tensor((0, *points.sizes), device=points.batch.device)
-    return sizes.cumsum(0)
+        ptr = pointer(asked.sizes, at.device)
+        return balls(self.grid, at, self.grid_ptr, ptr, self.weight, reach, 1 / self.count)

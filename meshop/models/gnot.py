@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes, queries, walls
+from ..nn import MeanReadout, Points, mlp, nodes, queries, walls
 from ..nn.linear_attention import NormalisedAttention, ResidualMLP
 from ..nn.rows import by_rows
 from ._operator import Operator, Widths
@@ -54,14 +54,7 @@ class _Experts(nn.Module):
 
 class _Block(nn.Module):
     def __init__(
-        self,
-        n_features: int,
-        sources: int,
-        width: int,
-        heads: int,
-        experts: int,
-        inner: int,
-        mean: bool,
+        self, n_x: int, sources: int, width: int, heads: int, experts: int, inner: int, mean: bool
     ):
         super().__init__()
         self.hidden = hidden = inner * width
@@ -70,13 +63,7 @@ class _Block(nn.Module):
         self.cross = NormalisedAttention(width, heads, sources, mean)
         self.self_ = NormalisedAttention(width, heads)
         self.experts = nn.ModuleList(_Experts(width, hidden, experts) for _ in range(2))
-        self.gate = nn.Sequential(
-            nn.Linear(n_features, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, experts),
-        )
+        self.gate = mlp(n_x, hidden, hidden, experts, act=nn.GELU)
 
     def forward(
         self, states: list[Tensor], places: list[Points], sources: list[Source]

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes
+from ..nn import MeanReadout, Points, mlp, nodes
 from ..nn.hierarchy import (
     Interpolation,
     Neighbourhoods,
@@ -124,9 +124,7 @@ class LatentSpectral(Operator):
             _Double(here + below, (here + below) // 2, out, dim, groups)
             for here, below, out in zip(sizes, upward[1:], upward, strict=False)
         )
-        self.head = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, widths.out)
-        )
+        self.head = mlp(width, 2 * width, widths.out, act=nn.GELU)
         self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes
+from ..nn import MeanReadout, Points, mlp, nodes
 from ..nn.linear_attention import LowRankIntegral
 from ._operator import Operator, Widths
 
@@ -52,9 +52,7 @@ class LowRank(Operator):
         self.blocks = nn.ModuleList(
             _Block(known, width, rank, tuple(kernel)) for _ in range(layers)
         )
-        self.head = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, widths.out)
-        )
+        self.head = mlp(width, 4 * width, widths.out, act=nn.ReLU)
         self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, SliceAttention, nodes
+from ..nn import MeanReadout, Points, SliceAttention, mlp, nodes
 from ..nn.rows import by_rows
 from ._operator import Operator, Widths
 
@@ -18,7 +18,7 @@ class _Block(nn.Module):
         self.norm1 = nn.LayerNorm(width)
         self.attention = attention
         self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.mlp = mlp(width, hidden, width, act=nn.GELU)
 
     def forward(self, h: Tensor, points: Points) -> Tensor:
         h = h + self.attention(self.norm1(h), points)
@@ -54,11 +54,7 @@ class Transolver(Operator):
     ):
         super().__init__(widths)
         self.weighted = weighted
-        self.lift = nn.Sequential(
-            nn.Linear(widths.nodes, 2 * width),
-            nn.GELU(),
-            nn.Linear(2 * width, width),
-        )
+        self.lift = mlp(widths.nodes, 2 * width, width, act=nn.GELU)
         self.constant = nn.Parameter(torch.rand(width) / width)
         self.blocks = nn.ModuleList(
             _Block(

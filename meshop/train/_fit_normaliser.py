@@ -29,8 +29,8 @@ def fit_normaliser(
 ) -> None:
     """Set the buffers of a normaliser in place from the training cases (and mirror images).
 
-    linear: the operator is linear in the known fields. Where there are any, these and the fields are
-    only scaled, and no potential flow is added, so that predictions superpose too.
+    linear: the operator is linear in the known fields. Where there are any, these and the fields
+    are only scaled, and no potential flow is added, so that predictions superpose too.
     """
     linear = linear and len(normaliser.inputs_std) + len(normaliser.wall_inputs_std) > 0
     random = np.random.default_rng(0)
