@@ -9,8 +9,7 @@ import torch
 from meshop.models import Widths
 from meshop.models.beno_published import PublishedBENO
 from meshop.nn import walls
-from meshop.testing import sample_graph
-from meshop.testing._models import WIDTHS
+from meshop.testing import WIDTHS, sample_graph
 
 from .graph_learning import relative_error, waves
 

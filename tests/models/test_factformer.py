@@ -12,7 +12,7 @@ from torch.nn.functional import gelu, layer_norm
 
 from meshop.models.factformer import FactFormer
 from meshop.nn.axis_attention import AxisAttention
-from meshop.testing._models import WIDTHS
+from meshop.testing import WIDTHS
 
 
 def rope(vector, place, frequencies):

@@ -12,8 +12,7 @@ from meshop.models import Widths
 from meshop.models.fno import FNO
 from meshop.nn import nodes
 from meshop.nn.grid_bridge import GridBridge, one_box_each
-from meshop.testing import sample_graph
-from meshop.testing._models import WIDTHS
+from meshop.testing import WIDTHS, sample_graph
 
 
 def plain_spectral(layer, v):

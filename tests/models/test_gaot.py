@@ -12,8 +12,7 @@ from torch.nn.functional import silu
 from meshop.models.gaot import GAOT
 from meshop.nn.magno import MAGNO, ball_statistics, balls
 from meshop.nn.patch_transformer import PatchTransformer
-from meshop.testing import sample_graph
-from meshop.testing._models import WIDTHS
+from meshop.testing import WIDTHS, sample_graph
 
 SMALL = {
     "channels": 8, "tokens": 4, "hidden": 8, "depth": 2,

@@ -11,8 +11,7 @@ from meshop.models.fno import FNO
 from meshop.models.nuno import NUNO
 from meshop.nn import nodes
 from meshop.nn.leaf_attention import LeafAttention
-from meshop.testing import check_model, sample_graph
-from meshop.testing._models import WIDTHS
+from meshop.testing import WIDTHS, check_model, sample_graph
 
 SMALL = {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6}
 
