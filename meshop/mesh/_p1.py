@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._mesh import Mesh
 
 Field = np.ndarray | Callable[[np.ndarray], np.ndarray]
+Part = Callable[[slice], np.ndarray]
 _LOCATED = {1: 3, 2: 5, 3: 10}  # VTK codes of simplices
 
 
@@ -82,7 +83,12 @@ class P1:
         """
         weight = self.simplices.measure
         if coefficient is not None:
-            weight = weight * self._scalars(coefficient, at)
+            c, shape = self._on_simplices(coefficient, at)
+            if shape:
+                raise MeshError(f"coefficient of shape {shape}", "expected scalars")
+            weight = weight.copy()
+            for some in chunked(len(weight)):
+                weight[some] *= c(some)[:, 0]
         return self._both(assembly.mass(self._pattern, self.simplices.nodes, weight), True)
 
     def stiffness(self, coefficient: np.ndarray | None = None, at: str = "cell") -> csr_matrix:
@@ -92,14 +98,15 @@ class P1:
         Rows sum to zero. With c one, on triangles, it is the cotangent Laplacian (Pinkall and
         Polthier, 1993); symmetric unless c is not.
         """
-        c = coefficient
-        if c is not None:
-            c = self._on_simplices(c, at)
-            if c.shape[1:] not in ((), (3, 3)):
-                raise MeshError(f"coefficient of shape {c.shape}", "expected scalars or 3 x 3")
+        c, skew = None, False
+        if coefficient is not None:
+            c, shape = self._on_simplices(coefficient, at)
+            if shape not in ((), (3, 3)):
+                raise MeshError(f"coefficient of shape {shape}", "expected scalars or 3 x 3")
+            tensor = np.asarray(coefficient)
+            skew = shape != () and not np.array_equal(tensor, np.swapaxes(tensor, -1, -2))
         nodes, measure = self.simplices.nodes, self.simplices.measure
-        found = assembly.stiffness(self._pattern, self._points, nodes, measure, c)
-        skew = c is not None and c.ndim == 3 and not np.array_equal(c, c.swapaxes(1, 2))
+        found = assembly.stiffness(self._pattern, self._points, nodes, measure, c, skew)
         return self._both(found, not skew)
 
     @cached_property
@@ -198,14 +205,14 @@ class P1:
         if at == "point":
             flat, shape = self._values(source)
             return (self.mass() @ flat).reshape(-1, *shape)
-        values = self._on_simplices(source, at)
-        nodes, share = self.simplices.nodes, self.simplices.measure / self.simplices.nodes.shape[1]
-        flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
-        out = np.zeros((len(self._points), flat.shape[1]))
-        for column in nodes.T:
-            for into, part in zip(out.T, flat.T, strict=True):
-                into += np.bincount(column, part * share, len(out))
-        return self._down(out).reshape(-1, *values.shape[1:])
+        values, shape = self._on_simplices(source, at)
+        nodes, measure = self.simplices.nodes, self.simplices.measure
+        out = np.zeros((len(self._points), int(np.prod(shape))))
+        for some in chunked(len(nodes)):
+            share = values(some) * (measure[some] / nodes.shape[1])[:, None]
+            for column in nodes[some].T:
+                np.add.at(out, column, share)
+        return self._down(out).reshape(-1, *shape)
 
     def project(self, source: Field, at: str = "cell", lumped: bool = False) -> np.ndarray:
         """(N, ...) the L2 projection of what `load` takes: M u = load.
@@ -347,24 +354,17 @@ class P1:
             raise MeshError(f"vectors of shape {vectors.shape}", "expected three components")
         return vectors
 
-    def _scalars(self, values: np.ndarray, at: str) -> np.ndarray:
-        values = self._on_simplices(values, at)
-        if values.ndim != 1:
-            raise MeshError(f"coefficient of shape {values.shape}", "expected scalars")
-        return values
-
-    def _on_simplices(self, values: np.ndarray, at: str) -> np.ndarray:
-        """(S, ...) values at cells, or the means of values at points."""
+    def _on_simplices(self, values: np.ndarray, at: str) -> tuple[Part, tuple[int, ...]]:
+        """A function that gives values (m, c) of a slice of the simplices, and the shape of one:
+        those at cells, or the means of those at points."""
         values = self._sized(values, at)
+        shape = values.shape[1:]
+        flat = values.reshape(len(values), int(np.prod(shape)))
+        cell, nodes = self.simplices.cell, self.simplices.nodes
         if at == "cell":
-            return values[self.simplices.cell]
-        flat, shape = self._values(values)
-        flat = flat if self._extension is None else self._extension @ flat
-        nodes = self.simplices.nodes
-        total = flat[nodes[:, 0]].copy()
-        for column in nodes.T[1:]:
-            total += flat[column]
-        return (total / nodes.shape[1]).reshape(-1, *shape)
+            return lambda some: flat[cell[some]], shape
+        ends = flat if self._extension is None else self._extension @ flat
+        return lambda some: ends[nodes[some]].mean(axis=1), shape
 
     def _sized(self, values: np.ndarray, at: str) -> np.ndarray:
         sizes = {"cell": self.mesh.n_cells, "point": self.mesh.n_points}

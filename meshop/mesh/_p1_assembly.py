@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,21 +63,25 @@ def stiffness(
     points: np.ndarray,
     nodes: np.ndarray,
     measure: np.ndarray,
-    coefficient: np.ndarray | None,
+    coefficient: Callable[[slice], np.ndarray] | None,
+    skew: bool = False,
 ) -> csr_matrix:
-    """Sum over simplices of measure (S,) grad phi_i . c grad phi_j, c (S,) or (S, 3, 3) or one.
+    """Sum over simplices of measure (S,) grad phi_i . c grad phi_j.
 
-    The diagonal is what makes each row's sum zero.
+    coefficient: gives c of a slice of the simplices, (m, 1) or (m, 9); None: one. skew: it is no
+    symmetric tensor. The diagonal is what makes each row's sum zero.
     """
-    c = coefficient
-    skew = c is not None and c.ndim == 3 and not np.array_equal(c, c.swapaxes(1, 2))
     upper = np.zeros(len(pattern.low))
     lower = np.zeros(len(pattern.low)) if skew else upper
     for some in chunked(len(nodes)):
         gradient = basis_gradients(points, nodes[some])
-        flux = gradient * (measure[some] if c is None or c.ndim == 3 else measure[some] * c[some])
-        if c is not None and c.ndim == 3:
-            flux = np.einsum("mab,nbm->nam", c[some], flux)
+        flux = gradient * measure[some]
+        if coefficient is not None:
+            c = coefficient(some)
+            if c.shape[1] == 1:
+                flux *= c[:, 0]
+            else:
+                flux = np.einsum("mab,nbm->nam", c.reshape(-1, 3, 3), flux)
         values = np.stack([dot(gradient[i], flux[j]) for i, j in pattern.pairs])
         if skew:
             others = np.stack([dot(gradient[j], flux[i]) for i, j in pattern.pairs])

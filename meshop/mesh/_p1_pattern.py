@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,9 @@ from ._sparse import csr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+
+_ROOM = 1 << 22  # local edges that are sorted at a time
 
 
 class Pattern:
@@ -23,21 +26,40 @@ class Pattern:
     def __init__(self, simplices: np.ndarray, n: int) -> None:
         self.n = n
         self.pairs = tuple(combinations(range(simplices.shape[1]), 2))
-        count = len(simplices)
-        key = np.empty((len(self.pairs), count), np.int64)
-        for row, (i, j) in enumerate(self.pairs):
-            a, b = simplices[:, i], simplices[:, j]
-            key[row] = np.minimum(a, b) * n + np.maximum(a, b)
-        order = np.argsort(key, axis=None)
-        key = key.reshape(-1)[order]
-        new = np.ones(len(key), bool)
-        np.not_equal(key[1:], key[:-1], out=new[1:])
-        number = np.cumsum(new, dtype=np.int32)
-        number -= 1
-        self.slot = np.empty((len(self.pairs), count), np.int32)
-        self.slot.reshape(-1)[order] = number
-        self.low, self.high = np.divmod(key[new], max(n, 1))
+        self.slot = np.empty((len(self.pairs), len(simplices)), np.int32)
+        found, seen = [np.empty(0, np.int64)], 0
+        for lowest, highest in pairwise(self._blocks(simplices)):
+            keys, places = [], []
+            for row, (i, j) in enumerate(self.pairs):
+                low = np.minimum(simplices[:, i], simplices[:, j])
+                mine = np.flatnonzero((low >= lowest) & (low < highest))
+                high = np.maximum(simplices[mine, i], simplices[mine, j])
+                keys.append(low[mine] * n + high)
+                places.append(mine + row * len(simplices))
+            key = np.concatenate(keys)
+            order = np.argsort(key)
+            key = key[order]
+            new = np.ones(len(key), bool)
+            np.not_equal(key[1:], key[:-1], out=new[1:])
+            place = np.concatenate(places)[order]
+            number = np.cumsum(new, dtype=np.int32)
+            self.slot.reshape(-1)[place] = number + np.int32(seen - 1)
+            found.append(key[new])
+            seen += len(found[-1])
+        self.low, self.high = np.divmod(np.concatenate(found), max(n, 1))
         self._place()
+
+    def _blocks(self, simplices: np.ndarray) -> list[int]:
+        """Bounds of ranges of nodes that are the lower ends of so many local edges: those are
+        sorted at a time, so that memory stays low."""
+        uses = np.zeros(self.n, np.int64)
+        for i, j in self.pairs:
+            uses += np.bincount(np.minimum(simplices[:, i], simplices[:, j]), minlength=self.n)
+        ends = np.cumsum(uses)
+        total = int(ends[-1]) if self.n else 0
+        room = max(_ROOM, total // 8)  # each range goes through all simplices
+        bounds = np.searchsorted(ends, np.arange(room, total, room))
+        return [0, *np.unique(bounds[(bounds > 0) & (bounds < self.n)]).tolist(), self.n]
 
     def _place(self) -> None:
         """Row by row: the lower neighbours, the node, the higher neighbours."""

@@ -11,6 +11,7 @@ from .vectors import cross, dot, gathered
 
 _THIN = 1e-6  # of the polygon's area: a triangle with less is as good as flat
 _ROOM = 1 << 22  # numbers at once while ears are looked for
+_FEW = 4  # ears, the best shaped, that are looked at first
 
 
 class Triangulation(NamedTuple):
@@ -68,43 +69,55 @@ def _ears(
     out = np.empty((m, k - 2, 3), np.int64)
     stuck = np.zeros(m, bool)
     for step in range(k - 3):
-        free, shape = _free_ears(x, y, left, _THIN * whole)
-        # Many corners make thin ears; an exact test of the rest comes second.
-        none = np.flatnonzero(~free.any(axis=1))
-        if len(none):
-            free[none], _ = _free_ears(x[none], y[none], left[none], 1e-13 * whole[none])
-        best = np.argmax(np.where(free, shape, shape - 2.0), axis=1)[:, None]
-        stuck |= ~np.take_along_axis(free, best, axis=1)[:, 0]
         width = left.shape[1]
-        ear = np.take_along_axis(left, (best + np.array([-1, 0, 1])) % width, axis=1)
+        here = [np.take_along_axis(v, left, axis=1) for v in (x, y)]
+        best, free = _best_ear(here[0], here[1], whole)
+        stuck |= ~free
+        ear = np.take_along_axis(left, (best[:, None] + np.array([-1, 0, 1])) % width, axis=1)
         out[:, step] = np.take_along_axis(ring, ear, axis=1)
-        left = left[np.arange(width) != best].reshape(m, -1)
+        left = left[np.arange(width) != best[:, None]].reshape(m, -1)
     out[:, -1] = np.take_along_axis(ring, left, axis=1)
     (px, qx, rx), (py, qy, ry) = (np.take_along_axis(v, left, axis=1).T for v in (x, y))
     stuck |= (qx - px) * (ry - py) - (qy - py) * (rx - px) < -_THIN * whole
     return out, stuck
 
 
-def _free_ears(
-    x: np.ndarray, y: np.ndarray, left: np.ndarray, tiny: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the corners left (m, r) may be clipped: convex, and no other corner within `tiny`
-    (m,), twice an area, of the ear. Also its area over the squares of its sides, at most 1 / 3."""
-    x, y = (np.take_along_axis(values, left, axis=1) for values in (x, y))
+def _best_ear(x: np.ndarray, y: np.ndarray, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The corner (m,) of polygons (m, r) whose ear is the best shaped (area over the squares of its
+    sides) of those that hold no other corner, and whether there is any such."""
     (px, py), (rx, ry) = (tuple(np.roll(v, by, axis=1) for v in (x, y)) for by in (1, -1))
     area = (x - px) * (ry - py) - (y - py) * (rx - px)
     size = (x - px) ** 2 + (y - py) ** 2 + (rx - x) ** 2 + (ry - y) ** 2
     size += (px - rx) ** 2 + (py - ry) ** 2
-    held = np.ones((*left.shape, left.shape[1]), bool)  # row, ear, corner
-    for ax, ay, bx, by in ((px, py, x, y), (x, y, rx, ry), (rx, ry, px, py)):
-        side = (bx - ax)[:, :, None] * (y[:, None, :] - ay[:, :, None])
-        side -= (by - ay)[:, :, None] * (x[:, None, :] - ax[:, :, None])
+    order = np.argsort(-area / np.where(size > 0, size, 1.0), axis=1, kind="stable")
+    best, found = order[:, 0].copy(), np.zeros(len(x), bool)
+    # Mostly one of the first few will do. Many corners make thin ears: the rest is more exact.
+    for few, tiny in ((_FEW, _THIN), (None, _THIN), (None, 1e-13)):
+        rows = np.flatnonzero(~found)
+        if not len(rows):
+            break
+        ears = order[rows, :few]
+        free = _holds_none(x[rows], y[rows], ears, tiny * whole[rows])
+        free &= np.take_along_axis(area[rows], ears, axis=1) > tiny * whole[rows, None]
+        at = np.argmax(free, axis=1)[:, None]
+        found[rows] = np.take_along_axis(free, at, axis=1)[:, 0]
+        best[rows[found[rows]]] = np.take_along_axis(ears, at, axis=1)[found[rows], 0]
+    return best, found
+
+
+def _holds_none(x: np.ndarray, y: np.ndarray, ears: np.ndarray, tiny: np.ndarray) -> np.ndarray:
+    """Which ears (m, c) of polygons (m, r) have no other corner inside, or outside by tiny (m,),
+    twice an area, from a side."""
+    r = x.shape[1]
+    places = [(ears + by) % r for by in (-1, 0, 1)]
+    ends = [[np.take_along_axis(v, at, axis=1)[:, :, None] for v in (x, y)] for at in places]
+    held = np.ones((*ears.shape, r), bool)
+    for (ax, ay), (bx, by) in zip(ends, [*ends[1:], ends[0]], strict=True):
+        side = (bx - ax) * (y[:, None] - ay) - (by - ay) * (x[:, None] - ax)
         held &= side >= -tiny[:, None, None]
-    own = np.arange(left.shape[1])
-    for place in (own - 1, own, own + 1):
-        held[:, own, place % len(own)] = False
-    free = (area > tiny[:, None]) & ~held.any(axis=2)
-    return free, area / np.where(size > 0, size, 1.0)
+    for at in places:
+        np.put_along_axis(held, at[:, :, None], False, axis=2)
+    return np.logical_not(held.any(axis=2))
 
 
 def _flat(corner: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -283,6 +283,7 @@ def test_the_same_again_and_in_pieces(monkeypatch):
     one, two = results(), results()
     monkeypatch.setattr("meshop.mesh._p1_assembly.CHUNK", 7)
     monkeypatch.setattr("meshop.mesh._p1_fit._ROWS", 5)
+    monkeypatch.setattr("meshop.mesh._p1_pattern._ROOM", 50)
     pieces = results()
     for a, b, c in zip(one, two, pieces, strict=True):
         assert a.tobytes() == b.tobytes()
