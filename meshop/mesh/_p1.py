@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import MeshError
 from . import _p1_assembly as assembly
+from ._facets import node_edges
 from ._p1_assembly import basis_gradients, chunked
 from ._p1_boundary import P1Boundary, p1_boundary
 from ._p1_fit import QuadraticFit, fit_quadratics
@@ -39,8 +40,8 @@ class P1:
     computed when first asked for and kept, so the mesh must not change meanwhile.
 
     `idle` points have no simplex: unused ones, mid-side nodes of curved cells, corners of flat
-    cells alone. Their rows and columns, and all results there, are zero. Cells without measure
-    count for nothing (`simplices.degenerate`).
+    cells alone. Their rows and columns, and all results there, are zero; `filled` completes those
+    of curved cells. Cells without measure count for nothing (`simplices.degenerate`).
 
     Source: Zienkiewicz and Taylor, The Finite Element Method, vol. 1; Ciarlet, The Finite Element
     Method for Elliptic Problems, 1978. Raises MeshError as `split_cells` does.
@@ -252,6 +253,26 @@ class P1:
         """
         flat, shape = self._values(values)
         return lambda queries: (self.interpolation(queries) @ flat).reshape(-1, *shape)
+
+    def filled(self, values: np.ndarray) -> np.ndarray:
+        """Values (N, ...) with those at mid-side nodes of curved cells, and at the centres of their
+        faces and bodies, made the means of their corners'; cubic lines take the next end's.
+
+        Raises MeshError for Lagrange and Bezier cells, which do not say which node is where.
+        """
+        out, shape = self._values(values)
+        out = out.copy()
+        known = self.lumped > 0
+        edges = node_edges(self.mesh)
+        edges = np.concatenate([edges, edges[:, ::-1]])
+        for _ in range(3):  # sides, then faces, then bodies: each hangs on those before
+            to, source = edges[known[edges[:, 0]] & ~known[edges[:, 1]]].T[::-1]
+            count = np.bincount(to, minlength=len(out))
+            new = count > 0
+            for column in out.T:
+                column[new] = np.bincount(to, column[source], len(out))[new] / count[new]
+            known |= new
+        return out.reshape(-1, *shape)
 
     # -- boundary -------------------------------------------------------------------------------
 

@@ -203,6 +203,10 @@ def test_linear_fields_are_exact_on_every_cell_type(name):
     assert p1.mass().sum() == pytest.approx(p1.simplices.measure.sum())
     idle = {0: 0, -1: mesh.n_points // 2}.get(row.corners, mesh.n_points - row.corners)
     assert len(p1.idle) == idle
+    # Nodes of a straight cell are where they should be, so the points themselves are filled.
+    if name not in ("CubicLine", "QuadraticPolygon", "QuadraticPyramid", "TriQuadraticPyramid"):
+        known = np.where(p1.lumped[:, None] > 0, mesh.points, np.nan)
+        assert np.abs(p1.filled(known) - mesh.points).max() < 1e-12
 
 
 @pytest.mark.parametrize("name", MESHES)
@@ -307,6 +311,27 @@ def test_a_closed_surface_in_space():
     assert np.abs(p1.hessian(height) + height[:, None, None] * tangent).max() < 0.3
 
 
+@pytest.mark.parametrize("name", ["plane", "tetrahedra", "warped", "polyhedra"])
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_size_and_place_change_nothing(name, scale):
+    mesh = MESHES[name]
+    other = mesh.copy()
+    shift = 1e3 * np.array([1.0, -2.0, 0.0 if mesh.dim == 2 else 3.0])
+    other.points = scale * (mesh.points + shift)
+    one, two = mesh.p1(), other.p1()
+    values = np.sin(3 * mesh.points @ SLOPE)
+    assert np.array_equal(one.simplices.nodes, two.simplices.nodes)
+    for expected, found, power in (
+        (one.lumped, two.lumped, mesh.dim),
+        (dense(one.stiffness()), dense(two.stiffness()), mesh.dim - 2),
+        (one.gradient(values), two.gradient(values), -1),
+        (one.hessian(values), two.hessian(values), -2),
+        (one.boundary.area_vectors, two.boundary.area_vectors, mesh.dim - 1),
+    ):
+        error = np.abs(found / scale**power - expected).max()
+        assert error < 1e-8 * np.abs(expected).max()
+
+
 def test_dirichlet_values():
     mesh = plane(8)
     p1 = mesh.p1()
@@ -360,3 +385,5 @@ def test_values_of_the_wrong_size():
     ):
         with pytest.raises(MeshError):
             call()
+    with pytest.raises(MeshError, match="edges of the cells"):
+        Mesh.from_blocks(np.eye(3), [(69, [[0, 1, 2]])]).p1().filled(np.ones(3))
