@@ -12,74 +12,78 @@ from ._sparse import csr
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-
-_ROOM = 1 << 22  # local edges that are sorted at a time
+_ROOM = 1 << 24  # local edges that are sorted at a time
 
 
 class Pattern:
     """Nodes and edges of simplices (S, d + 1) over n nodes, and where each stands in a CSR matrix.
 
     pairs: the local edges (i, j), i < j; low and high (E,): each edge's nodes, sorted; slot
-    (pairs, S) int32: which edge it is. Every node has a diagonal entry.
+    (pairs, S): which edge it is. Every node has a diagonal entry.
     """
 
     def __init__(self, simplices: np.ndarray, n: int) -> None:
         self.n = n
         self.pairs = tuple(combinations(range(simplices.shape[1]), 2))
-        self.slot = np.empty((len(self.pairs), len(simplices)), np.int32)
-        found, seen = [np.empty(0, np.int64)], 0
-        for lowest, highest in pairwise(self._blocks(simplices)):
-            keys, places = [], []
-            for row, (i, j) in enumerate(self.pairs):
-                low = np.minimum(simplices[:, i], simplices[:, j])
-                mine = np.flatnonzero((low >= lowest) & (low < highest))
-                high = np.maximum(simplices[mine, i], simplices[mine, j])
-                keys.append(low[mine] * n + high)
-                places.append(mine + row * len(simplices))
-            key = np.concatenate(keys)
-            order = np.argsort(key)
-            key = key[order]
-            new = np.ones(len(key), bool)
-            np.not_equal(key[1:], key[:-1], out=new[1:])
-            place = np.concatenate(places)[order]
-            number = np.cumsum(new, dtype=np.int32)
-            self.slot.reshape(-1)[place] = number + np.int32(seen - 1)
-            found.append(key[new])
-            seen += len(found[-1])
-        self.low, self.high = np.divmod(np.concatenate(found), max(n, 1))
+        count = len(simplices)
+        kind = np.int32 if max(n, len(self.pairs) * count) < 2**31 else np.int64
+        corner = np.ascontiguousarray(simplices.T, kind)
+        self.slot = np.empty((len(self.pairs), count), kind)
+        lows, highs, seen = [np.empty(0, kind)], [np.empty(0, kind)], 0
+        bounds = self._bounds(corner)
+        for first, last in pairwise(bounds):
+            low = np.concatenate([np.minimum(corner[i], corner[j]) for i, j in self.pairs])
+            high = np.concatenate([np.maximum(corner[i], corner[j]) for i, j in self.pairs])
+            places = None
+            if len(bounds) > 2:
+                places = np.flatnonzero((low >= first) & (low < last))
+                low, high = low[places], high[places]
+            order = _sorted(low, high, n)
+            low, high = low[order], high[order]
+            new = np.ones(len(order), bool)
+            np.not_equal(high[1:], high[:-1], out=new[1:])
+            new[1:] |= low[1:] != low[:-1]
+            number: np.ndarray = np.cumsum(new, dtype=kind)
+            number += seen - 1
+            self.slot.reshape(-1)[order if places is None else places[order]] = number
+            lows.append(low[new])
+            highs.append(high[new])
+            seen += len(lows[-1])
+        self.low, self.high = np.concatenate(lows), np.concatenate(highs)
         self._place()
 
-    def _blocks(self, simplices: np.ndarray) -> list[int]:
-        """Bounds of ranges of nodes that are the lower ends of so many local edges: those are
-        sorted at a time, so that memory stays low."""
+    def _bounds(self, corner: np.ndarray) -> list[int]:
+        """Ends of ranges of nodes that are the lower ends of no more local edges than are sorted
+        at a time, so that memory stays low."""
+        total = len(self.pairs) * corner.shape[1]
+        if total <= _ROOM:
+            return [0, self.n]
         uses = np.zeros(self.n, np.int64)
         for i, j in self.pairs:
-            uses += np.bincount(np.minimum(simplices[:, i], simplices[:, j]), minlength=self.n)
-        ends = np.cumsum(uses)
-        total = int(ends[-1]) if self.n else 0
-        room = max(_ROOM, total // 8)  # each range goes through all simplices
-        bounds = np.searchsorted(ends, np.arange(room, total, room))
-        return [0, *np.unique(bounds[(bounds > 0) & (bounds < self.n)]).tolist(), self.n]
+            uses += np.bincount(np.minimum(corner[i], corner[j]), minlength=self.n)
+        room = max(_ROOM, total // 4)  # each range goes through all simplices
+        found = np.searchsorted(np.cumsum(uses), np.arange(room, total, room))
+        return [0, *np.unique(found[(found > 0) & (found < self.n)]).tolist(), self.n]
 
     def _place(self) -> None:
         """Row by row: the lower neighbours, the node, the higher neighbours."""
-        n, edges = self.n, np.arange(len(self.low))
-        below = np.bincount(self.high, minlength=n)
-        above = np.bincount(self.low, minlength=n)
-        self.rowptr = np.zeros(n + 1, np.int64)
-        np.cumsum(below + above + 1, out=self.rowptr[1:])
-        self.diagonal = self.rowptr[:-1] + below
-        self.upper = self.diagonal[self.low] + 1 + edges - (np.cumsum(above) - above)[self.low]
-        by_high = np.argsort(self.high, kind="stable")  # edges are sorted by low, so these too
-        self.lower = np.empty(len(edges), np.int64)
-        rank = edges - np.repeat(np.cumsum(below) - below, below)
-        self.lower[by_high] = self.rowptr[self.high[by_high]] + rank
-        index = np.int32 if self.rowptr[-1] < 2**31 else np.int64
+        n, edges = self.n, np.arange(len(self.low), dtype=self.slot.dtype)
+        above = _ends(self.low, n)
+        by_high = csr(edges, self.high, above, (n, n)).tocsc()
+        below = by_high.indptr
+        nodes = np.arange(n, dtype=self.slot.dtype)
+        index = np.int32 if 2 * len(edges) + n < 2**31 else np.int64
+        self.rowptr = (above.astype(index) + below) + np.arange(n + 1, dtype=index)
+        self.diagonal = self.rowptr[:-1] + np.diff(below)
+        # A row's entries follow each other as those of the two halves do.
+        self.upper = edges + (self.diagonal + 1 - above[:-1])[self.low]
+        place = edges + np.repeat(self.rowptr[:-1] - below[:-1], np.diff(below))
+        self.lower = np.empty(len(edges), index)
+        self.lower[by_high.data] = place
         self.column = np.empty(int(self.rowptr[-1]), index)
-        self.column[self.diagonal] = np.arange(n)
+        self.column[self.diagonal] = nodes
         self.column[self.upper] = self.high
-        self.column[self.lower] = self.low
-        self.rowptr = self.rowptr.astype(index)
+        self.column[place] = by_high.indices
 
     def flip(self, simplices: np.ndarray) -> np.ndarray:
         """(pairs, m) whether the first node of a local edge is the higher one."""
@@ -101,3 +105,20 @@ class Pattern:
         out = csr(data, self.column, self.rowptr, (self.n, self.n))
         out.has_sorted_indices = out.has_canonical_format = True
         return out
+
+
+def _ends(rows: np.ndarray, n: int) -> np.ndarray:
+    """(n + 1,) where the entries of each row begin and end, of sorted rows."""
+    out = np.zeros(n + 1, rows.dtype)
+    np.cumsum(np.bincount(rows, minlength=n), out=out[1:])
+    return out
+
+
+def _sorted(low: np.ndarray, high: np.ndarray, n: int) -> np.ndarray:
+    """The order of pairs by low, then high: two counting sorts, which keep what is equal."""
+    order = np.arange(len(low), dtype=low.dtype)
+    whole = np.array([0, len(low)], low.dtype)
+    for key in (high, low):
+        # Compressing by columns is a counting sort.
+        order = csr(order, key[order], whole, (1, n)).tocsc().data
+    return order
