@@ -142,9 +142,10 @@ class P1:
         cell, measure, n = self.simplices.cell, self.simplices.measure, self.mesh.n_cells
         gradient = self.simplex_gradient(values)
         share = measure / np.bincount(cell, measure, n)[cell]
-        columns = gradient.reshape(len(cell), -1).T
+        shape = gradient.shape[1:]
+        columns = gradient.reshape(len(cell), int(np.prod(shape))).T
         means = [np.bincount(cell, share * column, n) for column in columns]
-        return np.stack(means, axis=1).reshape(n, *gradient.shape[1:])
+        return np.stack(means, axis=1).reshape(n, *shape)
 
     def gradient(self, values: np.ndarray) -> np.ndarray:
         """(N, 3, ...) gradient of values (N, ...) recovered at points: the mean over the simplices

@@ -56,6 +56,8 @@ class Pattern:
         """Ends of ranges of nodes that are the lower ends of no more local edges than are sorted
         at a time, so that memory stays low."""
         total = len(self.pairs) * corner.shape[1]
+        if not self.pairs:  # the ends of lines
+            return []
         if total <= _ROOM:
             return [0, self.n]
         uses = np.zeros(self.n, np.int64)

@@ -294,6 +294,15 @@ def test_the_same_again_and_in_pieces(monkeypatch):
         np.testing.assert_allclose(a, c, rtol=1e-9, atol=1e-12)
 
 
+def test_the_ends_of_lines():
+    boundary = LINE.p1().boundary
+    assert boundary.points.tolist() == [0, 8]
+    along = np.array([1, 2, 2]) / 3
+    assert boundary.normals[[0, 8]] == pytest.approx(np.stack([-along, along]))
+    assert dense(boundary.mass())[[0, 8], [0, 8]].tolist() == [1, 1]
+    assert boundary.mass().sum() == 2 and boundary.lumped.sum() == 2
+
+
 def test_a_closed_surface_in_space():
     mesh = sphere(4)
     p1 = mesh.p1()

@@ -263,3 +263,32 @@ def test_facets_of_hexahedra_are_the_meshs():
     table = facet_table(mesh)
     assert set(boundary.owner.tolist()) == set(table.owner[table.neighbor < 0].tolist())
     assert boundary.measure.sum() == pytest.approx(6)
+
+
+FLAT = {
+    "tetra": [0, 1, 2, 0],
+    "triangle": [0, 0, 1],
+    "line": [1, 1],
+    "poly_line": [1],
+    "quad": [0, 1, 0, 1],
+    "polygon": [0] * 7,
+    "wedge": [0, 1, 2, 0, 1, 2],
+    "hexahedron": [0, 1, 2, 3, 3, 2, 1, 0],
+}
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_a_mesh_of_one_collapsed_cell(name):
+    """All is zero, nothing is NaN, no warning is given, and the cell is reported."""
+    points = np.random.default_rng(0).random((5, 3)) * [1, 1, 0]
+    p1 = Mesh.from_blocks(points, [(name, [FLAT[name]])]).p1()
+    assert p1.simplices.degenerate.tolist() == [0] and p1.idle.tolist() == list(range(5))
+    u = np.arange(5.0)
+    for result in (
+        p1.lumped, p1.mass().data, p1.stiffness().data, p1.derivatives[0].data, p1.gradient(u),
+        p1.cell_gradient(u), p1.hessian(u), p1.load(np.sin), p1.project(u[:1]),
+        p1.weak_divergence(np.ones((5, 3))), p1.basis_gradients(),
+    ):  # fmt: skip
+        assert not np.any(result)
+    assert np.isfinite(p1.boundary.normals).all() and np.isfinite(p1.boundary.mass().data).all()
+    assert np.array_equal(p1.filled(u), u)
