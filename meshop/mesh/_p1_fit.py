@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._sparse import csr
+from ._sparse import counting_order, csr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _ROOM = 1 << 20  # numbers in the widest array of some fits at once
 _ROWS = 1 << 12  # and fits
+_BLOCK = 1 << 16  # points whose rings are found at once
 _RINGS = 4
 _CONDITION = 1e4
 _ERROR = 30.0  # of Hessians; one-rings inside a mesh have 4 to 10
@@ -38,7 +40,8 @@ class QuadraticFit:
     Study of Some Hessian Recovery Techniques (2011), on the others.
 
     rowptr (N + 1,), column (E,); weight (9, E): gx gy gz, then Hxx Hxy Hxz Hyy Hyz Hzz. unfitted:
-    points whose surroundings do not determine a quadratic (or that no cell has): zero rows.
+    points whose surroundings determine no quadratic, or that no cell has: zero rows. Those of a
+    layer one cell thick are such; `flatten` makes a plane mesh of it.
     """
 
     rowptr: np.ndarray
@@ -73,36 +76,40 @@ def fit_quadratics(
     """Fits around points (N, 3) by their neighbours, the rows of `ring` (N, N), which has the
     diagonal; normals (N, 3) of surfaces, across which nothing is fitted."""
     n = len(points)
-    terms = dim + dim * (dim + 1) // 2
     found: list[tuple[np.ndarray, ...]]
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((9, 0)))]
     left = np.flatnonzero(np.diff(ring.indptr) > 1)
-    reach = ring[left]
-    lone = np.setdiff1d(np.arange(n), left)
+    fitted = np.zeros(n, bool)
     for turn in range(_RINGS):
-        if turn:
-            reach = reach @ ring
-            reach.sort_indices()
-        count = np.diff(reach.indptr)
-        done = np.zeros(len(left), bool)
         limit = _ERROR if turn < _RINGS - 1 else np.inf
-        order = np.argsort(count, kind="stable")  # those of one size together: little padding
-        at = int(np.searchsorted(count[order], terms + 1))
-        while at < len(order):
-            widest = int(count[order[min(at + _ROWS, len(order)) - 1]])
-            some = order[at : at + max(1, min(_ROWS, _ROOM // (9 * widest)))]
-            at += len(some)
-            row, column, weight, done[some] = _fit(
-                points, left[some], reach[some], dim, normals, limit
-            )
-            found.append((row, column, weight))
-        left, reach = left[~done], reach[~done]
-        if not len(left):
-            break
+        again = [np.empty(0, np.int64)]
+        for at in range(0, len(left), _BLOCK):
+            reach = ring[left[at : at + _BLOCK]]
+            for _ in range(turn):
+                reach = reach @ ring
+            reach.sort_indices()
+            for rows in _alike(np.diff(reach.indptr)):
+                centre = left[at + rows]
+                *entries, good, hopeless = _fit(points, centre, reach[rows], dim, normals, limit)
+                found.append(tuple(entries))
+                fitted[centre[good]] = True
+                again.append(centre[~good & ~hopeless])
+        left = np.sort(np.concatenate(again))
     row, column, weight = (np.concatenate(part, axis=-1) for part in zip(*found, strict=True))
-    order = np.lexsort((column, row))
+    order = counting_order(row, n)
     rowptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))])
-    return QuadraticFit(rowptr, column[order], weight[:, order], np.union1d(lone, left))
+    return QuadraticFit(rowptr, column[order], weight[:, order], np.flatnonzero(~fitted))
+
+
+def _alike(count: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows of about as many entries, so many that their fits are in the cache together."""
+    order = np.argsort(count, kind="stable")
+    at = 0
+    while at < len(order):
+        widest = int(count[order[min(at + _ROWS, len(order)) - 1]])
+        step = max(1, min(_ROWS, _ROOM // (9 * widest)))
+        yield order[at : at + step]
+        at += step
 
 
 def _fit(
@@ -112,10 +119,15 @@ def _fit(
     dim: int,
     normals: np.ndarray | None,
     limit: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, columns (e,) and weights (9, e) of the fits around points `centre` (m,), and for which
-    of them (m,) there is one."""
+) -> tuple[np.ndarray, ...]:
+    """Rows, columns (e,) and weights (9, e) of the fits around points `centre` (m,), for which
+    of them (m,) there is one, and for which more points would not help (m,)."""
     count = np.diff(reach.indptr)
+    pairs = list(combinations_with_replacement(range(dim), 2))
+    terms = dim + len(pairs)
+    if count.max() <= terms:
+        none, few = np.empty(0, np.int64), np.zeros(len(centre), bool)
+        return none, none, np.empty((9, 0)), few, few
     place = np.arange(count.max())
     used = place < count[:, None]
     near = np.where(
@@ -139,7 +151,6 @@ def _fit(
     t = step @ back
     far2 = (t * t).sum(axis=2)
     weight = np.where(far2 > 0, 1.0 / np.sqrt(np.where(far2 > 0, far2, 1.0)), 0.0)
-    pairs = list(combinations_with_replacement(range(dim), 2))
     squares = [t[..., a] * t[..., b] * (0.5 if a == b else 1.0) for a, b in pairs]
     phi = np.concatenate([t, np.stack(squares, axis=2)], axis=2)
     q, r = np.linalg.qr(phi * weight[..., None])
@@ -149,6 +160,7 @@ def _fit(
     np.copyto(main, tiny[:, None] + 1e-300, where=np.abs(main) <= tiny[:, None])
     inverse = np.linalg.inv(r)
     good &= np.linalg.norm(r, axis=(1, 2)) * np.linalg.norm(inverse, axis=(1, 2)) < _CONDITION
+    hopeless = ~good & (count > 4 * terms)
     local = inverse @ (q * weight[..., None]).swapaxes(1, 2)  # (m, terms, k)
     # What third derivatives make of it: rings that are one-sided or nearly on a conic have much.
     error = (np.abs(local[:, dim:]) * (far2 * np.sqrt(far2))[:, None]).sum(axis=2).max(axis=1)
@@ -164,4 +176,5 @@ def _fit(
     # Constants have no derivatives.
     out = np.where(self[:, None], -out.sum(axis=2, keepdims=True), out)
     kept = used & good[:, None]
-    return np.repeat(centre[good], count[good]), near[kept], out.swapaxes(0, 1)[:, kept], good
+    row = np.repeat(centre[good], count[good])
+    return row, near[kept], out.swapaxes(0, 1)[:, kept], good, hopeless

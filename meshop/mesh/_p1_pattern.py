@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._sparse import csr
+from ._sparse import counting_order, csr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -38,7 +38,7 @@ class Pattern:
             if len(bounds) > 2:
                 places = np.flatnonzero((low >= first) & (low < last))
                 low, high = low[places], high[places]
-            order = _sorted(low, high, n)
+            order = counting_order(low, n, counting_order(high, n))
             low, high = low[order], high[order]
             new = np.ones(len(order), bool)
             np.not_equal(high[1:], high[:-1], out=new[1:])
@@ -114,13 +114,3 @@ def _ends(rows: np.ndarray, n: int) -> np.ndarray:
     out = np.zeros(n + 1, rows.dtype)
     np.cumsum(np.bincount(rows, minlength=n), out=out[1:])
     return out
-
-
-def _sorted(low: np.ndarray, high: np.ndarray, n: int) -> np.ndarray:
-    """The order of pairs by low, then high: two counting sorts, which keep what is equal."""
-    order = np.arange(len(low), dtype=low.dtype)
-    whole = np.array([0, len(low)], low.dtype)
-    for key in (high, low):
-        # Compressing by columns is a counting sort.
-        order = csr(order, key[order], whole, (1, n)).tocsc().data
-    return order

@@ -287,6 +287,7 @@ def test_the_same_again_and_in_pieces(monkeypatch):
     one, two = results(), results()
     monkeypatch.setattr("meshop.mesh._p1_assembly.CHUNK", 7)
     monkeypatch.setattr("meshop.mesh._p1_fit._ROWS", 5)
+    monkeypatch.setattr("meshop.mesh._p1_fit._BLOCK", 11)
     monkeypatch.setattr("meshop.mesh._p1_pattern._ROOM", 50)
     pieces = results()
     for a, b, c in zip(one, two, pieces, strict=True):
@@ -380,6 +381,10 @@ def test_too_few_points_for_a_quadratic_are_reported():
     one = Mesh.from_blocks(np.eye(3), [("triangle", [[0, 1, 2]])]).p1()
     assert one.fit.unfitted.tolist() == [0, 1, 2]
     assert not one.hessian(np.arange(3.0)).any() and np.isfinite(one.fit.weight).all()
+    points, at = lattice(4, 3)
+    layer = at.reshape(4, 4, 4, 8)[:, :, 0].reshape(-1, 8)[:, [0, 4, 6, 2, 1, 5, 7, 3]]
+    thin = Mesh.from_blocks(points, [("hexahedron", layer)]).p1()
+    assert len(thin.fit.unfitted) == len(points) and not thin.fit.column.size
 
 
 def test_values_of_the_wrong_size():

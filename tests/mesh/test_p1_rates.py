@@ -129,6 +129,28 @@ def test_hessians(kind):
     assert np.abs(p1.hessian(quadratic) - exactly).max() < 1e-8
 
 
+def test_other_hessians_do_not_converge():
+    """Why there is a fit: the two that are simpler, on meshes without structure."""
+    twice, weak, fitted = [], [], []
+    for n in (16, 32, 64):
+        p1 = irregular(n).p1()
+        u, expected = exact(p1.mesh.points), of(p1.mesh, bend(p1.mesh.points))
+        inner = np.setdiff1d(np.arange(p1.mesh.n_points), p1.boundary.points)
+        first = p1.gradient(u)
+        twice.append(norm(p1, p1.gradient(first) - expected, inner))
+        flux = p1.cell_gradient(u)
+        rows = [
+            p1.weak_divergence(flux[:, [axis]] * np.eye(3)[other], "cell")
+            for axis in range(3)
+            for other in range(3)
+        ]
+        found = (np.stack(rows, axis=1) / p1.lumped[:, None]).reshape(-1, 3, 3)
+        weak.append(norm(p1, found - expected, inner))
+        fitted.append(norm(p1, p1.hessian(u) - expected, inner))
+    assert orders(fitted)[-1] > 0.9
+    assert orders(twice)[-1] < 0.5 and orders(weak)[-1] < 0.5
+
+
 def test_hessians_on_a_sphere():
     errors = []
     for levels in (3, 4, 5):
