@@ -137,7 +137,7 @@ def _fit(
     other = used & ~self
     step = np.where(other[..., None], points[near] - points[centre][:, None], 0.0)
     size = np.abs(step).max(axis=(1, 2))
-    good = size > 0
+    good = size > 1e-100
     size = np.where(good, size, 1.0)
     step /= size[:, None, None]
     if normals is not None:
@@ -157,7 +157,7 @@ def _fit(
     # What is singular shows in the condition, not as an error.
     tiny = 1e-14 * np.abs(r).max(axis=(1, 2))
     main = np.einsum("mii->mi", r)  # a view
-    np.copyto(main, tiny[:, None] + 1e-300, where=np.abs(main) <= tiny[:, None])
+    np.copyto(main, tiny[:, None] + 1e-30, where=np.abs(main) <= tiny[:, None])
     inverse = np.linalg.inv(r)
     good &= np.linalg.norm(r, axis=(1, 2)) * np.linalg.norm(inverse, axis=(1, 2)) < _CONDITION
     hopeless = ~good & (count > 4 * terms)

@@ -28,7 +28,7 @@ from ._normals import strip_triangles
 from ._sparse import csr
 from ._topology import mix
 from ._triangulate import triangulate
-from .vectors import cross, dot, gathered
+from .vectors import cross, dot, gathered, length
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ._mesh import Mesh
 
 _THIN = 1e-6  # of a cell's volume: a tetrahedron with less is no part to cut it into
+_FAR = 1e60  # four lengths and more are multiplied
 _FLAT = 1e-13  # of the product of its edges: a simplex with less has no measure
 
 
@@ -69,11 +70,15 @@ def split_cells(mesh: Mesh) -> Simplices:
 
     The faces of two cells that share one are cut alike, by their nodes alone, in whatever order
     cells come. Curved cells are taken by their corners. Raises MeshError for meshes without lines,
-    surfaces or volumes, for convex point sets, and where products of coordinates overflow.
+    surfaces or volumes, for convex point sets, and coordinates beyond 1e60 (products overflow).
     """
     if mesh.dim == 0:
         raise MeshError(
             "this mesh has points only", "expected lines, surfaces or volumes to integrate over"
+        )
+    if (largest := np.abs(mesh.points).max()) > _FAR:
+        raise MeshError(
+            f"a coordinate of {largest:.3g}", "products of coordinates overflow", "scale the points"
         )
     nodes, cell, tangled = _whole(mesh) or _parts(mesh)
     middle = np.unique(cell[(nodes < 0).any(axis=1)])
@@ -85,12 +90,6 @@ def split_cells(mesh: Mesh) -> Simplices:
     for at in range(0, len(cell), CHUNK):
         some = slice(at, at + CHUNK)
         measure[some], good[some] = _measures(points, nodes[some])
-    if not np.isfinite(measure).all():
-        raise MeshError(
-            "measures of cells overflow",
-            f"the largest coordinate is {np.abs(mesh.points).max():.3g}",
-            "scale the points",
-        )
     top = DIM[mesh.cell_types] == mesh.dim
     if not good.all():
         flat = np.unique(cell[~good])
@@ -287,14 +286,9 @@ def _measures(points: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.nda
     """(m,) measures of simplices, and whether they are more than rounding."""
     corner = gathered(points, nodes)
     edge = corner[1:] - corner[0]
-    with np.errstate(over="ignore", invalid="ignore"):
-        length = np.sqrt(edge[:, 0] ** 2 + edge[:, 1] ** 2 + edge[:, 2] ** 2)
-        if len(edge) == 1:
-            return length[0], length[0] > 0
-        area = cross(edge[0], edge[1])
-        if len(edge) == 2:
-            measure = np.sqrt(dot(area, area))
-        else:
-            measure = np.abs(dot(area, edge[2]))
-        factor = 2.0 if len(edge) == 2 else 6.0
-        return measure / factor, ~(measure <= _FLAT * length.prod(axis=0))
+    lengths = np.stack([length(one) for one in edge])
+    if len(edge) == 1:
+        return lengths[0], lengths[0] > 0
+    area = cross(edge[0], edge[1])
+    product = length(area) if len(edge) == 2 else np.abs(dot(area, edge[2]))
+    return product / (2 if len(edge) == 2 else 6), product > _FLAT * lengths.prod(axis=0)

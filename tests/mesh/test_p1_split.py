@@ -1,5 +1,8 @@
 """Cells as simplices: the plain reference, faces that both sides cut alike, cells out of shape."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,9 @@ from meshop.errors import MeshError
 from meshop.mesh import Mesh, facet_table, split_cells
 from meshop.mesh._triangulate import triangulate
 from meshop.ops.reference.simplices import simplices
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "io"))
+from mesh_cases import ALL_CODES, meshes
 
 
 def rows(cell, nodes):
@@ -253,7 +259,7 @@ def test_what_cannot_be_cut():
     with pytest.raises(MeshError, match="convex point sets"):
         split_cells(hull)
     huge = Mesh.from_blocks(1e200 * np.eye(4, 3), [("tetra", [[0, 1, 2, 3]])])
-    with pytest.raises(MeshError, match="overflow"):
+    with pytest.raises(MeshError, match="scale the points"):
         split_cells(huge)
 
 
@@ -292,3 +298,21 @@ def test_a_mesh_of_one_collapsed_cell(name):
         assert not np.any(result)
     assert np.isfinite(p1.boundary.normals).all() and np.isfinite(p1.boundary.mass().data).all()
     assert np.array_equal(p1.filled(u), u)
+
+
+@given(meshes(min_cells=1, codes=[code for code in ALL_CODES if code != 41]), st.booleans())
+def test_no_mesh_gives_nan(mesh, clipped):
+    """Any nodes in any order, at any finite coordinates: results, or one error."""
+    if clipped:
+        mesh.points = np.clip(mesh.points, -1, 1)
+    try:
+        p1 = mesh.p1()
+    except MeshError:
+        assert mesh.dim == 0 or np.abs(mesh.points).max() > 1e60
+        return
+    u = np.linspace(0, 1, mesh.n_points)
+    for result in (
+        p1.mass().data, p1.stiffness().data, p1.gradient(u), p1.cell_gradient(u), p1.hessian(u),
+        p1.project(np.ones(mesh.n_cells)), p1.boundary.normals, p1.boundary.mass().data,
+    ):  # fmt: skip
+        assert np.isfinite(result).all()
