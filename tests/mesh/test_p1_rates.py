@@ -93,7 +93,6 @@ def test_gradients(kind):
         points.append(norm(p1, p1.gradient(u) - of(mesh, slope(x)), inner))
         fits.append(norm(p1, p1.fit.gradient(u) - of(mesh, slope(x))))
         assert not len(p1.fit.unfitted)
-    print(kind, orders(cells), orders(points), orders(fits))
     assert orders(cells)[-1] > 0.9
     assert orders(points)[-1] > 0.9
     assert orders(fits)[-1] > 1.85  # the boundary included
@@ -121,7 +120,6 @@ def test_hessians(kind):
         errors.append(np.abs(found - of(mesh, bend(mesh.points))).max())
         means.append(norm(p1, found - of(mesh, bend(mesh.points))))
         assert np.array_equal(found, found.swapaxes(1, 2))
-    print(kind, errors, orders(errors), orders(means))
     assert orders(means)[-1] > 0.9 and np.mean(orders(errors)) > 0.7
     x = mesh.points
     quadratic = x[:, 0] ** 2 - 3 * x[:, 0] * x[:, 1] + 2 * x[:, 1] + x[:, 2] * x[:, 0]
@@ -171,22 +169,10 @@ def test_projections(kind):
         p1 = mesh.p1()
         u = exact(mesh.points)
         functions.append(norm(p1, p1.project(exact) - u))
-        means = p1.load(exact), p1.simplices  # of each cell, by the same rule
-        assert means[0].sum() == pytest.approx(
-            (p1.simplices.measure * exact(middles(p1))).sum(), rel=0.01
-        )
         found = p1.project(exact(mesh.cell_centers()))
         cells.append(norm(p1, found - u))
-    print(kind, orders(functions), orders(cells))
     assert orders(functions)[-1] > 1.85
     assert orders(cells)[-1] > 0.9
-
-
-def middles(p1):
-    nodes, n = p1.simplices.nodes, p1.mesh.n_points
-    points = np.vstack([p1.mesh.points, p1.simplices.centres @ p1.mesh.points])
-    assert len(points) >= n
-    return points[nodes].mean(axis=1)
 
 
 def test_fields_go_from_mesh_to_mesh():
@@ -224,7 +210,7 @@ def test_neumann_and_robin_conditions():
     """grad u . n + u = g on the whole boundary, from its load and its mass."""
     errors = []
     for n in (8, 16):
-        mesh = solid(n) if n == 8 else solid(16)
+        mesh = solid(n)
         p1 = mesh.p1()
         rim = p1.boundary
         middle = mesh.points[rim.nodes].mean(axis=1)
