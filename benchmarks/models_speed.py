@@ -32,16 +32,9 @@ from _common import nvidia_transolver
 from _timing import interleaved, machine, table, write_json
 from torch import Tensor, nn
 
-from meshop.models import build_operator
+from meshop.models import Widths, build_operator
 
-WIDTHS = {
-    "n_features": 6,
-    "n_inputs": 1,
-    "n_cond": 2,
-    "n_tokens": 5,
-    "n_wall_inputs": 1,
-    "n_out": 4,
-}
+WIDTHS = Widths(features=6, inputs=1, cond=2, tokens=5, wall_inputs=1, out=4)
 WALL = 200
 
 
@@ -121,16 +114,16 @@ def sample(n: int) -> SimpleNamespace:
     rand = lambda *shape: torch.randn(*shape, generator=draw)  # noqa: E731
     return SimpleNamespace(
         pos=2 * torch.rand(n, 2, generator=draw) - 1,
-        x=rand(n, WIDTHS["n_features"]),
-        inputs=rand(n, WIDTHS["n_inputs"]),
+        x=rand(n, WIDTHS.features),
+        inputs=rand(n, WIDTHS.inputs),
         weight=10 ** (-3 * torch.rand(n, generator=draw)),
-        cond=rand(1, WIDTHS["n_cond"]),
+        cond=rand(1, WIDTHS.cond),
         wall_pos=rand(WALL, 2),
-        wall_x=rand(WALL, WIDTHS["n_tokens"]),
-        wall_inputs=rand(WALL, WIDTHS["n_wall_inputs"]),
+        wall_x=rand(WALL, WIDTHS.tokens),
+        wall_inputs=rand(WALL, WIDTHS.wall_inputs),
         wall_weight=torch.full((WALL,), 1 / WALL),
         wall_batch=torch.zeros(WALL, dtype=torch.long),
-        target=rand(n, WIDTHS["n_out"]),
+        target=rand(n, WIDTHS.out),
     )
 
 
@@ -259,11 +252,11 @@ def known(data: SimpleNamespace) -> Tensor:
     return torch.cat([data.x, data.inputs, cond], 1)[None]
 
 
-N_KNOWN = WIDTHS["n_features"] + WIDTHS["n_inputs"] + WIDTHS["n_cond"]
+N_KNOWN = WIDTHS.nodes
 
 
 def nvidia(ratio: int) -> nn.Module | None:
-    net = nvidia_transolver(N_KNOWN, WIDTHS["n_out"], ratio)
+    net = nvidia_transolver(N_KNOWN, WIDTHS.out, ratio)
     if net is None:
         return None
     return Peer(net, lambda net, data: net(known(data), embedding=data.pos[None])[0])
@@ -305,7 +298,7 @@ class PublishedTransolver(nn.Module):
         self.lift = nn.Sequential(nn.Linear(N_KNOWN, 2 * c), nn.GELU(), nn.Linear(2 * c, c))
         self.constant = nn.Parameter(torch.rand(c) / c)
         self.blocks = nn.Sequential(*(SliceBlock(c, 8, 64, ratio) for _ in range(8)))
-        self.head = nn.Sequential(nn.LayerNorm(c), nn.Linear(c, WIDTHS["n_out"]))
+        self.head = nn.Sequential(nn.LayerNorm(c), nn.Linear(c, WIDTHS.out))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.blocks(self.lift(x) + self.constant))
@@ -361,7 +354,7 @@ class PublishedGalerkin(nn.Module):
         steps: list[nn.Module] = []
         for _ in range(2):
             steps += [nn.Linear(c, c), nn.SiLU()]
-        self.head = nn.Sequential(*steps, nn.Linear(c, WIDTHS["n_out"]))
+        self.head = nn.Sequential(*steps, nn.Linear(c, WIDTHS.out))
 
     def forward(self, x: Tensor, pos: Tensor) -> Tensor:
         x = self.lift(x)
@@ -419,7 +412,7 @@ class HaoBlock(nn.Module):
             for _ in range(2)
         )
         self.gate = nn.Sequential(
-            nn.Linear(WIDTHS["n_features"], i), nn.GELU(), nn.Linear(i, i), nn.GELU(),
+            nn.Linear(WIDTHS.features, i), nn.GELU(), nn.Linear(i, i), nn.GELU(),
             nn.Linear(i, experts),
         )  # fmt: skip
 
@@ -440,11 +433,11 @@ class HaoBlock(nn.Module):
 class PublishedGnot(nn.Module):
     def __init__(self, c: int = 128) -> None:
         super().__init__()
-        n, w = WIDTHS["n_features"], WIDTHS["n_tokens"] + WIDTHS["n_wall_inputs"]
-        self.trunk = HaoMLP(n + WIDTHS["n_cond"], c, c)
-        self.branches = nn.ModuleList(HaoMLP(k, c, c) for k in (n + WIDTHS["n_inputs"], w))
+        n, w = WIDTHS.features, WIDTHS.tokens + WIDTHS.wall_inputs
+        self.trunk = HaoMLP(n + WIDTHS.cond, c, c)
+        self.branches = nn.ModuleList(HaoMLP(k, c, c) for k in (n + WIDTHS.inputs, w))
         self.blocks = nn.ModuleList(HaoBlock(c, 2) for _ in range(3))
-        self.head = HaoMLP(c, c, WIDTHS["n_out"])
+        self.head = HaoMLP(c, c, WIDTHS.out)
 
     def forward(self, place: Tensor, cond: Tensor, sources: list[Tensor]) -> Tensor:
         x = self.trunk(torch.cat([place, cond[:, None].repeat(1, place.shape[1], 1)], -1))
@@ -471,7 +464,7 @@ def feed_plain(net: nn.Module, data: SimpleNamespace) -> Tensor:
 
 
 def ours(name: str, **sizes: Any) -> nn.Module:
-    return build_operator(name, {**WIDTHS, "n_scalars": 0, **sizes})
+    return build_operator(name, WIDTHS, **sizes)
 
 
 #: "GROUP: WHO"; the first of each group is ours.

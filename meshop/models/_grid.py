@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes, queries
+from ..nn import MeanReadout, Points, mlp, nodes, queries
 from ..nn.grid_bridge import Boxes, GridBridge, one_box_each
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 class GridOperator(Operator):
@@ -25,34 +25,15 @@ class GridOperator(Operator):
     queries = True
 
     def __init__(
-        self,
-        blocks: list[nn.Module],
-        *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int,
-        n_inputs: int,
-        dim: int,
-        width: int,
-        grid: int,
-        projection: int,
+        self, widths: Widths, blocks: list[nn.Module], *, width: int, grid: int, projection: int
     ):
-        super().__init__()
-        self.shape = (grid,) * dim
-        self.lift = nn.Sequential(
-            nn.Linear(n_features + n_inputs + n_cond, projection),
-            nn.GELU(),
-            nn.Linear(projection, width),
-        )
-        self.place = nn.Linear(dim + 1, width, bias=False)
+        super().__init__(widths)
+        self.shape = (grid,) * widths.dim
+        self.lift = mlp(widths.nodes, projection, width, act=nn.GELU)
+        self.place = nn.Linear(widths.dim + 1, width, bias=False)
         self.blocks = nn.ModuleList(blocks)
-        self.project = nn.Sequential(
-            nn.Linear(width + n_features + n_cond, projection),
-            nn.GELU(),
-            nn.Linear(projection, n_out),
-        )
-        self.readout = MeanReadout(width, n_cond, n_scalars)
+        self.project = mlp(width + widths.queries, projection, widths.out, act=nn.GELU)
+        self.readout = MeanReadout(width, widths.cond, widths.scalars)
 
     def boxes(self, points: Points) -> Boxes:
         """Where the grids lie."""
@@ -69,7 +50,7 @@ class GridOperator(Operator):
         return self.blocks[layer](v, bridge.coverage)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) at the nodes or (M, n_out) at the queries, and scalars."""
+        """Fields (N, out) at the nodes or (M, out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
         bridge = GridBridge(points, self.boxes(points), self.shape)
         v = bridge.to_grid(self.lift(points.x)) + self.embed(bridge)

@@ -12,11 +12,11 @@ from .latent_attention import (
 )
 from .mlp import mlp
 from .modulated_siren import ModulatedSiren
-from .points import Points, by_graph, nodes, queries, walls
+from .points import Points, by_graph, latent_group, nodes, queries, walls
 from .positioned import Pairs, ReadLatents, ReadPoints, latent_grid, pieces
 from .readout import MeanReadout
 from .slice_attention import SliceAttention
-from .token_mix import join_heads, pool, split_heads, spread
+from .token_mix import check_heads, integral, join_heads, split_heads, spread
 from .v_cycle import (
     DenseSolve,
     FixedMatrix,
@@ -55,14 +55,16 @@ __all__ = [
     "WallIntegral",
     "attend",
     "by_graph",
+    "check_heads",
     "classical_v_cycle",
     "feed_forward",
+    "integral",
     "join_heads",
     "latent_grid",
+    "latent_group",
     "mlp",
     "nodes",
     "pieces",
-    "pool",
     "queries",
     "split_heads",
     "spread",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .points import Points, by_graph
-from .token_mix import join_heads, pool, split_heads, spread
+from .token_mix import check_heads, integral, join_heads, split_heads, spread
 
 #: Distances below this share of the domain's half-width count as this, in kernels of 1 / distance.
 NEAR = 0.01
@@ -46,8 +46,7 @@ class CarriedAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, values: bool = True) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.heads = heads
         self.q = nn.Linear(width, width)
         self.k = nn.Linear(width, width)
@@ -104,5 +103,5 @@ class LowRankKernel(nn.Module):
 
     @staticmethod
     def _integrate(factors: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-        phi, psi = factors[:, None].chunk(2, dim=-1)
-        return spread(phi, pool(psi, v[:, None], weight))[:, 0]
+        phi, psi = factors.chunk(2, dim=-1)
+        return spread(phi, integral(psi, v, weight).to(v.dtype))

@@ -15,33 +15,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .points import Points, by_graph
+from .mlp import mlp
+from .points import Points, by_graph, latent_group
 from .token_mix import join_heads, split_heads
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, weight: Tensor | None = None) -> Tensor:
-    """softmax(q k^T / sqrt(d) + log weight) v for (B, H, n, d), weight (B, keys); 0 without keys.
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, weight: Tensor | None = None, *, scale: float | None = None
+) -> Tensor:
+    """softmax(scale q k^T + log weight) v for (B, H, n, d), weight (B, keys); 0 without keys.
 
-    With weights in float32 or better: a logarithm in eight bits is wrong by percents.
+    scale: 1 / sqrt(d) where None. With weights in float32 or better: a logarithm in eight bits is
+    wrong by percents.
     """
     if k.shape[-2] == 0:
         return v.new_zeros(*q.shape[:-1], v.shape[-1])
     if weight is None:
-        return F.scaled_dot_product_attention(q, k, v)
+        return F.scaled_dot_product_attention(q, k, v, scale=scale)
     exact = torch.promote_types(v.dtype, torch.float32)
     with torch.autocast(v.device.type, enabled=False):
         mask = weight.to(exact).clamp_min(torch.finfo(exact).tiny).log()[:, None, None, :]
         q, k, u = (t.to(exact) for t in (q, k, v))
         mask = mask.expand(-1, -1, q.shape[-2], -1)
-        return F.scaled_dot_product_attention(q, k, u, attn_mask=mask).to(v.dtype)
+        return F.scaled_dot_product_attention(q, k, u, mask, scale=scale).to(v.dtype)
 
 
 def feed_forward(width: int, ratio: int = 4) -> nn.Sequential:
     """LayerNorm and an MLP with one hidden layer, for a residual."""
-    hidden = ratio * width
-    return nn.Sequential(
-        nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
-    )
+    return nn.Sequential(nn.LayerNorm(width), *mlp(width, ratio * width, width, act=nn.GELU))
 
 
 class PointsToLatents(nn.Module):
@@ -59,11 +60,10 @@ class PointsToLatents(nn.Module):
         self.feed = feed_forward(width)
 
     def forward(self, latent: Tensor, key: Tensor, value: Tensor, points: Points) -> Tensor:
-        count, m, _ = latent.shape
-        q = self.q(self.norm_q(latent)).flatten(0, 1)
+        q = latent_group(self.q(self.norm_q(latent)))
         nodes = self.k(self.norm_k(key)), self.v(self.norm_v(value)), points.weight
-        read = by_graph(self._attend, (points.sizes, nodes), ((m,) * count, (q,)))
-        latent = latent + self.out(read.unflatten(0, (count, m)))
+        read = by_graph(self._attend, (points.sizes, nodes), q)
+        latent = latent + self.out(read.unflatten(0, latent.shape[:2]))
         return latent + self.feed(latent)
 
     def _attend(self, k: Tensor, v: Tensor, weight: Tensor, q: Tensor) -> Tensor:
@@ -100,10 +100,9 @@ class LatentsToPoints(nn.Module):
         self.out = nn.Linear(inner, n_out)
 
     def forward(self, latent: Tensor, query: Tensor, points: Points) -> Tensor:
-        count, m, _ = latent.shape
-        kv = self.kv(self.norm(latent)).flatten(0, 1)
+        kv = latent_group(self.kv(self.norm(latent)))
         q = self.q(self.norm_q(query))
-        return self.out(by_graph(self._attend, (points.sizes, (q,)), ((m,) * count, (kv,))))
+        return self.out(by_graph(self._attend, (points.sizes, (q,)), kv))
 
     def _attend(self, q: Tensor, kv: Tensor) -> Tensor:
         parts = (q, *kv.chunk(2, dim=-1))
@@ -115,13 +114,10 @@ class LatentReadout(nn.Module):
 
     def __init__(self, width: int, n_cond: int, n_out: int) -> None:
         super().__init__()
-        self.n_out, self.layers = n_out, nn.Sequential()
-        if n_out:  # a layer without outputs is one that torch warns of
-            self.layers.extend(
-                [nn.Linear(width + n_cond, width), nn.GELU(), nn.Linear(width, n_out)]
-            )
+        # A layer without outputs is one that torch warns of.
+        self.layers = mlp(width + n_cond, width, n_out, act=nn.GELU) if n_out else None
 
     def forward(self, latent: Tensor, cond: Tensor) -> Tensor:
-        if not self.n_out:
+        if self.layers is None:
             return latent.new_zeros(len(cond), 0)
         return self.layers(torch.cat([latent.mean(1), cond.to(latent.dtype)], dim=1))

@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .latent_attention import attend
+from .mlp import mlp
 from .points import Points, by_graph
 from .rows import by_rows, sum_rows
-from .token_mix import join_heads, split_heads
-
-
-def integral(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """sum_n w_n a_n b_n^T: (B, n, I), (B, n, J), (B, n) -> (B, I, J), in float32 or better."""
-    exact = torch.promote_types(weight.dtype, torch.float32)
-    with torch.autocast(a.device.type, enabled=False):
-        return (a.to(exact) * weight.to(exact)[..., None]).transpose(-2, -1) @ b.to(exact)
+from .token_mix import check_heads, integral, join_heads, split_heads
 
 
 class NormalisedAttention(nn.Module):
@@ -42,8 +36,7 @@ class NormalisedAttention(nn.Module):
 
     def __init__(self, width: int, heads: int = 1, sources: int = 1, mean: bool = False):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.heads, self.mean = heads, mean
         self.query = nn.Linear(width, width)
         self.keys = nn.ModuleList(nn.Linear(width, width) for _ in range(sources))
@@ -120,8 +113,7 @@ class GalerkinAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, dim: int, kind: str = "galerkin"):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         if kind not in ("galerkin", "fourier"):
             raise ValueError(f"kind must be 'galerkin' or 'fourier', not {kind!r}")
         self.heads, self.fourier = heads, kind == "fourier"
@@ -226,8 +218,7 @@ class LatentAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, latents: int, depth: int = 3):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.queries = nn.Parameter(0.1 * torch.randn(heads, latents, width // heads))
         self.k = ResidualMLP(width, width, width, depth)
         self.v = ResidualMLP(width, width, width, depth)
@@ -239,14 +230,11 @@ class LatentAttention(nn.Module):
         return self.out(by_graph(self._attend, (points.sizes, mid)))
 
     def _attend(self, k: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-        heads = len(self.queries)
         exact = torch.promote_types(weight.dtype, torch.float32)
         with torch.autocast(k.device.type, enabled=False):
-            k, v = (split_heads(t.to(exact), heads) for t in (k, v))
+            k, v = (split_heads(t.to(exact), len(self.queries)) for t in (k, v))
             q = self.queries.to(exact).expand(len(k), -1, -1, -1)
-            log_weight = weight.to(exact).log()[:, None, None, :].expand(-1, heads, q.shape[2], -1)
-            z = F.scaled_dot_product_attention(q, k, v, attn_mask=log_weight, scale=1.0)
-            return join_heads(F.scaled_dot_product_attention(k, q, z, scale=1.0))
+            return join_heads(attend(k, q, attend(q, k, v, weight, scale=1.0), scale=1.0))
 
 
 class ResidualMLP(nn.Module):
@@ -296,8 +284,9 @@ class LowRankIntegral(nn.Module):
 
     def __init__(self, n_features: int, width: int, rank: int, hidden: tuple[int, ...]):
         super().__init__()
-        self.phi = _relu_network(n_features, *hidden)
-        self.psi = _relu_network(n_features, *hidden)
+        self.phi, self.psi = (
+            nn.Sequential(*mlp(n_features, *hidden, act=nn.ReLU), nn.ReLU()) for _ in range(2)
+        )
         # Rows of the last layers: (o, i, r).
         self.last_phi = nn.Linear(hidden[-1], width * width * rank)
         self.last_psi = nn.Linear(hidden[-1], width * width * rank)
@@ -323,10 +312,3 @@ class LowRankIntegral(nn.Module):
             at = torch.einsum("boir,oirk->bko", inner, w_phi)
             constant = (inner * b_phi).sum((-2, -1))
         return phi @ at.to(phi.dtype) + constant[:, None].to(phi.dtype)
-
-
-def _relu_network(*widths: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    return nn.Sequential(*layers)

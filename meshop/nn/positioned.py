@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from .encodings import RandomFourier
+from .mlp import mlp
 from .points import Points, by_graph
 
 
@@ -155,9 +156,7 @@ class ReadPoints(nn.Module):
         super().__init__()
         self.t = Waves(dim, width, n_features, std, 2 * seed)
         self.q = nn.Linear(width, heads, bias=False)
-        self.out = nn.Sequential(
-            nn.Linear(heads * width, width), nn.GELU(), nn.Linear(width, n_out)
-        )
+        self.out = mlp(heads * width, width, n_out, act=nn.GELU)
 
     def forward(self, parts: list[tuple[Tensor, Tensor]]) -> Tensor:
         """From the `part` of every piece of the nodes: a softmax of softmaxes is the softmax."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .points import Points, by_graph
 from .rows import row_blocks
-from .token_mix import join_heads, split_heads, spread
+from .token_mix import check_heads, join_heads, split_heads, spread
 
 # The authors clamp their structured variant only, and advise a clamp here too (their issue 13).
 TEMPERATURE_RANGE = (0.1, 5.0)
@@ -40,8 +40,7 @@ class SliceAttention(nn.Module):
         adaptive: bool = False,
     ):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.heads, self.weighted = heads, weighted
         d = width // heads
         self.project_x = nn.Linear(width, width)

@@ -14,25 +14,22 @@ import torch
 from torch import Tensor
 
 
-def pool(a: Tensor, v: Tensor, weight: Tensor, by_mass: bool = False) -> Tensor:
-    """Tokens (B, H, G, d) of values v (B, H, n, d) under assignments a (B, H, n, G).
-
-    weight (B, n) sums to one, so Z = 1 makes a token an integral over the unit measure; `by_mass`
-    divides by sum_n w_n a_ng, for assignments that are not negative: a mean. Summed in float32 or
-    better at any precision of the inputs; a token without mass is zero.
-    """
-    exact = torch.promote_types(v.dtype, torch.float32)
-    with torch.autocast(v.device.type, enabled=False):
-        heavy = a.to(exact) * weight.to(exact)[:, None, :, None]
-        token = heavy.transpose(-2, -1) @ v.to(exact)
-        if by_mass:
-            token = token / (heavy.sum(-2).unsqueeze(-1) + 1e-12)
-    return token.to(v.dtype)
+def integral(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """sum_n w_n a_n b_n^T: (B, n, I), (B, n, J), (B, n) -> (B, I, J), in float32 or better."""
+    exact = torch.promote_types(weight.dtype, torch.float32)
+    with torch.autocast(a.device.type, enabled=False):
+        return (a.to(exact) * weight.to(exact)[..., None]).transpose(-2, -1) @ b.to(exact)
 
 
 def spread(b: Tensor, token: Tensor) -> Tensor:
     """Values (B, H, n, d) of tokens (B, H, G, d) under b (B, H, n, G)."""
     return b.to(token.dtype) @ token
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raises ValueError where the heads cannot share the width."""
+    if width % heads:
+        raise ValueError(f"width {width} is no multiple of heads {heads}")
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm
 
+from meshop.models import Widths
 from meshop.models.aroma import Aroma
 from meshop.nn import PointsToLatents, attend
 from meshop.testing._models import WIDTHS, _stir, batch_graphs, sample_graph
@@ -16,9 +17,9 @@ from tests.models.learning import WAVE, share_unexplained
 SMALL = {"width": 8, "latents": 3, "code": 3, "heads": 2, "head_width": 4, "layers": 2, "hidden": 6}
 
 
-def tiny(**sizes):
+def tiny(widths=WIDTHS, **sizes):
     torch.manual_seed(0)
-    model = Aroma(**(WIDTHS | SMALL | sizes)).double()
+    model = Aroma(widths, **(SMALL | sizes)).double()
     _stir(model)
     return model.eval()
 
@@ -94,7 +95,7 @@ def test_values_match_a_slow_oracle():
 
 def test_frequencies_of_the_bands_share_their_ends():
     """The public code starts band s where band s - 1 ended, and counts the exponents evenly."""
-    model = Aroma(n_features=2, n_cond=0, n_out=1)
+    model = Aroma(Widths(features=2, out=1))
     f = torch.stack([band.frequencies for band in model.bands]) / math.pi
     torch.testing.assert_close(f[:, 0], torch.tensor([1.0, 8.0, 16.0]))
     torch.testing.assert_close(f[:, -1], torch.tensor([8.0, 16.0, 32.0]))
@@ -167,7 +168,7 @@ def test_divergence_is_that_of_the_definition():
 
 
 def test_default_sizes_are_the_published_ones():
-    model = Aroma(n_features=2, n_inputs=1, n_cond=0, n_out=1)
+    model = Aroma(Widths(features=2, inputs=1, out=1))
 
     def count(module):
         return sum(p.numel() for p in module.parameters())
@@ -189,5 +190,5 @@ def test_default_sizes_are_the_published_ones():
 def test_it_learns():
     torch.manual_seed(0)
     bands = {"key_band": (0, 2), "query_bands": ((0, 2),), "frequencies": 4}
-    model = Aroma(**WAVE, **bands, width=32, latents=8, heads=2, head_width=16, layers=1)
+    model = Aroma(WAVE, **bands, width=32, latents=8, heads=2, head_width=16, layers=1)
     assert share_unexplained(model, 150, 5e-3) < 0.3
