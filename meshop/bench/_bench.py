@@ -39,7 +39,7 @@ def bench(
     config: Mapping[str, Any] | None = None,
     configs: Mapping[str, Mapping[str, Any]] | None = None,
     batch: int | None = None,
-    lr: float = 1e-3,
+    lr: float = 5e-3,
     jobs: int = 1,
     threads: int | None = None,
     data: str | os.PathLike | None = None,

@@ -42,7 +42,7 @@ class Job:
     minutes: float | None = 1.0
     epochs: float | None = None
     batch: int | None = None
-    lr: float = 1e-3
+    lr: float = 5e-3
     device: str = "cpu"
     precision: str = "32-true"
     version: int = 1

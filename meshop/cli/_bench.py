@@ -31,7 +31,7 @@ def bench(
         typer.Option("--set", help="KEY=VALUE for all models that have it, or MODEL:KEY=VALUE."),
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Cases a step. Default: task's.")] = None,
-    lr: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 1e-3,
+    lr: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 5e-3,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of a run. Default: cores over jobs.")

@@ -51,7 +51,7 @@ def train(
     points: Annotated[
         int, typer.Option(min=0, help="Nodes sampled from each case; 0: all of them.")
     ] = 768,
-    lr: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 2e-3,
+    lr: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 5e-3,
     validation: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of cases held out.")
     ] = 0.1,

@@ -59,7 +59,7 @@ def learn(
     minutes: float | None = None,
     batch: int = 8,
     points: int | None = 768,
-    lr: float = 2e-3,
+    lr: float = 5e-3,
     weight_decay: float = 1e-4,
     seed: int = 0,
     mirror: Mirror | None = None,

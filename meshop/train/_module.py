@@ -16,6 +16,7 @@ from ..errors import SurrogateError
 from ..graph import MeshGraph
 from ..models import Operator
 from ..surrogate import Normaliser, Schema
+from ._optimizer import MuonAdamW
 
 log = logging.getLogger("meshop")
 SCALAR_SHARE = 0.3  # of the loss, against the fields' relative errors
@@ -89,7 +90,7 @@ class Fit(pl.LightningModule):
             raise SurrogateError(
                 f"training diverged at step {self.global_step}",
                 "the loss is not finite",
-                "a lower rate: --lr 5e-4",
+                "a lower rate: --lr 1e-3",
             )
         self.log("loss", loss, prog_bar=True, batch_size=len(graph.cond))
         return loss
@@ -152,9 +153,7 @@ class Fit(pl.LightningModule):
         return None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            self.operator.parameters(), lr=self.lr, weight_decay=self.weight_decay
-        )
+        return MuonAdamW(self.operator.parameters(), self.lr, self.weight_decay)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["meshop"] = {

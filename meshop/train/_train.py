@@ -54,7 +54,7 @@ def train(
     minutes: float | None = None,
     batch: int = 8,
     points: int | None = 768,
-    lr: float = 2e-3,
+    lr: float = 5e-3,
     weight_decay: float = 1e-4,
     validation: float = 0.1,
     seed: int = 0,

@@ -4,7 +4,8 @@
 
 Star-shaped polygons of 5 to 12 corners at distances of .5 to 1 from the origin, about 800 points.
 g: a random trigonometric polynomial of the arc length, five waves. f: four Gaussian bumps of random
-place, width, height and sign. f is known at the nodes, g on the boundary. Quadratic elements; the
+place, width, height and sign. f and g
+are known at the nodes (g is zero inside), g on the boundary too. Quadratic elements; the
 field is taken at the corners of the triangles. 1,000 training and 200 test cases, fixed by number.
 Error: relative L2 norm weighted by dual measures. The family is ours.
 """
@@ -121,8 +122,9 @@ TASKS = [
         load=load,
         targets=("u",),
         conditions=(),
-        inputs=("f",),
+        inputs=("f", "g"),
         wall_inputs=("g",),
+        version=2,
         measure="quadrature",
         source="none; the family is meshop's",
     )
