@@ -37,6 +37,7 @@ SMALL = {
     },
     "nuno": {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
+    "grid-field": {"width": 8, "depth": 2, "latent": 6, "grid": 8, "channels": 4, "modes": 2},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},
 }
 FAILS: dict[str, dict[str, str]] = {}
