@@ -33,6 +33,7 @@ from _timing import interleaved, machine, table, write_json
 from torch import Tensor, nn
 
 from meshop.models import build_operator
+from meshop.ops import knn
 
 WIDTHS = {
     "n_features": 6,
@@ -119,8 +120,12 @@ def beside_peers(opt: argparse.Namespace) -> dict[str, Any]:
 def sample(n: int) -> SimpleNamespace:
     draw = torch.Generator().manual_seed(0)
     rand = lambda *shape: torch.randn(*shape, generator=draw)  # noqa: E731
+    pos = 2 * torch.rand(n, 2, generator=draw) - 1
+    near = knn(pos, 6)
     return SimpleNamespace(
-        pos=2 * torch.rand(n, 2, generator=draw) - 1,
+        pos=pos,
+        edge_index=torch.stack([near.index, near.receivers]),
+        rowptr=near.rowptr,
         x=rand(n, WIDTHS["n_features"]),
         inputs=rand(n, WIDTHS["n_inputs"]),
         weight=10 ** (-3 * torch.rand(n, generator=draw)),
@@ -187,6 +192,19 @@ def resident(reset: bool = False) -> int:
 # Growth with the number of nodes
 
 SMALL: dict[str, dict[str, Any]] = {
+    "amg": {"width": 32, "heads": 4, "layers": 2, "slices": 16},
+    "aroma": {"width": 32, "latents": 16, "heads": 4, "head_width": 8, "layers": 2},
+    "beno": {"width": 32, "layers": 2, "kernels": 8, "edge_width": 16, "rank": 16},
+    "beno-published": {"width": 32, "layers": 2},
+    "coda-no": {"width": 16, "heads": 4, "layers": 2, "slices": 16},
+    "coral": {"width": 32, "code": 16, "hidden": 32},
+    "enf2enf": {"width": 32, "encoder_width": 32},
+    "factformer": {"width": 32, "heads": 4, "head": 16, "layers": 2, "grid": 16},
+    "fno": {"width": 16, "modes": 4, "layers": 2, "grid": 16},
+    "gaot": {"channels": 16, "tokens": 16, "hidden": 16, "width": 32, "layers": 2},
+    "latent-spectral": {"width": 16, "widest": 32, "levels": 2, "heads": 4},
+    "nuno": {"width": 16, "modes": 4, "layers": 2, "grid": 8},
+    "wall-field": {"width": 32, "depth": 2},
     "flare": {"width": 32, "heads": 4, "layers": 2, "latents": 16},
     "fourier": {"width": 32, "heads": 4, "layers": 2, "hidden": 64},
     "galerkin": {"width": 32, "heads": 4, "layers": 2, "hidden": 64},

@@ -28,11 +28,13 @@ class _Block(nn.Module):
         super().__init__()
         self.attention = GalerkinAttention(width, heads, dim, kind)
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
-        self.hidden = hidden
 
     def forward(self, x: Tensor, pos: Tensor, points: Points) -> Tensor:
-        x = x + self.attention(x, pos, points)
-        return x + by_rows(self.mlp, self.hidden, x)
+        return self.attention(x, pos, points, self._mlp)
+
+    def _mlp(self, x: Tensor, y: Tensor) -> Tensor:
+        x = x + y
+        return x + self.mlp(x)
 
 
 class Galerkin(Operator):
@@ -79,10 +81,11 @@ class Galerkin(Operator):
         """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
         points = nodes(graph)
         pos = points.pos - points.spread(points.mean(points.pos))
-        x = self.lift(points.x)
+        wide = 2 * self.lift[0].out_features
+        x = by_rows(self.lift, wide, points.x)
         for block in self.blocks:
             x = self.run(block, x, pos, points)
-        return self.head(x), self.scalar_head(x, points, graph.cond)
+        return by_rows(self.head, wide, x), self.scalar_head(x, points, graph.cond)
 
 
 class Fourier(Galerkin):

@@ -14,15 +14,18 @@ from ._operator import Operator
 class _Block(nn.Module):
     def __init__(self, width: int, mlp_ratio: float, attention: SliceAttention):
         super().__init__()
-        self.hidden = hidden = round(width * mlp_ratio)
+        hidden = round(width * mlp_ratio)
         self.norm1 = nn.LayerNorm(width)
         self.attention = attention
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
-    def forward(self, h: Tensor, points: Points) -> Tensor:
-        h = h + self.attention(self.norm1(h), points)
-        return by_rows(lambda h: h + self.mlp(self.norm2(h)), 4 * self.hidden, h)
+    def forward(self, h: Tensor, points: Points, scratch: list[Tensor]) -> Tensor:
+        return self.attention(h, points, self.norm1, self._mlp, scratch)
+
+    def _mlp(self, h: Tensor, y: Tensor) -> Tensor:
+        h = h + y
+        return h + self.mlp(self.norm2(h))
 
 
 class Transolver(Operator):
@@ -84,10 +87,12 @@ class Transolver(Operator):
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
         points = nodes(graph)
-        h = self.lift(points.x) + self.constant
+        wide = 4 * self.lift[0].out_features
+        h = by_rows(lambda x: self.lift(x) + self.constant, wide, points.x)
+        scratch: list[Tensor] = []
         for block in self.blocks:
-            h = self.run(block, h, points)
-        h = self.norm(h)
+            h = self.run(block, h, points, scratch)
+        h = by_rows(self.norm, wide, h, overwrite=True)
         return self.head(h), self.scalar_head(h, points, graph.cond)
 
 

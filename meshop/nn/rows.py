@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-# Values in a temporary of one block: 4 MB of float32. Larger ones leave the cache, and those above
+# Values in a temporary of one block: 1 MB of float32. Larger ones leave the cache, and those above
 # 32 MB are mapped anew, page by page, whenever they are made, which costs more than most layers.
-BLOCK = 2**20
+BLOCK = 2**18
 
 
 def row_blocks(per_row: int, *tensors: Tensor, dim: int = 0) -> Iterator[tuple[Tensor, ...]]:
@@ -26,11 +26,34 @@ def row_blocks(per_row: int, *tensors: Tensor, dim: int = 0) -> Iterator[tuple[T
 
 
 def by_rows(
-    function: Callable[..., Tensor], per_row: int, *tensors: Tensor, dim: int = 0
+    function: Callable[..., Tensor],
+    per_row: int,
+    *tensors: Tensor,
+    dim: int = 0,
+    overwrite: bool = False,
 ) -> Tensor:
-    """function(*tensors), which must treat every row by itself, in such blocks."""
-    parts = [function(*block) for block in row_blocks(per_row, *tensors, dim=dim)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+    """function(*tensors), which must treat every row by itself, in such blocks.
+
+    overwrite: without gradients the result may take the place of the first tensor, so that states
+    which pass one layer after another stay where they are.
+    """
+    blocks = row_blocks(per_row, *tensors, dim=dim)
+    if torch.is_grad_enabled():
+        parts = [function(*block) for block in blocks]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+    old, out, done = tensors[0], None, 0
+    for block in blocks:
+        part = function(*block)
+        if part.shape[dim] == old.shape[dim]:
+            return part
+        if out is None:
+            shape = (*part.shape[:dim], old.shape[dim], *part.shape[dim + 1 :])
+            fits = overwrite and (shape, part.dtype) == (old.shape, old.dtype)
+            out = old if fits else part.new_empty(shape)
+        out.narrow(dim, done, part.shape[dim]).copy_(part)
+        done += part.shape[dim]
+    assert out is not None
+    return out
 
 
 def sum_rows(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .points import Points, by_graph
-from .rows import row_blocks
+from .rows import by_rows, row_blocks
 from .token_mix import join_heads, split_heads, spread
 
 # The authors clamp their structured variant only, and advise a clamp here too (their issue 13).
@@ -60,27 +63,58 @@ class SliceAttention(nn.Module):
         self.v = nn.Linear(d, d, bias=False)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, points: Points) -> Tensor:
-        """(N, C) states of the points -> (N, C)."""
-        return by_graph(self._attend, (points.sizes, (x, points.weight))).to(x.dtype)
+    def forward(
+        self,
+        x: Tensor,
+        points: Points,
+        before: Callable[[Tensor], Tensor] | None = None,
+        after: Callable[[Tensor, Tensor], Tensor] | None = None,
+        scratch: list[Tensor] | None = None,
+    ) -> Tensor:
+        """(N, C) states of the points -> (N, C): y = attention(x), or after(x, attention(before(x))).
 
-    def _attend(self, x: Tensor, weight: Tensor) -> Tensor:
+        The layers around it, which treat every node by itself, run while its rows are in cache;
+        with them, and without gradients, y takes the place of x. scratch, a list that starts empty,
+        lets layers in a row fill the same memory.
+        """
+        attend = partial(self._attend, before, after, scratch)
+        return by_graph(attend, (points.sizes, (x, points.weight)))
+
+    def _attend(
+        self,
+        before: Callable[[Tensor], Tensor] | None,
+        after: Callable[[Tensor, Tensor], Tensor] | None,
+        scratch: list[Tensor] | None,
+        x: Tensor,
+        weight: Tensor,
+    ) -> Tensor:
         to_slices = self._to_slices(len(x))
         # Unweighted, every node counts the same; a common factor leaves a mean as it is.
         w = weight if self.weighted else torch.full_like(weight, 1 / weight.shape[1])
+        held = [] if scratch is None or torch.is_grad_enabled() else scratch
         assigned, sums = [], []
-        for rows, share in row_blocks(len(x) * self.heads * self.slices, x, w, dim=1):
+        per_row = len(x) * self.heads * self.slices
+        for i, (rows, share) in enumerate(row_blocks(per_row, x, w, dim=1)):
+            rows = rows if before is None else before(rows)
             mid = split_heads(self.project_x(rows), self.heads)  # (B, H, n, d)
-            assigned.append(self._assign(mid, *to_slices, w.dtype))
+            out = held[i] if i < len(held) else None
+            assigned.append(self._assign(mid, *to_slices, w.dtype, out))
             f = mid if self.project_f is None else split_heads(self.project_f(rows), self.heads)
             with torch.autocast(x.device.type, enabled=False):
                 f = F.pad(f.to(w.dtype), (0, 1), value=1.0) * share[:, None, :, None]
                 sums.append(assigned[-1].transpose(-2, -1) @ f)
+        if held is scratch:
+            held[:] = assigned
         token, mass = sum(sums[1:], sums[0]).split([self.q.in_features, 1], dim=-1)
         token = (token / (mass + 1e-12)).to(self.out.weight.dtype)
         token = F.scaled_dot_product_attention(self.q(token), self.k(token), self.v(token))
-        read = [self.out(join_heads(spread(a, token))) for a in assigned]
-        return read[0] if len(read) == 1 else torch.cat(read, dim=1)
+        blocks = iter(assigned)
+
+        def read(x: Tensor) -> Tensor:
+            y = self.out(join_heads(spread(next(blocks), token))).to(x.dtype)
+            return y if after is None else after(x, y)
+
+        return by_rows(read, per_row, x, dim=1, overwrite=after is not None)
 
     def _to_slices(self, many: int) -> tuple[Tensor, Tensor]:
         """W_s (B H, d, G) and b (B H, 1, G), over tau unless each node has its own."""
@@ -90,9 +124,14 @@ class SliceAttention(nn.Module):
         tau = torch.ones_like(tau) if self.adapt is not None else tau
         return (weight / tau).repeat(many, 1, 1), (bias / tau).repeat(many, 1, 1)
 
-    def _assign(self, mid: Tensor, weight: Tensor, bias: Tensor, exact: torch.dtype) -> Tensor:
-        """(B, H, n, d) -> (B, H, n, G), in `exact`."""
+    def _assign(
+        self, mid: Tensor, weight: Tensor, bias: Tensor, exact: torch.dtype, out: Tensor | None
+    ) -> Tensor:
+        """(B, H, n, d) -> (B, H, n, G), in `exact`, and in the memory of `out` if it fits."""
         logits = torch.baddbmm(bias, mid.flatten(0, 1), weight).unflatten(0, mid.shape[:2])
         if self.adapt is not None:
             logits = logits / (self.temperature + self.adapt(mid)).clamp_min(0.01)
-        return logits.to(exact).softmax(-1)
+        logits = logits.to(exact)
+        if out is None or (out.shape, out.dtype) != (logits.shape, exact):
+            return logits.softmax(-1)
+        return torch.softmax(logits, -1, out=out)

@@ -35,6 +35,27 @@ def spread(b: Tensor, token: Tensor) -> Tensor:
     return b.to(token.dtype) @ token
 
 
+def softmax_part(q: Tensor, k: Tensor, v: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Of some nodes, log sum of w exp(q k^T) (B, H, M) and the mean of v (B, H, M, d) under it.
+
+    q (B, H, M, e), k (B, H, n, e), v (B, H, n, d), weight (B, n), in one precision.
+    """
+    log_weight = weight.clamp_min(torch.finfo(weight.dtype).tiny).log()
+    logit = q @ k.transpose(-2, -1) + log_weight[:, None, None, :]
+    top = logit.detach().amax(-1, keepdim=True)
+    heavy = (logit - top).exp()
+    mass = heavy.sum(-1, keepdim=True)
+    return (top + mass.log()).squeeze(-1), (heavy @ v) / mass
+
+
+def join_parts(parts: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The mean over all nodes: a softmax of softmaxes is the softmax."""
+    if len(parts) == 1:
+        return parts[0][1]
+    share = torch.stack([total for total, _ in parts]).softmax(0)
+    return (share[..., None] * torch.stack([mean for _, mean in parts])).sum(0)
+
+
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """(B, n, C) -> (B, H, n, C / H)."""
     return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
