@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from .points import Points, by_graph
 from .rows import by_rows, row_blocks, sum_rows
-from .token_mix import join_heads, join_parts, softmax_part, split_heads
+from .token_mix import join_heads, join_parts, log_weight, softmax_part, split_heads
 
 #: Layers of a node's own before an attention, and behind it: of the states and what it returns.
 Before = Callable[[Tensor], Tensor] | None
@@ -79,7 +79,7 @@ class NormalisedAttention(nn.Module):
         after: Callable[..., Tensor] | None = None,
         *others: Tensor,
     ) -> Tensor:
-        """(N, C) states of the points -> (N, C). `after` is given the rows of others (N, ...) too."""
+        """(N, C) states of the points -> (N, C); `after` gets rows of others (N, ...) too."""
         rows = (x.shape[1],) * len(points.sizes)
         read = partial(self._read, before, after, len(memory))
         return by_graph(read, *((rows, (m,)) for m in memory), (points.sizes, (x, *others)))
@@ -282,7 +282,8 @@ class LatentAttention(nn.Module):
             k, v = (split_heads(net(rows).to(exact), heads) for net in (self.k, self.v))
             keys.append(k)
             with torch.autocast(device, enabled=False):
-                parts.append(softmax_part(q, k, v, share.to(exact)))
+                near = log_weight(share.to(exact))[:, None, None]
+                parts.append(softmax_part(q @ k.transpose(-2, -1) + near, v))
         z, blocks = join_parts(parts), iter(keys)
 
         def read(x: Tensor) -> Tensor:

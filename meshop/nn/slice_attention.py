@@ -71,11 +71,11 @@ class SliceAttention(nn.Module):
         after: Callable[[Tensor, Tensor], Tensor] | None = None,
         scratch: list[Tensor] | None = None,
     ) -> Tensor:
-        """(N, C) states of the points -> (N, C): y = attention(x), or after(x, attention(before(x))).
+        """(N, C) states of the points -> (N, C): y = after(x, attention(before(x))).
 
-        The layers around it, which treat every node by itself, run while its rows are in cache;
-        with them, and without gradients, y takes the place of x. scratch, a list that starts empty,
-        lets layers in a row fill the same memory.
+        The layers about it, which treat every node by itself, run while its rows are in cache; with
+        them, and without gradients, y takes the place of x. scratch, a list that starts empty, lets
+        layers in a row fill the same memory.
         """
         attend = partial(self._attend, before, after, scratch)
         return by_graph(attend, (points.sizes, (x, points.weight)))

@@ -35,13 +35,13 @@ def spread(b: Tensor, token: Tensor) -> Tensor:
     return b.to(token.dtype) @ token
 
 
-def softmax_part(q: Tensor, k: Tensor, v: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Of some nodes, log sum of w exp(q k^T) (B, H, M) and the mean of v (B, H, M, d) under it.
+def log_weight(weight: Tensor) -> Tensor:
+    """What weights add to logits, so that a softmax over points is a quadrature."""
+    return weight.clamp_min(torch.finfo(weight.dtype).tiny).log()
 
-    q (B, H, M, e), k (B, H, n, e), v (B, H, n, d), weight (B, n), in one precision.
-    """
-    log_weight = weight.clamp_min(torch.finfo(weight.dtype).tiny).log()
-    logit = q @ k.transpose(-2, -1) + log_weight[:, None, None, :]
+
+def softmax_part(logit: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Of some points: log sum of exp logit (..., M, n), and the mean of v (..., n, d) under it."""
     top = logit.detach().amax(-1, keepdim=True)
     heavy = (logit - top).exp()
     mass = heavy.sum(-1, keepdim=True)
@@ -49,7 +49,7 @@ def softmax_part(q: Tensor, k: Tensor, v: Tensor, weight: Tensor) -> tuple[Tenso
 
 
 def join_parts(parts: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """The mean over all nodes: a softmax of softmaxes is the softmax."""
+    """The mean over all points: a softmax of softmaxes is the softmax."""
     if len(parts) == 1:
         return parts[0][1]
     share = torch.stack([total for total, _ in parts]).softmax(0)
