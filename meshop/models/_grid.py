@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, nodes, queries
 from ..nn.grid_bridge import Boxes, GridBridge, one_box_each
+from ..nn.rows import by_rows
 from ._operator import Operator
 
 
@@ -72,7 +73,8 @@ class GridOperator(Operator):
         """Fields (N, n_out) at the nodes or (M, n_out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
         bridge = GridBridge(points, self.boxes(points), self.shape)
-        v = bridge.to_grid(self.lift(points.x)) + self.embed(bridge)
+        wide = 2 * self.lift[0].out_features
+        v = bridge.to_grid(by_rows(self.lift, wide, points.x)) + self.embed(bridge)
         for layer in range(len(self.blocks)):
             v = self.run(self.mix, layer, v, bridge)
         here = bridge.at_points(v)
@@ -80,5 +82,7 @@ class GridOperator(Operator):
             there = here
         else:
             there = bridge.at(v, asked.pos, asked.batch)
-        fields = self.project(torch.cat([there, asked.x.to(there.dtype)], dim=1))
+        fields = by_rows(
+            lambda v, x: self.project(torch.cat([v, x.to(v.dtype)], dim=1)), wide, there, asked.x
+        )
         return fields, self.readout(here, points, graph.cond)

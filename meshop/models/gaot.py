@@ -25,6 +25,7 @@ from ..nn import MeanReadout, Points, nodes, queries
 from ..nn.grid_bridge import bounding_boxes
 from ..nn.magno import MAGNO, Balls, balls
 from ..nn.patch_transformer import PatchTransformer
+from ..nn.rows import by_rows
 from ._operator import Operator
 
 
@@ -88,7 +89,13 @@ class GAOT(Operator):
         """Fields (N, n_out) at the nodes or (M, n_out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
         places = _Places(points, self.dim, self.side)
-        z = self.run(self.encoder, self.lift(points.x), points.weight, self._balls(places, None))
+        wide = 2 * self.lift[0].out_features
+        z = self.run(
+            self.encoder,
+            by_rows(self.lift, wide, points.x),
+            points.weight,
+            self._balls(places, None),
+        )
         z = z.unflatten(0, (-1, *(self.side,) * self.dim))
         z = self.processor(z, self.run).flatten(0, -2)
         if getattr(graph, "query_x", None) is None:
@@ -97,7 +104,9 @@ class GAOT(Operator):
             there = self._decode(z, places, asked)
             # Scalars are of the nodes, whatever else is asked for.
             here = self._decode(z, places, points) if self.readout.n_out else there
-        fields = self.project(torch.cat([there, asked.x.to(there.dtype)], dim=1))
+        fields = by_rows(
+            lambda v, x: self.project(torch.cat([v, x.to(v.dtype)], dim=1)), wide, there, asked.x
+        )
         return fields, self.readout(here, points, graph.cond)
 
     def _decode(self, z: Tensor, places: _Places, asked: Points) -> Tensor:

@@ -6,8 +6,8 @@
 
 With log w_n among the logits the first softmax is a quadrature over the domain: a node split in two
 of half the weight changes nothing, and a fine patch of the mesh draws no more than its area. Linear
-cost, O(N M C). The layers are those of a Perceiver (Jaegle et al., arXiv 2107.14795), pre-norm. Keys
-and values are linear in what the points know, so their matrices act on the latents, not on points.
+cost, O(N M C). The layers are those of a Perceiver (Jaegle et al., arXiv 2107.14795), pre-norm;
+keys and values are linear in what points know, so their matrices act on the latents instead.
 """
 
 from __future__ import annotations
