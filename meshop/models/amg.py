@@ -38,6 +38,7 @@ from ..nn.hierarchy import (
     pointer,
     sample,
 )
+from ..nn.rows import by_rows
 from ._operator import Operator
 
 
@@ -82,8 +83,8 @@ class _Block(nn.Module):
         quarter: tuple[Tensor, Interpolation],
         few: tuple[Tensor, tuple[int, ...], Tensor],
     ) -> Tensor:
-        h = self.norm1(start + self.attention(start, points))
-        h = self.norm2(h + self.ffn(h))
+        wide = 4 * start.shape[1]
+        h = by_rows(self._feed, wide, start, self.attention(start, points))
 
         count, k = self.local
         index, sizes = strongest(detail(h, *quarter), points, count)
@@ -93,7 +94,11 @@ class _Block(nn.Module):
         index, sizes, weight = few
         by = F.normalize(h.detach()[index].to(weight.dtype), dim=1)  # cosine as distance
         h = self.far(h, join(points, index, sizes, weight, self.k_global, by))
-        return self.mlp(self.norm3(h + start))
+        return by_rows(lambda h, start: self.mlp(self.norm3(h + start)), wide, h, start)
+
+    def _feed(self, h: Tensor, y: Tensor) -> Tensor:
+        h = self.norm1(h + y)
+        return self.norm2(h + self.ffn(h))
 
 
 class AMG(Operator):
@@ -154,8 +159,9 @@ class AMG(Operator):
             (quarter.index, interpolation(quarter.points, points)),
             (few.index, few.points.sizes, few.points.weight),
         )
-        start = h = self.lift(points.x)
+        wide = 4 * self.lift[0].out_features
+        start = h = by_rows(self.lift, wide, points.x)
         for block in self.blocks:
             h = self.run(block, h, points, *fixed)
-        h = self.norm(h + start)
-        return self.head(h), self.scalar_head(h, points, graph.cond)
+        h = by_rows(lambda h, start: self.norm(h + start), wide, h, start)
+        return by_rows(self.head, wide, h), self.scalar_head(h, points, graph.cond)

@@ -90,12 +90,8 @@ class GAOT(Operator):
         points, asked = nodes(graph), queries(graph)
         places = _Places(points, self.dim, self.side)
         wide = 2 * self.lift[0].out_features
-        z = self.run(
-            self.encoder,
-            by_rows(self.lift, wide, points.x),
-            points.weight,
-            self._balls(places, None),
-        )
+        known = by_rows(self.lift, wide, points.x)
+        z = self.run(self.encoder, known, points.weight, self._balls(places, None))
         z = z.unflatten(0, (-1, *(self.side,) * self.dim))
         z = self.processor(z, self.run).flatten(0, -2)
         if getattr(graph, "query_x", None) is None:

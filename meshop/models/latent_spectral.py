@@ -38,6 +38,7 @@ from ..nn.hierarchy import (
     sample,
 )
 from ..nn.mesh_conv import MeshConv
+from ..nn.rows import by_rows
 from ..nn.spectral_block import SpectralBlock
 from ._operator import Operator
 
@@ -140,7 +141,8 @@ class LatentSpectral(Operator):
         """Fields (N, n_out) and scalars (B, n_scalars)."""
         points = in_space(nodes(graph), self.dim)
         levels = build_levels(points, *self.sizes)
-        h, kept = self.lift(points.x), []
+        wide = 2 * self.head[0].out_features
+        h, kept = by_rows(self.lift, wide, points.x), []
         for level, down, solve in zip(levels, self.down, self.solve, strict=True):
             if level.below is not None:
                 h = level.below.restrict(h)
@@ -152,4 +154,4 @@ class LatentSpectral(Operator):
             assert level.fill is not None
             h = torch.cat([kept.pop(), level.fill(h)], dim=1)
             h = self.run(up, h, levels[len(kept)].near)
-        return self.head(h), self.scalar_head(h, points, graph.cond)
+        return by_rows(self.head, wide, h), self.scalar_head(h, points, graph.cond)

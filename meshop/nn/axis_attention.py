@@ -129,7 +129,7 @@ def _contract(kernel: Tensor, z: Tensor, axis: int) -> Tensor:
 
 
 def _moments(z: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and inverse deviation (B, 1, C) of every channel of z (B, n, C) over the covered grid."""
+    """Means and inverse deviations (B, 1, C) of z (B, n, C) over the covered grid."""
     with torch.autocast(z.device.type, enabled=False):
         share = (covered / covered.sum(1, keepdim=True).clamp_min(1e-6)).transpose(1, 2)
         mean = share @ z

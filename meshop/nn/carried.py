@@ -7,10 +7,14 @@ linear in v: no bias, no norm and no activation touches it.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .points import Points, by_graph
+from .rows import by_rows, sum_rows
 from .token_mix import join_heads, pool, split_heads, spread
 
 #: Distances below this share of the domain's half-width count as this, in kernels of 1 / distance.
@@ -99,10 +103,17 @@ class LowRankKernel(nn.Module):
 
     def forward(self, t: Tensor, v: Tensor, points: Points) -> Tensor:
         """t (N, C), v (N, D) -> (N, D)."""
-        factors = self.factors(t), v, points.weight
-        return by_graph(self._integrate, (points.sizes, factors)).to(v.dtype)
+        return by_graph(self._integrate, (points.sizes, (t, v, points.weight)))
 
-    @staticmethod
-    def _integrate(factors: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-        phi, psi = factors[:, None].chunk(2, dim=-1)
-        return spread(phi, pool(psi, v[:, None], weight))[:, 0]
+    def _integrate(self, t: Tensor, v: Tensor, weight: Tensor) -> Tensor:
+        phi, psi = (
+            partial(F.linear, weight=w, bias=b)
+            for w, b in zip(self.factors.weight.chunk(2), self.factors.bias.chunk(2), strict=True)
+        )
+        wide = 2 * len(t) * (t.shape[-1] + v.shape[-1])
+
+        def part(t: Tensor, v: Tensor, weight: Tensor) -> Tensor:
+            return pool(psi(t)[:, None], v[:, None], weight)
+
+        token = sum_rows(part, wide, t, v, weight, dim=1)
+        return by_rows(lambda t: spread(phi(t)[:, None], token)[:, 0].to(v.dtype), wide, t, dim=1)

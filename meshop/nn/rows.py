@@ -31,12 +31,17 @@ def by_rows(
     *tensors: Tensor,
     dim: int = 0,
     overwrite: bool = False,
+    gathers: bool = False,
 ) -> Tensor:
     """function(*tensors), which must treat every row by itself, in such blocks.
 
     overwrite: without gradients the result may take the place of the first tensor, so that states
-    which pass one layer after another stay where they are.
+    which pass one layer after another stay where they are. gathers: the function reads rows of
+    other tensors too, whose gradients would be summed over all their rows for every block: with
+    gradients there is one block.
     """
+    if gathers and torch.is_grad_enabled():
+        return function(*tensors)
     blocks = row_blocks(per_row, *tensors, dim=dim)
     if torch.is_grad_enabled():
         parts = [function(*block) for block in blocks]
