@@ -62,24 +62,26 @@ class AxisAttention(nn.Module):
         v = v + self.add_place(self._places(v))
         u = self.norm(v)
         covered = coverage.to(exact)
-        weight = covered.flatten(1, -2)
-        rows = u.flatten(1, -2), coverage.to(u.dtype).flatten(1, -2)
         wide = len(v) * self.value.out_features
-        z = by_rows(lambda u, m: (self.value(u) * m).to(exact), wide, *rows, dim=1)
-        z = split_heads(z, self.heads).contiguous().unflatten(2, v.shape[1:-1])  # (B, H, n_1 .., d)
+
+        def value(u: Tensor, m: Tensor) -> Tensor:  # (B, 1, points, C) -> (B, H, points, d)
+            return split_heads((self.value(u) * m)[:, 0], self.heads).to(exact)
+
+        rows = u.flatten(1, -2)[:, None], coverage.to(u.dtype).flatten(1, -2)[:, None]
+        z = by_rows(value, wide, *rows, dim=2).unflatten(2, v.shape[1:-1])
         u = u.to(exact) * covered
         for axis in range(1, self.dim + 1):
             others = [a for a in range(1, self.dim + 1) if a != axis]
             line = u.sum(others) / covered.sum(others).clamp_min(1e-6)  # (B, n, C)
             line = self.mid(line.to(v.dtype))  # linear: of the means
             z = _contract(self._kernel(axis - 1, line), z, axis + 1)
-        z = join_heads(z.flatten(2, -2))  # (B, points, H d)
-        mean, scale = _moments(z, weight)
+        z = z.flatten(2, -2)  # (B, H, points, d)
+        mean, scale = _moments(z, covered.flatten(1, -2)[:, None])
 
         def out(v: Tensor, z: Tensor) -> Tensor:
-            return v + self.out(((z - mean) * scale).to(v.dtype))
+            return v + self.out(join_heads((z - mean) * scale).to(v.dtype)[:, None])
 
-        return by_rows(out, wide, v.flatten(1, -2), z, dim=1).view_as(v)
+        return by_rows(out, wide, v.flatten(1, -2)[:, None], z, dim=2).view_as(v)
 
     def _places(self, v: Tensor) -> Tensor:
         """(n_1 .., C) sines and cosines of the grid points' places in the unit box."""
@@ -129,12 +131,14 @@ def _contract(kernel: Tensor, z: Tensor, axis: int) -> Tensor:
 
 
 def _moments(z: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
-    """Means and inverse deviations (B, 1, C) of z (B, n, C) over the covered grid."""
+    """Means and inverse deviations (B, H, 1, d) of z (B, H, n, d) over what is covered, of the
+    grid's (B, 1, n, 1)."""
     with torch.autocast(z.device.type, enabled=False):
-        share = (covered / covered.sum(1, keepdim=True).clamp_min(1e-6)).transpose(1, 2)
-        mean = share @ z
-        rows = z, share.transpose(1, 2)
-        variance = sum_rows(
-            lambda z, w: w.transpose(1, 2) @ (z - mean).square(), z[:, 0].numel(), *rows, dim=1
-        )
+        share = covered / covered.sum(2, keepdim=True).clamp_min(1e-6)
+        mean = share.transpose(2, 3) @ z
+
+        def part(z: Tensor, share: Tensor) -> Tensor:
+            return share.transpose(2, 3) @ (z - mean).square()
+
+        variance = sum_rows(part, z[:, :, 0].numel(), z, share, dim=2)
         return mean, torch.rsqrt(variance + 1e-5)
