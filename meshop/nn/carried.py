@@ -19,8 +19,6 @@ from .token_mix import join_heads, pool, split_heads, spread
 
 #: Distances below this share of the domain's half-width count as this, in kernels of 1 / distance.
 NEAR = 0.01
-#: Receivers whose pairs with all senders are held at once.
-RECEIVERS = 4096
 
 
 class GatedLinear(nn.Module):
@@ -90,8 +88,7 @@ class CarriedAttention(nn.Module):
             return torch.cat([join_heads(share @ part) for part in heads], dim=-1)
 
         # Some receivers at a time, so that their pairs with all senders stay in the cache.
-        pieces = zip(q.split(RECEIVERS, dim=1), pos_to.split(RECEIVERS, dim=1), strict=True)
-        return torch.cat([read(*piece) for piece in pieces], dim=1)
+        return by_rows(read, max(len(q) * self.heads * len(pos[0]), 1), q, pos_to, dim=1)
 
 
 class LowRankKernel(nn.Module):
