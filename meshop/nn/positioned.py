@@ -46,8 +46,8 @@ def latent_grid(points: Points, side: int, reach: float = 0.75) -> Tensor:
 
 
 def pieces(p: Tensor, width: int, *points: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Points (B, n, ...) in pieces whose (B, n, Z, width) numbers take 128 MiB at most."""
-    rows = max(1, 2**25 // (p.shape[0] * p.shape[1] * width))
+    """Points (B, n, ...) in pieces whose (B, n, Z, width) numbers take 8 MiB at most."""
+    rows = max(1, 2**21 // (p.shape[0] * p.shape[1] * width))
     return zip(*(t.split(rows, dim=1) for t in points), strict=True)
 
 
