@@ -41,6 +41,7 @@ class GridOperator(Operator):
     ):
         super().__init__()
         self.shape = (grid,) * dim
+        self.wide = 2 * projection  # values in the temporaries of a row
         self.lift = nn.Sequential(
             nn.Linear(n_features + n_inputs + n_cond, projection),
             nn.GELU(),
@@ -73,8 +74,7 @@ class GridOperator(Operator):
         """Fields (N, n_out) at the nodes or (M, n_out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
         bridge = GridBridge(points, self.boxes(points), self.shape)
-        wide = 2 * self.lift[0].out_features
-        v = bridge.to_grid(by_rows(self.lift, wide, points.x)) + self.embed(bridge)
+        v = bridge.to_grid(by_rows(self.lift, self.wide, points.x)) + self.embed(bridge)
         for layer in range(len(self.blocks)):
             v = self.run(self.mix, layer, v, bridge)
         here = bridge.at_points(v)
@@ -82,7 +82,8 @@ class GridOperator(Operator):
             there = here
         else:
             there = bridge.at(v, asked.pos, asked.batch)
-        fields = by_rows(
-            lambda v, x: self.project(torch.cat([v, x.to(v.dtype)], dim=1)), wide, there, asked.x
-        )
+        fields = by_rows(self._project, self.wide, there, asked.x)
         return fields, self.readout(here, points, graph.cond)
+
+    def _project(self, v: Tensor, x: Tensor) -> Tensor:
+        return self.project(torch.cat([v, x.to(v.dtype)], dim=1))

@@ -137,6 +137,7 @@ class AMG(Operator):
     ) -> None:
         super().__init__()
         self.ratio, self.most_global, self.dim = ratio, most_global, dim
+        self.wide = 8 * width  # values in the temporaries of a row
         self.lift = nn.Sequential(
             nn.Linear(n_features + n_inputs + n_cond, 2 * width),
             nn.GELU(),
@@ -159,9 +160,8 @@ class AMG(Operator):
             (quarter.index, interpolation(quarter.points, points)),
             (few.index, few.points.sizes, few.points.weight),
         )
-        wide = 4 * self.lift[0].out_features
-        start = h = by_rows(self.lift, wide, points.x)
+        start = h = by_rows(self.lift, self.wide, points.x)
         for block in self.blocks:
             h = self.run(block, h, points, *fixed)
-        h = by_rows(lambda h, start: self.norm(h + start), wide, h, start)
-        return by_rows(self.head, wide, h), self.scalar_head(h, points, graph.cond)
+        h = by_rows(lambda h, start: self.norm(h + start), self.wide, h, start)
+        return by_rows(self.head, self.wide, h), self.scalar_head(h, points, graph.cond)

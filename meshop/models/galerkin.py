@@ -62,6 +62,7 @@ class Galerkin(Operator):
         hidden: int = 256,
     ):
         super().__init__()
+        self.wide = 2 * width  # values in the temporaries of a row
         self.lift = nn.Sequential(
             nn.Linear(n_features + n_inputs + n_cond, width), nn.SiLU(), nn.Linear(width, width)
         )
@@ -81,11 +82,10 @@ class Galerkin(Operator):
         """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
         points = nodes(graph)
         pos = points.pos - points.spread(points.mean(points.pos))
-        wide = 2 * self.lift[0].out_features
-        x = by_rows(self.lift, wide, points.x)
+        x = by_rows(self.lift, self.wide, points.x)
         for block in self.blocks:
             x = self.run(block, x, pos, points)
-        return by_rows(self.head, wide, x), self.scalar_head(x, points, graph.cond)
+        return by_rows(self.head, self.wide, x), self.scalar_head(x, points, graph.cond)
 
 
 class Fourier(Galerkin):

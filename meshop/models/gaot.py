@@ -70,6 +70,7 @@ class GAOT(Operator):
         patch = patch or (2 if dim == 2 else 4)
         self.dim, self.side, self.scales = dim, tokens, tuple(scales)
         self.radius = radius or 2.112 / tokens
+        self.wide = 2 * hidden  # values in the temporaries of a row
         self.lift = nn.Sequential(
             nn.Linear(n_features + n_inputs + n_cond, hidden),
             nn.GELU(),
@@ -89,8 +90,7 @@ class GAOT(Operator):
         """Fields (N, n_out) at the nodes or (M, n_out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
         places = _Places(points, self.dim, self.side)
-        wide = 2 * self.lift[0].out_features
-        known = by_rows(self.lift, wide, points.x)
+        known = by_rows(self.lift, self.wide, points.x)
         z = self.run(self.encoder, known, points.weight, self._balls(places, None))
         z = z.unflatten(0, (-1, *(self.side,) * self.dim))
         z = self.processor(z, self.run).flatten(0, -2)
@@ -100,10 +100,11 @@ class GAOT(Operator):
             there = self._decode(z, places, asked)
             # Scalars are of the nodes, whatever else is asked for.
             here = self._decode(z, places, points) if self.readout.n_out else there
-        fields = by_rows(
-            lambda v, x: self.project(torch.cat([v, x.to(v.dtype)], dim=1)), wide, there, asked.x
-        )
+        fields = by_rows(self._project, self.wide, there, asked.x)
         return fields, self.readout(here, points, graph.cond)
+
+    def _project(self, v: Tensor, x: Tensor) -> Tensor:
+        return self.project(torch.cat([v, x.to(v.dtype)], dim=1))
 
     def _decode(self, z: Tensor, places: _Places, asked: Points) -> Tensor:
         return self.run(self.decoder, z, places.weight, self._balls(places, asked))

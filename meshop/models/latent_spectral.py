@@ -122,6 +122,7 @@ class LatentSpectral(Operator):
         self.sizes = (levels, ratio, patch, neighbours)
         widths = [min(width * 2**level, widest) for level in range(levels + 1)]
         upward = [max(w // 2, width) for w in widths[:-1]] + widths[-1:]
+        self.wide = 4 * width  # values in the temporaries of a row
         self.lift = nn.Linear(n_features + n_inputs + n_cond, width)
         self.down = nn.ModuleList(
             _Double(before, here, here, dim, groups)
@@ -141,8 +142,7 @@ class LatentSpectral(Operator):
         """Fields (N, n_out) and scalars (B, n_scalars)."""
         points = in_space(nodes(graph), self.dim)
         levels = build_levels(points, *self.sizes)
-        wide = 2 * self.head[0].out_features
-        h, kept = by_rows(self.lift, wide, points.x), []
+        h, kept = by_rows(self.lift, self.wide, points.x), []
         for level, down, solve in zip(levels, self.down, self.solve, strict=True):
             if level.below is not None:
                 h = level.below.restrict(h)
@@ -154,4 +154,4 @@ class LatentSpectral(Operator):
             assert level.fill is not None
             h = torch.cat([kept.pop(), level.fill(h)], dim=1)
             h = self.run(up, h, levels[len(kept)].near)
-        return by_rows(self.head, wide, h), self.scalar_head(h, points, graph.cond)
+        return by_rows(self.head, self.wide, h), self.scalar_head(h, points, graph.cond)

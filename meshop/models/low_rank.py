@@ -62,6 +62,7 @@ class LowRank(Operator):
     ):
         super().__init__()
         known = n_features + n_inputs + n_cond
+        self.wide = 4 * width  # values in the temporaries of a row
         self.lift = nn.Linear(known, width)
         self.blocks = nn.ModuleList(
             _Block(known, width, rank, tuple(kernel)) for _ in range(layers)
@@ -74,8 +75,7 @@ class LowRank(Operator):
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
         points = nodes(graph)
-        wide = self.head[0].out_features
-        v = by_rows(self.lift, wide, points.x)
+        v = by_rows(self.lift, self.wide, points.x)
         for i, block in enumerate(self.blocks):
             v = self.run(block, v, points, i == 0)
-        return by_rows(self.head, wide, v), self.scalar_head(v, points, graph.cond)
+        return by_rows(self.head, self.wide, v), self.scalar_head(v, points, graph.cond)

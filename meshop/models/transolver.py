@@ -64,6 +64,7 @@ class Transolver(Operator):
     ):
         super().__init__()
         self.weighted = weighted
+        self.wide = 8 * width  # values in the temporaries of a row
         self.lift = nn.Sequential(
             nn.Linear(n_features + n_inputs + n_cond, 2 * width),
             nn.GELU(),
@@ -87,12 +88,11 @@ class Transolver(Operator):
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
         points = nodes(graph)
-        wide = 4 * self.lift[0].out_features
-        h = by_rows(lambda x: self.lift(x) + self.constant, wide, points.x)
+        h = by_rows(lambda x: self.lift(x) + self.constant, self.wide, points.x)
         scratch: list[Tensor] = []
         for block in self.blocks:
             h = self.run(block, h, points, scratch)
-        h = by_rows(self.norm, wide, h, overwrite=True)
+        h = by_rows(self.norm, self.wide, h, overwrite=True)
         return self.head(h), self.scalar_head(h, points, graph.cond)
 
 

@@ -59,7 +59,7 @@ class EdgeKernelIntegral(nn.Module):
         if kernel == "diagonal" and width_in != width_out:
             raise ValueError(f"a diagonal kernel keeps the width, found {width_in} to {width_out}")
         self.kernel, self.weighting, self.rank = kernel, weighting, rank
-        self.width_in, self.width_out = width_in, width_out
+        self.width_in, self.width_out, self.hidden = width_in, width_out, hidden
         layers: list[nn.Module] = []
         for i in range(depth):
             layers += [nn.Linear(hidden if i else n_edge, hidden), nn.GELU()]
@@ -91,7 +91,7 @@ class EdgeKernelIntegral(nn.Module):
         index (E,) senders, rowptr (N + 1,), edge (E, n_edge), weight (M,) of the senders (ones
         where None); transpose, of index and rowptr, saves sorting in the backward pass.
         """
-        k = by_rows(self._entries, 4 * self.features[0].out_features, edge)
+        k = by_rows(self._entries, 4 * self.hidden, edge)
         score = None
         if self.score is not None:
             k, score = k.split([k.shape[1] - 1, 1], dim=1)
