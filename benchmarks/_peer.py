@@ -17,6 +17,7 @@ from _common import FIELDS, AirfoilCase, near_errors, nvidia_transolver
 from torch import Tensor
 
 from meshop.graph import nearest_on_facets, wall_facets
+from meshop.models import Widths
 from meshop.models.transolver import Transolver
 
 Forward = Callable[[Tensor, Tensor], Tensor]  # (n, 3) inputs, (2,) conditions -> (n, 4)
@@ -35,7 +36,7 @@ def make_peer(wanted: str | None) -> tuple[str, torch.nn.Module, Forward]:
             return peer(fx[None], embedding=x[None, :, :2])[0]
 
         return "Transolver (NVIDIA)", peer, forward
-    ours = Transolver(n_features=3, n_cond=2, n_out=4, n_scalars=1, mlp_ratio=4, weighted=False)
+    ours = Transolver(Widths(features=3, cond=2, out=4, scalars=1), mlp_ratio=4, weighted=False)
 
     def published(x: Tensor, cond: Tensor) -> Tensor:
         return ours(SimpleNamespace(x=x, weight=torch.ones(len(x)), cond=cond[None]))

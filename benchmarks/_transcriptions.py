@@ -10,14 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WIDTHS = {
-    "n_features": 6,
-    "n_inputs": 1,
-    "n_cond": 2,
-    "n_tokens": 5,
-    "n_wall_inputs": 1,
-    "n_out": 4,
-}
+from meshop.models import Widths
+
+WIDTHS = Widths(features=6, inputs=1, cond=2, tokens=5, wall_inputs=1, out=4)
 
 
 class Peer(nn.Module):
@@ -38,7 +33,7 @@ def known(data: SimpleNamespace) -> Tensor:
     return torch.cat([data.x, data.inputs, cond], 1)[None]
 
 
-N_KNOWN = WIDTHS["n_features"] + WIDTHS["n_inputs"] + WIDTHS["n_cond"]
+N_KNOWN = WIDTHS.nodes
 
 
 class SliceBlock(nn.Module):
@@ -77,7 +72,7 @@ class PublishedTransolver(nn.Module):
         self.lift = nn.Sequential(nn.Linear(N_KNOWN, 2 * c), nn.GELU(), nn.Linear(2 * c, c))
         self.constant = nn.Parameter(torch.rand(c) / c)
         self.blocks = nn.Sequential(*(SliceBlock(c, 8, 64, ratio) for _ in range(8)))
-        self.head = nn.Sequential(nn.LayerNorm(c), nn.Linear(c, WIDTHS["n_out"]))
+        self.head = nn.Sequential(nn.LayerNorm(c), nn.Linear(c, WIDTHS.out))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.blocks(self.lift(x) + self.constant))
@@ -133,7 +128,7 @@ class PublishedGalerkin(nn.Module):
         steps: list[nn.Module] = []
         for _ in range(2):
             steps += [nn.Linear(c, c), nn.SiLU()]
-        self.head = nn.Sequential(*steps, nn.Linear(c, WIDTHS["n_out"]))
+        self.head = nn.Sequential(*steps, nn.Linear(c, WIDTHS.out))
 
     def forward(self, x: Tensor, pos: Tensor) -> Tensor:
         x = self.lift(x)
@@ -191,7 +186,7 @@ class HaoBlock(nn.Module):
             for _ in range(2)
         )
         self.gate = nn.Sequential(
-            nn.Linear(WIDTHS["n_features"], i), nn.GELU(), nn.Linear(i, i), nn.GELU(),
+            nn.Linear(WIDTHS.features, i), nn.GELU(), nn.Linear(i, i), nn.GELU(),
             nn.Linear(i, experts),
         )  # fmt: skip
 
@@ -212,11 +207,11 @@ class HaoBlock(nn.Module):
 class PublishedGnot(nn.Module):
     def __init__(self, c: int = 128) -> None:
         super().__init__()
-        n, w = WIDTHS["n_features"], WIDTHS["n_tokens"] + WIDTHS["n_wall_inputs"]
-        self.trunk = HaoMLP(n + WIDTHS["n_cond"], c, c)
-        self.branches = nn.ModuleList(HaoMLP(k, c, c) for k in (n + WIDTHS["n_inputs"], w))
+        n, w = WIDTHS.features, WIDTHS.tokens + WIDTHS.wall_inputs
+        self.trunk = HaoMLP(n + WIDTHS.cond, c, c)
+        self.branches = nn.ModuleList(HaoMLP(k, c, c) for k in (n + WIDTHS.inputs, w))
         self.blocks = nn.ModuleList(HaoBlock(c, 2) for _ in range(3))
-        self.head = HaoMLP(c, c, WIDTHS["n_out"])
+        self.head = HaoMLP(c, c, WIDTHS.out)
 
     def forward(self, place: Tensor, cond: Tensor, sources: list[Tensor]) -> Tensor:
         x = self.trunk(torch.cat([place, cond[:, None].repeat(1, place.shape[1], 1)], -1))
@@ -278,11 +273,11 @@ class PublishedAroma(nn.Module):
         self.norm_q, self.norm = nn.LayerNorm(n_key), nn.LayerNorm(c)
         self.q, self.kv = nn.Linear(n_key, c, bias=False), nn.Linear(c, 2 * c, bias=False)
         self.out = nn.Linear(c, band)
-        widths = [3 * band + WIDTHS["n_features"] + WIDTHS["n_cond"], 64, 64, 64]
+        widths = [3 * band + WIDTHS.queries, 64, 64, 64]
         steps: list[nn.Module] = []
         for i in range(3):
             steps += [nn.Linear(widths[i], widths[i + 1]), nn.ReLU()]
-        self.decoder = nn.Sequential(*steps, nn.Linear(64, WIDTHS["n_out"]))
+        self.decoder = nn.Sequential(*steps, nn.Linear(64, WIDTHS.out))
 
     def waves(self, pos: Tensor, low: float, high: float) -> Tensor:
         rate = math.pi * 2 ** torch.linspace(low, high, self.count)
@@ -368,10 +363,8 @@ class PublishedFactFormer(nn.Module):
         self.register_buffer("place", torch.randn(2, c // 2))
         self.add_place = nn.ModuleList(nn.Linear(c, c) for _ in range(3))
         self.blocks = nn.ModuleList(FactBlock(c) for _ in range(3))
-        n_asked = c + WIDTHS["n_features"] + WIDTHS["n_cond"]
-        self.head = nn.Sequential(
-            nn.Linear(n_asked, 128), nn.GELU(), nn.Linear(128, WIDTHS["n_out"])
-        )
+        n_asked = c + WIDTHS.queries
+        self.head = nn.Sequential(nn.Linear(n_asked, 128), nn.GELU(), nn.Linear(128, WIDTHS.out))
 
     def forward(self, pos: Tensor, x: Tensor, asked: Tensor) -> Tensor:
         h, n = self.lift(x[0]), self.side
@@ -417,8 +410,8 @@ class PublishedCodaNO(nn.Module):
 
     def __init__(self, c: int = 64, heads: int = 8, slices: int = 32, layers: int = 5) -> None:
         super().__init__()
-        n_place, self.n_out = WIDTHS["n_features"] + WIDTHS["n_cond"], WIDTHS["n_out"]
-        self.names = nn.Parameter(torch.randn(WIDTHS["n_inputs"] + self.n_out, 16))
+        n_place, self.n_out = WIDTHS.queries, WIDTHS.out
+        self.names = nn.Parameter(torch.randn(WIDTHS.inputs + self.n_out, 16))
         self.lift = nn.Sequential(nn.Linear(n_place + 17, 2 * c), nn.GELU(), nn.Linear(2 * c, c))
         self.blocks = nn.Sequential(*(TokenBlock(c, heads, slices) for _ in range(layers)))
         self.head = nn.Sequential(nn.LayerNorm(c), nn.Linear(c, c), nn.GELU(), nn.Linear(c, 1))

@@ -20,7 +20,7 @@ from torch_geometric.data import Data
 import meshop
 from meshop.errors import SurrogateError
 from meshop.models import build_operator
-from meshop.surrogate import Surrogate
+from meshop.surrogate import Sizes, Surrogate
 
 WALL = 200  # facets, as the airfoils have
 
@@ -43,26 +43,26 @@ def main() -> None:
         print(f"default sizes: {error.what}")
         surrogate = None
     if surrogate is not None:
-        sizes, name = vars(surrogate.sizes), f"{surrogate.operator_name} ({surrogate.name})"
+        sizes, name = surrogate.sizes, f"{surrogate.operator_name} ({surrogate.name})"
         ours = surrogate.operator
     else:
-        sizes = {"features": 48, "tokens": 10, "cond": 2, "out": 4, "scalars": 3}
+        sizes = Sizes(features=48, tokens=10, cond=2, out=4, scalars=3)
         name = "wall-field (default sizes)"
-        ours = build("wall-field", sizes)
+        ours = build_operator("wall-field", sizes)
     n = opt.cells
     graph = Data(
-        x=torch.randn(n, sizes["features"]),
+        x=torch.randn(n, sizes.features),
         weight=torch.rand(n) + 1e-3,
-        cond=torch.randn(1, sizes["cond"]),
-        wall_x=torch.randn(WALL, sizes["tokens"]),
+        cond=torch.randn(1, sizes.cond),
+        wall_x=torch.randn(WALL, sizes.tokens),
         wall_weight=torch.full((WALL,), 1 / WALL),
         wall_batch=torch.zeros(WALL, dtype=torch.long),
         batch=torch.zeros(n, dtype=torch.long),
         ptr=torch.tensor([0, n]),
     )
-    models = {name: ours, "transolver 8x128x64 (meshop)": build("transolver", sizes)}
+    models = {name: ours, "transolver 8x128x64 (meshop)": build_operator("transolver", sizes)}
     jobs = {key: (lambda m=m: m.outputs(graph)) for key, m in models.items()}
-    peer = nvidia_transolver(sizes["features"], sizes["out"])
+    peer = nvidia_transolver(sizes.features, sizes.out)
     if peer is not None:
         models["transolver 8x128x64 (NVIDIA)"] = peer
         fx, place = graph.x[None], torch.randn(1, n, 2)
@@ -91,11 +91,6 @@ def main() -> None:
         result["mesh"] = {"cells": mesh.n_cells, **steps}
     print(result["machine"])
     write_json(opt.json, result)
-
-
-def build(name: str, sizes: dict[str, int]) -> torch.nn.Module:
-    wanted = ("features", "tokens", "cond", "out", "scalars")
-    return build_operator(name, {f"n_{k}": sizes[k] for k in wanted})
 
 
 if __name__ == "__main__":

@@ -136,16 +136,16 @@ def sample(n: int) -> SimpleNamespace:
         pos=pos,
         edge_index=torch.stack([near.index, near.receivers]),
         rowptr=near.rowptr,
-        x=rand(n, WIDTHS["n_features"]),
-        inputs=rand(n, WIDTHS["n_inputs"]),
+        x=rand(n, WIDTHS.features),
+        inputs=rand(n, WIDTHS.inputs),
         weight=10 ** (-3 * torch.rand(n, generator=draw)),
-        cond=rand(1, WIDTHS["n_cond"]),
+        cond=rand(1, WIDTHS.cond),
         wall_pos=rand(WALL, 2),
-        wall_x=rand(WALL, WIDTHS["n_tokens"]),
-        wall_inputs=rand(WALL, WIDTHS["n_wall_inputs"]),
+        wall_x=rand(WALL, WIDTHS.tokens),
+        wall_inputs=rand(WALL, WIDTHS.wall_inputs),
         wall_weight=torch.full((WALL,), 1 / WALL),
         wall_batch=torch.zeros(WALL, dtype=torch.long),
-        target=rand(n, WIDTHS["n_out"]),
+        target=rand(n, WIDTHS.out),
     )
 
 
@@ -270,14 +270,14 @@ def growth(opt: argparse.Namespace) -> dict[str, Any]:
 
 
 def nvidia(ratio: int) -> nn.Module | None:
-    net = nvidia_transolver(N_KNOWN, WIDTHS["n_out"], ratio)
+    net = nvidia_transolver(N_KNOWN, WIDTHS.out, ratio)
     if net is None:
         return None
     return Peer(net, lambda net, data: net(known(data), embedding=data.pos[None])[0])
 
 
 def ours(name: str, **sizes: Any) -> nn.Module:
-    return build_operator(name, {**WIDTHS, "n_scalars": 0, **sizes})
+    return build_operator(name, WIDTHS, **sizes)
 
 
 #: "GROUP: WHO"; the first of each group is ours.

@@ -67,7 +67,7 @@ def accepted(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of a config that this model has: one config serves many models."""
     if model in NULLS:
         return {}
-    known = inspect.signature(registry()[model].__init__).parameters
+    known = list(inspect.signature(registry()[model]).parameters)[1:]  # the first are the widths
     return {key: value for key, value in config.items() if key in known}
 
 

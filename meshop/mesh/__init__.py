@@ -14,9 +14,14 @@ from ._facets import Facets, FacetTable, boundary_facets, facet_table
 from ._join import join
 from ._mesh import REGION_KINDS, Mesh, Region
 from ._metrics import METRICS, Metric, cell_quality, quality_names
+from ._p1 import P1
+from ._p1_assembly import with_dirichlet
+from ._p1_boundary import P1Boundary
+from ._p1_fit import QuadraticFit
 from ._quality import QualityReport
 from ._shells import closed_bodies, fans, triangles_of
 from ._slab import Slab, flatten
+from ._split import Simplices, split_cells
 from ._summary import histogram, summary
 from ._surface import RepairReport, repair_surface, sample_surface
 from ._topology import connected_parts, find_rows
@@ -27,6 +32,7 @@ __all__ = [
     "CURVED_HEXAHEDRA",
     "DIM",
     "METRICS",
+    "P1",
     "POLYGON",
     "POLYHEDRON",
     "REGION_KINDS",
@@ -36,9 +42,12 @@ __all__ = [
     "Facets",
     "Mesh",
     "Metric",
+    "P1Boundary",
+    "QuadraticFit",
     "QualityReport",
     "Region",
     "RepairReport",
+    "Simplices",
     "Slab",
     "boundary_facets",
     "cell_quality",
@@ -56,6 +65,8 @@ __all__ = [
     "quality_names",
     "repair_surface",
     "sample_surface",
+    "split_cells",
     "summary",
     "triangles_of",
+    "with_dirichlet",
 ]

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..errors import MeshError
+
 if TYPE_CHECKING:
+    import torch
+
     from ._mesh import Mesh
 
 
@@ -57,19 +61,37 @@ class FacetTable(NamedTuple):
 
 def facet_table(mesh: Mesh) -> FacetTable:
     """Facets as CSR, the cells on both sides (-1 outside), and (facet, cell) beyond the second."""
-    import torch  # here, so that reading a mesh needs none of it
+    from ..ops import cell_facets  # here, so that reading a mesh needs no torch
 
-    from ..ops import cell_facets
+    return FacetTable(*(tensor.numpy() for tensor in cell_facets(*_tensors(mesh))))
+
+
+def node_edges(mesh: Mesh) -> np.ndarray:
+    """(E, 2) edges between the nodes of all cells, mid-side nodes included: `ops.cell_edges`.
+
+    Raises MeshError for cells whose number of nodes does not say how they are arranged.
+    """
+    from ..ops import cell_edges
+
+    try:
+        return cell_edges(*_tensors(mesh)).numpy()
+    except ValueError as error:
+        raise MeshError("edges of the cells", str(error)) from error
+
+
+def _tensors(
+    mesh: Mesh,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    """What the ops on cells take."""
+    import torch
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array if array.flags.writeable else array.copy())
 
-    faces = face_offsets = None
+    faces = ends = None
     if mesh.faces is not None and mesh.face_offsets is not None:
-        faces, face_offsets = tensor(mesh.faces), tensor(mesh.face_offsets)
-    cells = (tensor(mesh.cell_types), tensor(mesh.cell_offsets), tensor(mesh.cell_nodes))
-    found = cell_facets(*cells, faces, face_offsets)
-    return FacetTable(*(tensor.numpy() for tensor in found))
+        faces, ends = tensor(mesh.faces), tensor(mesh.face_offsets)
+    return tensor(mesh.cell_types), tensor(mesh.cell_offsets), tensor(mesh.cell_nodes), faces, ends
 
 
 def boundary_facets(mesh: Mesh, table: FacetTable | None = None) -> Facets:

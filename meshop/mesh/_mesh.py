@@ -8,7 +8,7 @@ import importlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ._cells import DIM
 from ._check import check
 from ._metrics import cell_quality
 from ._quality import QualityReport, quality
+
+if TYPE_CHECKING:
+    from ._p1 import P1
 
 REGION_KINDS = ("point", "cell", "facet")
 
@@ -228,6 +231,15 @@ class Mesh:
         from ._extract import surface  # it makes meshes, so it cannot be imported first
 
         return surface(self)
+
+    def p1(self) -> P1:
+        """Piecewise linear fields on its points: gradients, mass, stiffness, boundary normals.
+
+        Keep what it returns: everything in it is computed once, for the mesh as it is now.
+        """
+        from ._p1 import P1  # here, so that reading a mesh needs no sparse matrices
+
+        return P1(self)
 
     def quality(self, metric: str = "scaled_jacobian") -> np.ndarray:
         """(M,) a quality metric of each cell by name, NaN where it has no meaning.

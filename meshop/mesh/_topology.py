@@ -184,9 +184,9 @@ def duplicate_cells(mesh: Mesh) -> np.ndarray:
     """Cells with the dimension and the nodes, in any order, of one with a lower id."""
     size = np.diff(mesh.cell_offsets)
     ends = np.zeros(len(mesh.cell_nodes) + 1, np.uint64)
-    np.cumsum(_mix(np.arange(mesh.n_points))[mesh.cell_nodes], out=ends[1:])
+    np.cumsum(mix(np.arange(mesh.n_points))[mesh.cell_nodes], out=ends[1:])
     key = ends[mesh.cell_offsets[1:]] - ends[mesh.cell_offsets[:-1]]
-    key += _mix(size + 1000 * DIM[mesh.cell_types])
+    key += mix(size + 1000 * DIM[mesh.cell_types])
     ordered = np.sort(key)
     if not np.any(ordered[1:] == ordered[:-1]):
         return np.empty(0, np.int64)
@@ -215,7 +215,7 @@ def find_rows(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return np.full(len(rows), -1)
     width = max(table.shape[1], rows.shape[1])
     table, rows = _sets(table, width), _sets(rows, width)
-    keys, wanted = _mix(table).sum(axis=1), _mix(rows).sum(axis=1)
+    keys, wanted = mix(table).sum(axis=1), mix(rows).sum(axis=1)
     order = np.argsort(keys, kind="stable")
     at = np.minimum(np.searchsorted(keys[order], wanted), len(order) - 1)
     found = order[at]
@@ -233,7 +233,7 @@ def _sets(nodes: np.ndarray, width: int) -> np.ndarray:
     return out
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def mix(values: np.ndarray) -> np.ndarray:
     """64 well mixed bits of each integer (splitmix64: Steele, Lea and Flood, 2014)."""
     z = values.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes, queries
+from ..nn import MeanReadout, Points, mlp, nodes, queries
 from ..nn.grid_bridge import Boxes, GridBridge, one_box_each
-from ..nn.rows import by_rows
-from ._operator import Operator
+from ..nn.rows import through
+from ._operator import Operator, Widths
 
 
 class GridOperator(Operator):
@@ -26,35 +26,15 @@ class GridOperator(Operator):
     queries = True
 
     def __init__(
-        self,
-        blocks: list[nn.Module],
-        *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int,
-        n_inputs: int,
-        dim: int,
-        width: int,
-        grid: int,
-        projection: int,
+        self, widths: Widths, blocks: list[nn.Module], *, width: int, grid: int, projection: int
     ):
-        super().__init__()
-        self.shape = (grid,) * dim
-        self.wide = 2 * projection  # values in the temporaries of a row
-        self.lift = nn.Sequential(
-            nn.Linear(n_features + n_inputs + n_cond, projection),
-            nn.GELU(),
-            nn.Linear(projection, width),
-        )
-        self.place = nn.Linear(dim + 1, width, bias=False)
+        super().__init__(widths)
+        self.shape = (grid,) * widths.dim
+        self.lift = mlp(widths.nodes, projection, width, act=nn.GELU)
+        self.place = nn.Linear(widths.dim + 1, width, bias=False)
         self.blocks = nn.ModuleList(blocks)
-        self.project = nn.Sequential(
-            nn.Linear(width + n_features + n_cond, projection),
-            nn.GELU(),
-            nn.Linear(projection, n_out),
-        )
-        self.readout = MeanReadout(width, n_cond, n_scalars)
+        self.project = mlp(width + widths.queries, projection, widths.out, act=nn.GELU)
+        self.readout = MeanReadout(width, widths.cond, widths.scalars)
 
     def boxes(self, points: Points) -> Boxes:
         """Where the grids lie."""
@@ -71,10 +51,10 @@ class GridOperator(Operator):
         return self.blocks[layer](v, bridge.coverage)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) at the nodes or (M, n_out) at the queries, and scalars."""
+        """Fields (N, out) at the nodes or (M, out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
         bridge = GridBridge(points, self.boxes(points), self.shape)
-        v = bridge.to_grid(by_rows(self.lift, self.wide, points.x)) + self.embed(bridge)
+        v = bridge.to_grid(through(self.lift, points.x)) + self.embed(bridge)
         for layer in range(len(self.blocks)):
             v = self.run(self.mix, layer, v, bridge)
         here = bridge.at_points(v)
@@ -82,8 +62,5 @@ class GridOperator(Operator):
             there = here
         else:
             there = bridge.at(v, asked.pos, asked.batch)
-        fields = by_rows(self._project, self.wide, there, asked.x)
+        fields = through(self.project, there, asked.x)
         return fields, self.readout(here, points, graph.cond)
-
-    def _project(self, v: Tensor, x: Tensor) -> Tensor:
-        return self.project(torch.cat([v, x.to(v.dtype)], dim=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
@@ -14,13 +15,45 @@ from torch.utils.checkpoint import checkpoint
 from ..graph import MeshGraph
 
 
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """How many columns a graph has of each kind, and how many fields and scalars are asked for.
+
+    features: of x; inputs: known fields at the nodes; tokens: of wall_x; wall_inputs: data on the
+    boundary; cond: conditions; out: fields; scalars; dim: coordinates of a point.
+    """
+
+    features: int
+    out: int
+    inputs: int = 0
+    tokens: int = 0
+    wall_inputs: int = 0
+    cond: int = 0
+    scalars: int = 0
+    dim: int = 2
+
+    @property
+    def nodes(self) -> int:
+        """Columns of `meshop.nn.nodes(graph).x`: features, inputs, cond."""
+        return self.features + self.inputs + self.cond
+
+    @property
+    def queries(self) -> int:
+        """Columns of `meshop.nn.queries(graph).x`: features, cond."""
+        return self.features + self.cond
+
+    @property
+    def walls(self) -> int:
+        """Columns of `meshop.nn.walls(graph).x`: tokens, wall_inputs, cond."""
+        return self.tokens + self.wall_inputs + self.cond
+
+
 class Operator(nn.Module):
     """Maps a `MeshGraph` to normalised fields and integral quantities.
 
-    A subclass takes by keyword the widths n_features (x), n_inputs (inputs), n_tokens (wall_x),
-    n_wall_inputs (wall_inputs), n_cond (cond), n_out, n_scalars, then dim and its own sizes (each
-    with the published default), and defines `outputs`. What it needs of a graph, and what it
-    promises, are class attributes, which `meshop.testing.check_model` tests:
+    A subclass takes the `Widths` of its graphs and then, by keyword, its own sizes (each with the
+    published default), and defines `outputs`. What it needs of a graph, and what it promises, are
+    class attributes, which `meshop.testing.check_model` tests:
 
     paper, cost: source and cost of a forward pass per node, for `meshop models`.
     edges: it reads the graph's edges. tokens: it reads boundary tokens (wall_x ...).
@@ -46,17 +79,21 @@ class Operator(nn.Module):
     #: Recompute the blocks in the backward pass instead of keeping their activations.
     checkpointing: bool = False
 
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        self.widths = widths
+
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Normalised fields (N, n_out), or (M, n_out) at the queries if there are any, and scalars
-        (B, n_scalars)."""
+        """Normalised fields (N, out), or (M, out) at the queries if there are any, and scalars
+        (B, scalars)."""
         raise NotImplementedError
 
     def forward(self, graph: MeshGraph) -> Tensor:
-        """Fields (N, n_out), or (M, n_out) at the queries, normalised."""
+        """Fields (N, out), or (M, out) at the queries, normalised."""
         return self.outputs(graph)[0]
 
     def scalars(self, graph: MeshGraph) -> Tensor:
-        """Scalars (B, n_scalars), normalised."""
+        """Scalars (B, scalars), normalised."""
         return self.outputs(graph)[1]
 
     def run(self, block: Callable[..., Any], *args: Any) -> Any:
@@ -101,9 +138,9 @@ def registry() -> dict[str, type[Operator]]:
     return found
 
 
-def build_operator(name: str, config: dict[str, Any]) -> Operator:
+def build_operator(name: str, widths: Widths, /, **config: Any) -> Operator:
     """An operator by name with its sizes. Raises ValueError for a name that is not known."""
     known = registry()
     if name not in known:
         raise ValueError(f"no operator named {name!r}; known: {', '.join(sorted(known))}")
-    return known[name](**config)
+    return known[name](widths, **config)

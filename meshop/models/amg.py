@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, SliceAttention, nodes
+from ..nn import MeanReadout, Points, SliceAttention, mlp, nodes
 from ..nn.graph_attention import GraphAttention, join
 from ..nn.hierarchy import (
     Interpolation,
@@ -38,8 +38,8 @@ from ..nn.hierarchy import (
     pointer,
     sample,
 )
-from ..nn.rows import by_rows
-from ._operator import Operator
+from ..nn.rows import by_rows, through
+from ._operator import Operator, Widths
 
 
 @built
@@ -69,12 +69,12 @@ class _Block(nn.Module):
         self.local, self.k_global = local, k_global
         self.attention = SliceAttention(width, heads, slices)
         self.norm1 = nn.LayerNorm(width)
-        self.ffn = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.ffn = mlp(width, width, width, act=nn.ReLU)
         self.norm2 = nn.LayerNorm(width)
         self.near = GraphAttention(width, heads, dim)
         self.far = GraphAttention(width, heads, dim)
         self.norm3 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+        self.mlp = mlp(width, width, width, act=nn.GELU)
 
     def forward(
         self,
@@ -116,15 +116,8 @@ class AMG(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 128,
         heads: int = 8,
         layers: int = 3,
@@ -135,24 +128,20 @@ class AMG(Operator):
         k_global: int = 4,
         most_global: int = 2048,
     ) -> None:
-        super().__init__()
-        self.ratio, self.most_global, self.dim = ratio, most_global, dim
-        self.wide = 8 * width  # values in the temporaries of a row
-        self.lift = nn.Sequential(
-            nn.Linear(n_features + n_inputs + n_cond, 2 * width),
-            nn.GELU(),
-            nn.Linear(2 * width, width),
-        )
+        super().__init__(widths)
+        self.ratio, self.most_global = ratio, most_global
+        self.lift = mlp(widths.nodes, 2 * width, width, act=nn.GELU)
         self.blocks = nn.ModuleList(
-            _Block(width, heads, slices, dim, (local, k_local), k_global) for _ in range(layers)
+            _Block(width, heads, slices, widths.dim, (local, k_local), k_global)
+            for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, n_out))
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.head = mlp(width, width, widths.out, act=nn.GELU)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars)."""
-        points = in_space(nodes(graph), self.dim)
+        """Fields (N, out) and scalars (B, scalars)."""
+        points = in_space(nodes(graph), self.widths.dim)
         order = farthest_order(points, tuple(coarse_size(n, self.ratio) for n in points.sizes))
         quarter = sample(points, order)
         few = sample(points, tuple(o[: self.most_global] for o in order))
@@ -160,8 +149,8 @@ class AMG(Operator):
             (quarter.index, interpolation(quarter.points, points)),
             (few.index, few.points.sizes, few.points.weight),
         )
-        start = h = by_rows(self.lift, self.wide, points.x)
+        start = h = through(self.lift, points.x)
         for block in self.blocks:
             h = self.run(block, h, points, *fixed)
-        h = by_rows(lambda h, start: self.norm(h + start), self.wide, h, start)
-        return by_rows(self.head, self.wide, h), self.scalar_head(h, points, graph.cond)
+        h = by_rows(lambda h, start: self.norm(h + start), 2 * h.shape[1], h, start)
+        return through(self.head, h), self.scalar_head(h, points, graph.cond)

@@ -23,8 +23,6 @@ the training loop subsamples nodes.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
@@ -37,12 +35,14 @@ from ..nn import (
     Points,
     PointsToLatents,
     by_graph,
+    latent_group,
+    mlp,
     nodes,
     queries,
     walls,
 )
 from ..nn.rows import by_rows
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 class Aroma(Operator):
@@ -57,15 +57,8 @@ class Aroma(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 128,
         latents: int = 32,
         code: int = 8,
@@ -81,9 +74,11 @@ class Aroma(Operator):
         geometry: bool = True,
         noise: bool = False,
     ):
-        super().__init__()
-        self.key = FourierBand(dim, key_band, frequencies)
-        self.bands = nn.ModuleList(FourierBand(dim, band, frequencies) for band in query_bands)
+        super().__init__(widths)
+        self.key = FourierBand(widths.dim, key_band, frequencies)
+        self.bands = nn.ModuleList(
+            FourierBand(widths.dim, band, frequencies) for band in query_bands
+        )
         self.latents = nn.Parameter(torch.randn(latents, width))
 
         def reader(n_value: int) -> PointsToLatents:
@@ -91,25 +86,22 @@ class Aroma(Operator):
 
         self.read_places = reader(self.key.width) if geometry else None
         self.read_walls = self.lift_walls = None
-        if n_tokens:
-            self.lift_walls = nn.Linear(n_tokens + n_wall_inputs + n_cond, width)
+        if widths.tokens:
+            self.lift_walls = nn.Linear(widths.walls, width)
             self.read_walls = reader(width)
-        self.lift = nn.Linear(n_features + n_inputs + n_cond, width)
+        self.lift = nn.Linear(widths.nodes, width)
         self.read_values = reader(width)
         self.mean = nn.Linear(width, code)
         self.log_variance = nn.Linear(width, code) if noise else None
         self.enter = nn.Linear(code, width)
         self.blocks = nn.ModuleList(LatentMixer(width, heads, head_width) for _ in range(layers))
         self.read = LatentsToPoints(width, self.key.width, band_width, heads, head_width)
-        widths = [band_width * len(query_bands) + n_features + n_cond] + [hidden] * depth
-        self.decoder = nn.Sequential()
-        for before, after in pairwise(widths):
-            self.decoder.extend([nn.Linear(before, after), nn.ReLU()])
-        self.decoder.append(nn.Linear(widths[-1], n_out))
-        self.scalar_head = LatentReadout(width, n_cond, n_scalars)
+        known = band_width * len(query_bands) + widths.queries
+        self.decoder = mlp(known, *[hidden] * depth, widths.out, act=nn.ReLU)
+        self.scalar_head = LatentReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields at the queries and scalars (B, n_scalars) from one pass."""
+        """Fields at the queries and scalars (B, scalars) from one pass."""
         code, log_variance = self.codes(graph)
         if log_variance is not None and self.training:
             code = code + (0.5 * log_variance).exp() * torch.randn_like(code)
@@ -158,7 +150,5 @@ class Aroma(Operator):
 
             return by_rows(rows, 3 * len(pos) * ask.shape[1], pos, x, dim=1)
 
-        memory = self.read.memory(latent)
-        many = (memory[0].shape[1],) * len(points.sizes)
-        small = many, tuple(t.flatten(0, 1) for t in memory)
-        return by_graph(decode, (points.sizes, (points.pos, points.x)), small)
+        memory = latent_group(*self.read.memory(latent))
+        return by_graph(decode, (points.sizes, (points.pos, points.x)), memory)

@@ -34,7 +34,7 @@ from ..nn.carried import CarriedAttention, GatedLinear, LowRankKernel
 from ..nn.hierarchy import edge_geometry, in_space
 from ..nn.rows import by_rows
 from ..ops import gather_reduce
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 class BoundaryLayer(nn.Module):
@@ -42,7 +42,7 @@ class BoundaryLayer(nn.Module):
         super().__init__()
         self.attention = CarriedAttention(width, heads, values)
         self.norm1 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.mlp = mlp(width, hidden, width, act=nn.GELU)
         self.norm2 = nn.LayerNorm(width)
         self.carry = GatedLinear(width, width, width) if values else None
 
@@ -111,15 +111,8 @@ class BENO(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_tokens: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 128,
         layers: int = 10,
         kernels: int = 16,
@@ -130,13 +123,12 @@ class BENO(Operator):
         wall_hidden: int = 16,
         readers: int = 4,
     ) -> None:
-        super().__init__()
-        self.dim = dim
-        self.splits = [n_features, n_inputs], [n_tokens, n_wall_inputs]
-        values = n_wall_inputs > 0
-        self.place = mlp(n_features + n_cond, width, width)
-        self.token = nn.Linear(n_tokens + n_cond, width)
-        self.value = nn.Linear(n_wall_inputs, width, bias=False) if values else None
+        super().__init__(widths)
+        self.splits = [widths.features, widths.inputs], [widths.tokens, widths.wall_inputs]
+        values = widths.wall_inputs > 0
+        self.place = mlp(widths.queries, width, width)
+        self.token = nn.Linear(widths.tokens + widths.cond, width)
+        self.value = nn.Linear(widths.wall_inputs, width, bias=False) if values else None
         self.wall_layers = nn.ModuleList(
             BoundaryLayer(width, wall_heads, wall_hidden, values) for _ in range(wall_layers)
         )
@@ -144,22 +136,22 @@ class BENO(Operator):
         self.norm = nn.LayerNorm(width)
         self.sender = nn.Linear(width, edge_width, bias=False)
         self.receiver = nn.Linear(width, edge_width)
-        self.step = nn.Linear(dim + 2, edge_width, bias=False)
+        self.step = nn.Linear(widths.dim + 2, edge_width, bias=False)
 
         def branch(start: nn.Module, given: bool) -> _Branch:
             parts = [_Layer(width, kernels, rank, edge_width, given) for _ in range(layers)]
-            return _Branch(start, given, parts, GatedLinear(width, width, n_out))
+            return _Branch(start, given, parts, GatedLinear(width, width, widths.out))
 
         self.f = self.g = None
-        if n_inputs or not values:
-            self.f = branch(nn.Linear(max(n_inputs, 1), width, bias=False), False)
+        if widths.inputs or not values:
+            self.f = branch(nn.Linear(max(widths.inputs, 1), width, bias=False), False)
         if values:
             self.g = branch(nn.Identity(), True)
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars)."""
-        points = in_space(nodes(graph, cond=False), self.dim)
+        """Fields (N, out) and scalars (B, scalars)."""
+        points = in_space(nodes(graph, cond=False), self.widths.dim)
         x, f = points.x.split(self.splits[0], dim=1)
         known = torch.cat([x, points.spread(graph.cond.to(x.dtype))], dim=1)
         t = by_rows(self.place, 2 * self.norm.normalized_shape[0], known)
@@ -178,7 +170,7 @@ class BENO(Operator):
 
     def _boundary(self, graph: MeshGraph, t: Tensor, points: Points) -> tuple[Tensor, Any]:
         """States of the nodes that know the boundary, and what they read of its data."""
-        wall = in_space(walls(graph, cond=False), self.dim)
+        wall = in_space(walls(graph, cond=False), self.widths.dim)
         x, v = wall.x.split(self.splits[1], dim=1)
         token = self.token(torch.cat([x, wall.spread(graph.cond.to(x.dtype))], dim=1))
         v = None if self.value is None else self.value(v)

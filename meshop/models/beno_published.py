@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, mlp, nodes, walls
 from ..nn.hierarchy import edge_geometry, in_space, pointer
-from ..nn.rows import by_rows
+from ..nn.rows import by_rows, through
 from ..ops import gather_reduce, segment_reduce
-from ._operator import Operator
+from ._operator import Operator, Widths
 from .beno import BoundaryLayer
 
 
@@ -91,39 +91,30 @@ class PublishedBENO(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_tokens: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 128,
         layers: int = 10,
         wall_layers: int = 3,
         wall_heads: int = 2,
         wall_hidden: int = 16,
     ) -> None:
-        super().__init__()
-        self.dim = dim
-        self.splits = [n_features, n_inputs], [n_tokens, n_wall_inputs]
+        super().__init__(widths)
+        dim, out = widths.dim, widths.out
+        self.splits = [widths.features, widths.inputs], [widths.tokens, widths.wall_inputs]
         sizes = layers, wall_layers, wall_heads, wall_hidden
         # Columns of zeros would only make dead weights: a branch takes what it is given.
         self.f = _Branch(
-            n_features + n_inputs + n_cond, dim + 2 + 2 * n_inputs, n_tokens + n_cond, width, n_out,
+            widths.nodes, dim + 2 + 2 * widths.inputs, widths.tokens + widths.cond, width, out,
             sizes,
         )  # fmt: skip
-        self.g = _Branch(
-            n_features + n_cond, dim + 2, n_tokens + n_wall_inputs + n_cond, width, n_out, sizes
-        )
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.g = _Branch(widths.queries, dim + 2, widths.walls, width, out, sizes)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars)."""
-        points = in_space(nodes(graph, cond=False), self.dim)
-        wall = in_space(walls(graph, cond=False), self.dim)
+        """Fields (N, out) and scalars (B, scalars)."""
+        points = in_space(nodes(graph, cond=False), self.widths.dim)
+        wall = in_space(walls(graph, cond=False), self.widths.dim)
         x, f = points.x.split(self.splits[0], dim=1)
         token, _ = wall.x.split(self.splits[1], dim=1)
         cond = graph.cond.to(x.dtype)
@@ -150,8 +141,7 @@ class PublishedBENO(Operator):
         for layer in branch.boundary:
             t, _ = self.run(layer, t, None, wall)
         b = points.spread(segment_reduce(t, pointer(wall.sizes, t.device), "max"))
-        wide = 2 * branch.token.out_features
-        h, e = by_rows(branch.node, wide, node), by_rows(branch.edge, wide, edge)
+        h, e = through(branch.node, node), through(branch.edge, edge)
         for layer in branch.layers:
             h, e = self.run(layer, h, e, b, edges)
-        return by_rows(branch.decode, wide, h), h
+        return through(branch.decode, h), h

@@ -31,9 +31,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, SliceAttention, by_graph, feed_forward, nodes
+from ..nn import (
+    MeanReadout,
+    Points,
+    SliceAttention,
+    by_graph,
+    check_heads,
+    feed_forward,
+    mlp,
+    nodes,
+)
 from ..nn.rows import by_rows, sum_rows
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 class _Block(nn.Module):
@@ -96,15 +105,8 @@ class CodaNO(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 64,
         heads: int = 8,
         layers: int = 5,
@@ -112,28 +114,26 @@ class CodaNO(Operator):
         embedding: int = 16,
         temperature: float = 1.0,
     ):
-        super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
-        self.n_features, self.n_inputs, self.n_out = n_features, n_inputs, n_out
-        self.known = nn.Parameter(torch.randn(n_inputs, embedding)) if n_inputs else None
-        self.asked = nn.Parameter(torch.randn(n_out, embedding))
+        super().__init__(widths)
+        check_heads(width, heads)
+        self.known = nn.Parameter(torch.randn(widths.inputs, embedding)) if widths.inputs else None
+        self.asked = nn.Parameter(torch.randn(widths.out, embedding))
         # The first layer of the lift, split: places once a node, names once a variable.
-        self.lift_place = nn.Linear(n_features + n_cond, 2 * width)
+        self.lift_place = nn.Linear(widths.queries, 2 * width)
         self.lift_name = nn.Linear(embedding, 2 * width, bias=False)
-        self.lift_value = nn.Linear(1, 2 * width, bias=False) if n_inputs else None
+        self.lift_value = nn.Linear(1, 2 * width, bias=False) if widths.inputs else None
         self.lift = nn.Sequential(nn.GELU(), nn.Linear(2 * width, width))
         self.blocks = nn.ModuleList(
             _Block(width, heads, slices, temperature) for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.head = mlp(width, width, 1, act=nn.GELU)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars) from one pass."""
+        """Fields (N, out) and scalars (B, scalars) from one pass."""
         points = nodes(graph)
-        h = self._states(points, range(self.n_inputs), range(self.n_out))
+        h = self._states(points, range(self.widths.inputs), range(self.widths.out))
         fields = self.head(h)[..., 0].transpose(0, 1)
         return fields, self.scalar_head(h.mean(0), points, graph.cond)
 
@@ -144,8 +144,8 @@ class CodaNO(Operator):
         the two differ, or an index is outside or comes twice.
         """
         for name, chosen, count in (
-            ("known", known, self.n_inputs),
-            ("asked", asked, self.n_out),
+            ("known", known, self.widths.inputs),
+            ("asked", asked, self.widths.out),
         ):
             if len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(count)):
                 raise ValueError(f"{name}: expected distinct indices below {count}, found {chosen}")
@@ -159,7 +159,7 @@ class CodaNO(Operator):
 
     def _states(self, points: Points, known: Sequence[int], asked: Sequence[int]) -> Tensor:
         """States (len(asked), N, C) of the variables asked for."""
-        split = (self.n_features, len(known))
+        split = (self.widths.features, len(known))
         x, given, cond = points.x.split([*split, points.x.shape[1] - sum(split)], dim=1)
         place = self.lift_place(torch.cat([x, cond], dim=1))
         parts = [self.lift_name(self.asked[list(asked)])[:, None] + place]

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ..graph import MeshGraph
 from ..nn import ModulatedSiren, Points, WallEncoder, mlp, nodes, queries, walls
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 class _Block(nn.Module):
@@ -48,15 +48,8 @@ class Coral(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 256,
         depth: int = 4,
         code: int = 128,
@@ -67,26 +60,27 @@ class Coral(Operator):
         hidden: int = 128,
         blocks: int = 3,
     ):
-        super().__init__()
-        self.steps, self.n_features, self.n_inputs = steps, n_features, n_inputs
-        fitted = n_inputs or (0 if n_tokens else n_features)
+        super().__init__(widths)
+        self.steps = steps
+        dim, features, tokens = widths.dim, widths.features, widths.tokens
+        fitted = widths.inputs or (0 if tokens else features)
         self.field_in = None
         if fitted:
-            known = n_features if n_inputs else 0
+            known = features if widths.inputs else 0
             self.field_in = ModulatedSiren(dim, known, fitted, width, depth, code, w0_in)
             self.rate = nn.Parameter(torch.tensor(float(rate)))
             self.gain = nn.Parameter(torch.full((code,), 1 / (steps * rate)))
-        self.walls = WallEncoder(n_tokens + n_wall_inputs, n_cond, code) if n_tokens else None
-        joint = code * (bool(fitted) + bool(n_tokens)) + n_cond
+        self.walls = WallEncoder(tokens + widths.wall_inputs, widths.cond, code) if tokens else None
+        joint = code * (bool(fitted) + bool(tokens)) + widths.cond
         self.enter = nn.Identity() if joint == code else nn.Linear(joint, code)
         self.map = nn.Sequential(
             *(_Block(code, hidden) for _ in range(blocks)), nn.Linear(code, code)
         )
-        self.field_out = ModulatedSiren(dim, n_features, n_out, width, depth, code, w0_out)
-        self.scalar_head = mlp(code + n_cond, code, n_scalars) if n_scalars else None
+        self.field_out = ModulatedSiren(dim, features, widths.out, width, depth, code, w0_out)
+        self.scalar_head = mlp(code + widths.cond, code, widths.scalars) if widths.scalars else None
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields at the queries and scalars (B, n_scalars) from one pass."""
+        """Fields at the queries and scalars (B, scalars) from one pass."""
         cond = graph.cond.to(graph.x.dtype)
         parts = [cond]
         if self.field_in is not None:
@@ -123,6 +117,5 @@ class Coral(Operator):
     def _known(self, graph: MeshGraph) -> tuple[Points, Tensor, Tensor | None]:
         """Nodes, the fields to be fitted there, and the features that the fit may use."""
         points = nodes(graph, cond=False)
-        if self.n_inputs:
-            return points, points.x[:, self.n_features :], points.x[:, : self.n_features]
-        return points, points.x[:, : self.n_features], None
+        x, given = points.x.split([self.widths.features, self.widths.inputs], dim=1)
+        return (points, given, x) if self.widths.inputs else (points, x, None)

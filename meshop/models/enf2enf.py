@@ -40,20 +40,17 @@ from ..nn import (
     ReadPoints,
     by_graph,
     latent_grid,
+    latent_group,
+    mlp,
     nodes,
     pieces,
     queries,
 )
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
-class _Head(nn.Sequential):
-    def __init__(self, n_in: int, width: int, n_out: int):
-        gelu = nn.GELU
-        super().__init__(
-            gelu(), nn.Linear(n_in, width), gelu(), nn.Linear(width, width), gelu(),
-            nn.Linear(width, n_out),
-        )  # fmt: skip
+def _head(n_in: int, width: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.GELU(), *mlp(n_in, width, width, n_out, act=nn.GELU))
 
 
 class Enf2Enf(Operator):
@@ -66,15 +63,8 @@ class Enf2Enf(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 256,
         heads: int = 2,
         layers: int = 2,
@@ -88,32 +78,31 @@ class Enf2Enf(Operator):
         steps: int = 3,
         rate: float = 0.5,
     ):
-        super().__init__()
+        super().__init__(widths)
         self.side, self.steps, self.code = side, steps, code
+        dim = widths.dim
         self.sigma = dim / side if sigma is None else sigma
-        fitted, narrow = n_features + n_inputs, encoder_width
+        fitted, narrow = widths.features + widths.inputs, encoder_width
         self.encoder: ReadPoints | ReadLatents
         if encoder == "attention":
             self.encoder = ReadPoints(dim, narrow, heads, code, fitted, encoder_std, seed=0)
         elif encoder == "gradient":
             self.encoder = ReadLatents(dim, narrow, heads, heads * narrow, 0, encoder_std, seed=0)
             self.encoder_stem = nn.Linear(code, narrow)
-            self.encoder_head = _Head(heads * narrow, narrow, fitted)
+            self.encoder_head = _head(heads * narrow, narrow, fitted)
             self.rates = nn.Parameter(torch.full((side**dim, code), float(rate)))
         else:
             raise ValueError(f"encoder: expected 'attention' or 'gradient', found {encoder!r}")
-        self.stem = nn.Sequential(
-            nn.Linear(code + n_cond, width), nn.GELU(), nn.Linear(width, width)
-        )
+        self.stem = mlp(code + widths.cond, width, width, act=nn.GELU)
         self.blocks = nn.ModuleList(
             ReadLatents(dim, width, heads, width, 0, std, seed=i + 2) for i in range(layers)
         )
-        self.read = ReadLatents(dim, width, heads, heads * width, n_features, std, seed=1)
-        self.head = _Head(heads * width, width, n_out)
-        self.scalar_head = LatentReadout(width, n_cond, n_scalars)
+        self.read = ReadLatents(dim, width, heads, heads * width, widths.features, std, seed=1)
+        self.head = _head(heads * width, width, widths.out)
+        self.scalar_head = LatentReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields at the queries and scalars (B, n_scalars) from one pass."""
+        """Fields at the queries and scalars (B, scalars) from one pass."""
         p, code = self.codes(graph)
         cond = graph.cond.to(code.dtype)[:, None].expand(-1, code.shape[1], -1)
         a = self.stem(torch.cat([code, cond], dim=-1))
@@ -122,7 +111,7 @@ class Enf2Enf(Operator):
             pairs = cast(ReadLatents, block).pairs(p, p, nothing, self.sigma)
             a = nn.functional.gelu(a + self.run(block, a, pairs, a))
         points = queries(graph, cond=False)
-        fields = by_graph(self._decode, (points.sizes, (points.pos, points.x)), _blocks(p, a))
+        fields = by_graph(self._decode, (points.sizes, (points.pos, points.x)), latent_group(p, a))
         return fields, self.scalar_head(a, graph.cond)
 
     def codes(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
@@ -130,7 +119,7 @@ class Enf2Enf(Operator):
         points, p = self._known(graph)
         known = points.sizes, (points.pos, points.x, points.weight)
         encode = self._attend if isinstance(self.encoder, ReadPoints) else self._fit
-        return p, by_graph(encode, known, _blocks(p)).unflatten(0, p.shape[:2])
+        return p, by_graph(encode, known, latent_group(p)).unflatten(0, p.shape[:2])
 
     def reconstruction(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """The known fields as their codes give them, and as they are: (N, fitted) each. Raises
@@ -143,7 +132,7 @@ class Enf2Enf(Operator):
         def field(pos: Tensor, p: Tensor, code: Tensor) -> Tensor:
             return self._field(code, self._pairs_in(pos, p))
 
-        return by_graph(field, (points.sizes, (points.pos,)), _blocks(p, code)), points.x
+        return by_graph(field, (points.sizes, (points.pos,)), latent_group(p, code)), points.x
 
     def _known(self, graph: MeshGraph) -> tuple[Points, Tensor]:
         points = nodes(graph, cond=False)
@@ -191,9 +180,3 @@ class Enf2Enf(Operator):
 
     def _field(self, code: Tensor, pairs: Pairs) -> Tensor:
         return self.encoder_head(self.encoder(self.encoder_stem(code), pairs))
-
-
-def _blocks(*latents: Tensor) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
-    """Latents (B, Z, ...) as a group for `by_graph`."""
-    count, z = latents[0].shape[:2]
-    return (z,) * count, tuple(t.flatten(0, 1) for t in latents)

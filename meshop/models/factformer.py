@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from ..nn.axis_attention import AxisAttention
 from ._grid import GridOperator
+from ._operator import Widths
 
 
 class FactFormer(GridOperator):
@@ -29,15 +30,8 @@ class FactFormer(GridOperator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 128,
         heads: int | None = None,
         head: int = 64,
@@ -46,18 +40,14 @@ class FactFormer(GridOperator):
         grid: int | None = None,
         projection: int = 128,
     ):
+        dim = widths.dim
         heads = heads or (12 if dim == 2 else 6)
         multiplier = multiplier or (2 if dim == 2 else 3)
         layers = layers or (3 if dim == 2 else 4)
         grid = grid or (64 if dim == 2 else 24)
         super().__init__(
+            widths,
             [AxisAttention(width, heads, head, multiplier, dim) for _ in range(layers)],
-            n_features=n_features,
-            n_cond=n_cond,
-            n_out=n_out,
-            n_scalars=n_scalars,
-            n_inputs=n_inputs,
-            dim=dim,
             width=width,
             grid=grid,
             projection=projection,

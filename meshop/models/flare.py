@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, nodes
 from ..nn.linear_attention import LatentAttention, ResidualMLP
-from ..nn.rows import by_rows
-from ._operator import Operator
+from ..nn.rows import through
+from ._operator import Operator, Widths
 
 
 class _Block(nn.Module):
@@ -43,38 +43,30 @@ class Flare(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 64,
         heads: int = 8,
         layers: int = 8,
         latents: int = 64,
         depth: int = 3,
     ):
-        super().__init__()
-        self.lift = ResidualMLP(n_features + n_inputs + n_cond, width, width, 2, skip_in=False)
+        super().__init__(widths)
+        self.lift = ResidualMLP(widths.nodes, width, width, 2, skip_in=False)
         self.blocks = nn.ModuleList(_Block(width, heads, latents, depth) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.head = ResidualMLP(width, width, n_out, 2, skip_out=False)
+        self.head = ResidualMLP(width, width, widths.out, 2, skip_out=False)
         self.apply(_initialise)
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
+        """Fields (N, out) and scalars (B, scalars) from one pass through the layers."""
         points = nodes(graph)
-        wide = 4 * self.lift.first.out_features
-        h = by_rows(self.lift, wide, points.x)
+        h = through(self.lift, points.x)
         for block in self.blocks:
             h = self.run(block, h, points)
-        h = by_rows(self.norm, wide, h, overwrite=True)
-        return by_rows(self.head, wide, h), self.scalar_head(h, points, graph.cond)
+        h = through(self.norm, h, overwrite=True)
+        return through(self.head, h), self.scalar_head(h, points, graph.cond)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from ..nn.spectral import FourierLayer
 from ._grid import GridOperator
+from ._operator import Widths
 
 
 class FNO(GridOperator):
@@ -27,15 +28,8 @@ class FNO(GridOperator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int | None = None,
         modes: int | None = None,
         layers: int = 4,
@@ -43,18 +37,14 @@ class FNO(GridOperator):
         pad: int | None = None,
         projection: int = 128,
     ):
+        dim = widths.dim
         width = width or (32 if dim == 2 else 20)
         modes = modes or (12 if dim == 2 else 8)
         grid = grid or (64 if dim == 2 else 32)
         pad = grid // 8 if pad is None else pad
         super().__init__(
+            widths,
             [FourierLayer(width, modes, dim, pad, i == layers - 1) for i in range(layers)],
-            n_features=n_features,
-            n_cond=n_cond,
-            n_out=n_out,
-            n_scalars=n_scalars,
-            n_inputs=n_inputs,
-            dim=dim,
             width=width,
             grid=grid,
             projection=projection,

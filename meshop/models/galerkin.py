@@ -17,17 +17,17 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes
+from ..nn import MeanReadout, Points, mlp, nodes
 from ..nn.linear_attention import GalerkinAttention
-from ..nn.rows import by_rows
-from ._operator import Operator
+from ..nn.rows import through
+from ._operator import Operator, Widths
 
 
 class _Block(nn.Module):
     def __init__(self, width: int, heads: int, hidden: int, dim: int, kind: str):
         super().__init__()
         self.attention = GalerkinAttention(width, heads, dim, kind)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
+        self.mlp = mlp(width, hidden, width, act=nn.ReLU)
 
     def forward(self, x: Tensor, pos: Tensor, points: Points) -> Tensor:
         return self.attention(x, pos, points, self._mlp)
@@ -47,45 +47,29 @@ class Galerkin(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 128,
         heads: int = 4,
         layers: int = 6,
         hidden: int = 256,
     ):
-        super().__init__()
-        self.wide = 2 * width  # values in the temporaries of a row
-        self.lift = nn.Sequential(
-            nn.Linear(n_features + n_inputs + n_cond, width), nn.SiLU(), nn.Linear(width, width)
-        )
+        super().__init__(widths)
+        self.lift = mlp(widths.nodes, width, width)
         self.blocks = nn.ModuleList(
-            _Block(width, heads, hidden, dim, self.kind) for _ in range(layers)
+            _Block(width, heads, hidden, widths.dim, self.kind) for _ in range(layers)
         )
-        self.head = nn.Sequential(
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, n_out),
-        )
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.head = mlp(width, width, width, widths.out)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
+        """Fields (N, out) and scalars (B, scalars) from one pass through the layers."""
         points = nodes(graph)
         pos = points.pos - points.spread(points.mean(points.pos))
-        x = by_rows(self.lift, self.wide, points.x)
+        x = through(self.lift, points.x)
         for block in self.blocks:
             x = self.run(block, x, pos, points)
-        return by_rows(self.head, self.wide, x), self.scalar_head(x, points, graph.cond)
+        return through(self.head, x), self.scalar_head(x, points, graph.cond)
 
 
 class Fourier(Galerkin):

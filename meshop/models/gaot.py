@@ -21,12 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes, queries
+from ..nn import MeanReadout, Points, mlp, nodes, queries
 from ..nn.grid_bridge import bounding_boxes
+from ..nn.hierarchy import pointer
 from ..nn.magno import MAGNO, Balls, balls
 from ..nn.patch_transformer import PatchTransformer
-from ..nn.rows import by_rows
-from ._operator import Operator
+from ..nn.rows import through
+from ._operator import Operator, Widths
 
 
 class GAOT(Operator):
@@ -44,15 +45,8 @@ class GAOT(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         channels: int = 64,
         tokens: int | None = None,
         radius: float | None = None,
@@ -65,34 +59,28 @@ class GAOT(Operator):
         layers: int = 3,
         mlp_ratio: int = 4,
     ):
-        super().__init__()
+        super().__init__(widths)
+        dim = widths.dim
         tokens = tokens or (64 if dim == 2 else 32)
         patch = patch or (2 if dim == 2 else 4)
-        self.dim, self.side, self.scales = dim, tokens, tuple(scales)
+        self.side, self.scales = tokens, tuple(scales)
         self.radius = radius or 2.112 / tokens
-        self.wide = 2 * hidden  # values in the temporaries of a row
-        self.lift = nn.Sequential(
-            nn.Linear(n_features + n_inputs + n_cond, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, channels),
-        )
+        self.lift = mlp(widths.nodes, hidden, channels, act=nn.GELU)
         self.encoder = MAGNO(channels, dim, hidden, depth)
         self.processor = PatchTransformer(
             channels, width, dim=dim, patch=patch, heads=heads, layers=layers, mlp_ratio=mlp_ratio
         )
         self.decoder = MAGNO(channels, dim, hidden, depth)
-        self.project = nn.Sequential(
-            nn.Linear(channels + n_features + n_cond, hidden), nn.GELU(), nn.Linear(hidden, n_out)
-        )
-        self.readout = MeanReadout(channels, n_cond, n_scalars)
+        self.project = mlp(channels + widths.queries, hidden, widths.out, act=nn.GELU)
+        self.readout = MeanReadout(channels, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) at the nodes or (M, n_out) at the queries, and scalars."""
+        """Fields (N, out) at the nodes or (M, out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
-        places = _Places(points, self.dim, self.side)
-        known = by_rows(self.lift, self.wide, points.x)
+        places = _Places(points, self.widths.dim, self.side)
+        known = through(self.lift, points.x)
         z = self.run(self.encoder, known, points.weight, self._balls(places, None))
-        z = z.unflatten(0, (-1, *(self.side,) * self.dim))
+        z = z.unflatten(0, (-1, *(self.side,) * self.widths.dim))
         z = self.processor(z, self.run).flatten(0, -2)
         if getattr(graph, "query_x", None) is None:
             here = there = self._decode(z, places, points)
@@ -100,11 +88,8 @@ class GAOT(Operator):
             there = self._decode(z, places, asked)
             # Scalars are of the nodes, whatever else is asked for.
             here = self._decode(z, places, points) if self.readout.n_out else there
-        fields = by_rows(self._project, self.wide, there, asked.x)
+        fields = through(self.project, there, asked.x)
         return fields, self.readout(here, points, graph.cond)
-
-    def _project(self, v: Tensor, x: Tensor) -> Tensor:
-        return self.project(torch.cat([v, x.to(v.dtype)], dim=1))
 
     def _decode(self, z: Tensor, places: _Places, asked: Points) -> Tensor:
         return self.run(self.decoder, z, places.weight, self._balls(places, asked))
@@ -132,7 +117,7 @@ class _Places:
             self.grid_ptr = self.count * torch.arange(graphs + 1, device=pos.device)
             self.weight = pos.new_full((len(self.grid),), 1 / self.count)
             self.nodes, self.node_weight = self.unit(pos, points.batch), points.weight
-            self.ptr = _pointer(points)
+            self.ptr = pointer(points.sizes, pos.device)
 
     def unit(self, pos: Tensor, batch: Tensor) -> Tensor:
         return 2 * (pos.to(self.lo.dtype) - self.lo[batch]) / self.size[batch] - 1
@@ -146,11 +131,5 @@ class _Places:
     @torch.compiler.disable
     def tokens_about(self, asked: Points, reach: float) -> Balls:
         at = self.unit(asked.pos, asked.batch)
-        return balls(
-            self.grid, at, self.grid_ptr, _pointer(asked), self.weight, reach, 1 / self.count
-        )
-
-
-def _pointer(points: Points) -> Tensor:
-    sizes = torch.tensor((0, *points.sizes), device=points.batch.device)
-    return sizes.cumsum(0)
+        ptr = pointer(asked.sizes, at.device)
+        return balls(self.grid, at, self.grid_ptr, ptr, self.weight, reach, 1 / self.count)

@@ -4,8 +4,8 @@
     h <- h + Self(LN h),              h <- h + LN(sum_e g_e(x) E'_e(h)),   g = softmax(MLP(x))
 
 with `NormalisedAttention`. The input functions z_s are what is known at the nodes (x and inputs)
-and, with n_tokens, on the boundary (tokens and boundary data). A boundary that a graph, or the
-whole batch, is without adds nothing.
+and, where there are tokens, on the boundary (tokens and boundary data). A boundary that a graph, or
+the whole batch, is without adds nothing.
 
 Hao et al., "GNOT", ICML 2023, arXiv 2302.14376; code 5ee2e692. Defaults: width 128, 3 layers, 1
 head, as in the authors' examples; 2 experts, as in their class (their command line's 1 turns the
@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes, queries, walls
+from ..nn import MeanReadout, Points, mlp, nodes, queries, walls
 from ..nn.linear_attention import NormalisedAttention, ResidualMLP
-from ..nn.rows import by_rows
-from ._operator import Operator
+from ..nn.rows import by_rows, through
+from ._operator import Operator, Widths
 
 
 class _Experts(nn.Module):
@@ -50,14 +50,7 @@ class _Experts(nn.Module):
 
 class _Block(nn.Module):
     def __init__(
-        self,
-        n_features: int,
-        sources: int,
-        width: int,
-        heads: int,
-        experts: int,
-        inner: int,
-        mean: bool,
+        self, n_x: int, sources: int, width: int, heads: int, experts: int, inner: int, mean: bool
     ):
         super().__init__()
         self.hidden = hidden = inner * width
@@ -66,13 +59,7 @@ class _Block(nn.Module):
         self.cross = NormalisedAttention(width, heads, sources, mean)
         self.self_ = NormalisedAttention(width, heads)
         self.experts = nn.ModuleList(_Experts(width, hidden, experts) for _ in range(2))
-        self.gate = nn.Sequential(
-            nn.Linear(n_features, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, experts),
-        )
+        self.gate = mlp(n_x, hidden, hidden, experts, act=nn.GELU)
 
     def forward(
         self, states: list[Tensor], places: list[Points], sources: list[tuple[Tensor, Points]]
@@ -120,15 +107,8 @@ class Gnot(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 128,
         heads: int = 1,
         layers: int = 3,
@@ -137,43 +117,36 @@ class Gnot(Operator):
         depth: int = 3,
         mean: bool = False,
     ):
-        super().__init__()
-        self.n_features, self.n_tokens = n_features, n_tokens
-        given = [n_features + n_inputs]
-        if n_tokens:
-            given.append(n_tokens + n_wall_inputs)
+        super().__init__(widths)
+        given = [widths.features + widths.inputs]
+        if widths.tokens:
+            given.append(widths.tokens + widths.wall_inputs)
 
         def network(n_in: int, n_out: int) -> ResidualMLP:
             return ResidualMLP(n_in, width, n_out, depth, False, False, gelu="none")
 
-        self.trunk = network(n_features + n_cond, width)
+        self.trunk = network(widths.queries, width)
         self.branches = nn.ModuleList(network(n, width) for n in given)
         self.blocks = nn.ModuleList(
-            _Block(n_features, len(given), width, heads, experts, inner, mean)
+            _Block(widths.features, len(given), width, heads, experts, inner, mean)
             for _ in range(layers)
         )
-        self.head = network(width, n_out)
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.head = network(width, widths.out)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields at the queries or else the nodes, and scalars (B, n_scalars) from the nodes."""
+        """Fields at the queries or else the nodes, and scalars (B, scalars) from the nodes."""
         known = nodes(graph, cond=False)
         sources = [known]
-        if self.n_tokens and getattr(graph, "wall_x", None) is not None:
+        if self.widths.tokens and getattr(graph, "wall_x", None) is not None:
             sources.append(walls(graph, cond=False))
-        places = [known.with_x(known.x[:, : self.n_features])]
+        places = [known.with_x(known.x[:, : self.widths.features])]
         if getattr(graph, "query_x", None) is not None:
             places.append(queries(graph, cond=False))
         cond = graph.cond.to(known.x.dtype)
-        wide = 4 * self.head.first.in_features
-        states = [
-            by_rows(self.trunk, wide, torch.cat([p.x, p.spread(cond)], dim=1)) for p in places
-        ]
-        encoded = [
-            (by_rows(net, wide, p.x), p) for net, p in zip(self.branches, sources, strict=False)
-        ]
+        states = [through(self.trunk, p.x, p.spread(cond)) for p in places]
+        encoded = [(through(net, p.x), p) for net, p in zip(self.branches, sources, strict=False)]
         for block in self.blocks:
             states = self.run(block, states, places, encoded)
-        return by_rows(self.head, wide, states[-1]), self.scalar_head(
-            states[0], places[0], graph.cond
-        )
+        scalars = self.scalar_head(states[0], places[0], graph.cond)
+        return through(self.head, states[-1]), scalars

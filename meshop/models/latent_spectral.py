@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes
+from ..nn import MeanReadout, Points, mlp, nodes
 from ..nn.hierarchy import (
     Interpolation,
     Neighbourhoods,
@@ -38,9 +38,9 @@ from ..nn.hierarchy import (
     sample,
 )
 from ..nn.mesh_conv import MeshConv
-from ..nn.rows import by_rows
+from ..nn.rows import through
 from ..nn.spectral_block import SpectralBlock
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,8 @@ class LatentSpectral(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 64,
         widest: int = 512,
         levels: int = 4,
@@ -117,32 +110,29 @@ class LatentSpectral(Operator):
         neighbours: int = 9,
         groups: int = 8,
     ) -> None:
-        super().__init__()
-        self.dim = dim
+        super().__init__(widths)
         self.sizes = (levels, ratio, patch, neighbours)
-        widths = [min(width * 2**level, widest) for level in range(levels + 1)]
-        upward = [max(w // 2, width) for w in widths[:-1]] + widths[-1:]
-        self.wide = 4 * width  # values in the temporaries of a row
-        self.lift = nn.Linear(n_features + n_inputs + n_cond, width)
+        dim = widths.dim
+        sizes = [min(width * 2**level, widest) for level in range(levels + 1)]
+        upward = [max(w // 2, width) for w in sizes[:-1]] + sizes[-1:]
+        self.lift = nn.Linear(widths.nodes, width)
         self.down = nn.ModuleList(
             _Double(before, here, here, dim, groups)
-            for before, here in zip([width, *widths[:-1]], widths, strict=True)
+            for before, here in zip([width, *sizes[:-1]], sizes, strict=True)
         )
-        self.solve = nn.ModuleList(SpectralBlock(w, heads, tokens, basis) for w in widths)
+        self.solve = nn.ModuleList(SpectralBlock(w, heads, tokens, basis) for w in sizes)
         self.up = nn.ModuleList(
             _Double(here + below, (here + below) // 2, out, dim, groups)
-            for here, below, out in zip(widths, upward[1:], upward, strict=False)
+            for here, below, out in zip(sizes, upward[1:], upward, strict=False)
         )
-        self.head = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, n_out)
-        )
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.head = mlp(width, 2 * width, widths.out, act=nn.GELU)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars)."""
-        points = in_space(nodes(graph), self.dim)
+        """Fields (N, out) and scalars (B, scalars)."""
+        points = in_space(nodes(graph), self.widths.dim)
         levels = build_levels(points, *self.sizes)
-        h, kept = by_rows(self.lift, self.wide, points.x), []
+        h, kept = through(self.lift, points.x), []
         for level, down, solve in zip(levels, self.down, self.solve, strict=True):
             if level.below is not None:
                 h = level.below.restrict(h)
@@ -154,4 +144,4 @@ class LatentSpectral(Operator):
             assert level.fill is not None
             h = torch.cat([kept.pop(), level.fill(h)], dim=1)
             h = self.run(up, h, levels[len(kept)].near)
-        return by_rows(self.head, self.wide, h), self.scalar_head(h, points, graph.cond)
+        return through(self.head, h), self.scalar_head(h, points, graph.cond)

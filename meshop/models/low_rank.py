@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import MeanReadout, Points, nodes
-from ..nn.linear_attention import Before, LowRankIntegral
-from ..nn.rows import by_rows
-from ._operator import Operator
+from ..nn import MeanReadout, Points, mlp, nodes
+from ..nn.linear_attention import LowRankIntegral
+from ..nn.rows import Before, through
+from ._operator import Operator, Widths
 
 
 class _Block(nn.Module):
@@ -46,36 +46,26 @@ class LowRank(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 32,
         layers: int = 4,
         rank: int = 4,
         kernel: tuple[int, ...] = (64, 128, 256),
     ):
-        super().__init__()
-        known = n_features + n_inputs + n_cond
-        self.wide = 4 * width  # values in the temporaries of a row
+        super().__init__(widths)
+        known = widths.nodes
         self.lift = nn.Linear(known, width)
         self.blocks = nn.ModuleList(
             _Block(known, width, rank, tuple(kernel)) for _ in range(layers)
         )
-        self.head = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, n_out)
-        )
-        self.scalar_head = MeanReadout(width, n_cond, n_scalars)
+        self.head = mlp(width, 4 * width, widths.out, act=nn.ReLU)
+        self.scalar_head = MeanReadout(width, widths.cond, widths.scalars)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars) from one pass through the layers."""
+        """Fields (N, out) and scalars (B, scalars) from one pass through the layers."""
         points = nodes(graph)
-        v = by_rows(self.lift, self.wide, points.x)
+        v = through(self.lift, points.x)
         for i, block in enumerate(self.blocks):
             v = self.run(block, v, points, i == 0)
-        return by_rows(self.head, self.wide, v), self.scalar_head(v, points, graph.cond)
+        return through(self.head, v), self.scalar_head(v, points, graph.cond)

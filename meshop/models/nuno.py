@@ -24,6 +24,7 @@ from ..nn.kd_leaves import kd_leaves
 from ..nn.leaf_attention import LeafAttention
 from ..nn.spectral import FourierLayer
 from ._grid import GridOperator
+from ._operator import Widths
 
 
 class NUNO(GridOperator):
@@ -39,15 +40,8 @@ class NUNO(GridOperator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_tokens: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         inner: str = "fno",
         width: int | None = None,
         modes: int | None = None,
@@ -58,6 +52,7 @@ class NUNO(GridOperator):
         overlap: float = 0.2,
         projection: int = 128,
     ):
+        dim = widths.dim
         width = width or (32 if dim == 2 else 20)
         modes = modes or (12 if dim == 2 else 8)
         grid = grid or (32 if dim == 2 else 16)
@@ -70,18 +65,7 @@ class NUNO(GridOperator):
             blocks = [AxisAttention(width, heads, 2 * modes, 2, dim) for _ in range(layers)]
         else:
             raise ValueError(f"inner: expected 'fno' or 'factformer', found {inner!r}")
-        super().__init__(
-            blocks,
-            n_features=n_features,
-            n_cond=n_cond,
-            n_out=n_out,
-            n_scalars=n_scalars,
-            n_inputs=n_inputs,
-            dim=dim,
-            width=width,
-            grid=grid,
-            projection=projection,
-        )
+        super().__init__(widths, blocks, width=width, grid=grid, projection=projection)
         self.depth, self.overlap = depth or (3 if dim == 2 else 4), overlap
         self.exchange = nn.ModuleList(LeafAttention(width, heads) for _ in range(layers))
         self.leaf = nn.Linear(2 * dim, width, bias=False)

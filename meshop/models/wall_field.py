@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import FiLMBlock, WallEncoder, WallIntegral, mlp, nodes, walls
 from ..nn.rows import by_rows
-from ._operator import Operator
+from ._operator import Operator, Widths
 
 
 class WallField(Operator):
@@ -35,32 +35,25 @@ class WallField(Operator):
 
     def __init__(
         self,
+        widths: Widths,
         *,
-        n_features: int,
-        n_tokens: int,
-        n_cond: int,
-        n_out: int,
-        n_scalars: int = 0,
-        n_inputs: int = 0,
-        n_wall_inputs: int = 0,
-        dim: int = 2,
         width: int = 160,
         depth: int = 6,
         latent: int = 96,
     ) -> None:
-        super().__init__()
-        self.encoder = WallEncoder(n_tokens + n_wall_inputs, n_cond, latent)
-        self.lift = nn.Linear(n_features + n_inputs + n_cond, width)
+        super().__init__(widths)
+        self.encoder = WallEncoder(widths.tokens + widths.wall_inputs, widths.cond, latent)
+        self.lift = nn.Linear(widths.nodes, width)
         self.blocks = nn.ModuleList(FiLMBlock(width) for _ in range(depth))
         self.modulate = mlp(latent, 128, 2 * width * depth)
-        self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, n_out))
-        self.integral = WallIntegral(latent, n_scalars) if n_scalars else None
+        self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, widths.out))
+        self.integral = WallIntegral(latent, widths.scalars) if widths.scalars else None
         # Blocks start unmodulated.
         for parameter in self.modulate[-1].parameters():
             nn.init.zeros_(parameter)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
-        """Fields (N, n_out) and scalars (B, n_scalars); weight plays no part."""
+        """Fields (N, out) and scalars (B, scalars); weight plays no part."""
         points, wall, cond = nodes(graph), walls(graph, cond=False), graph.cond
         hidden, latent = self.encoder(wall.x, wall.weight, wall.batch, cond)
         scalars = latent.new_zeros(len(cond), 0)

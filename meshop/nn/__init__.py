@@ -7,16 +7,15 @@ from .latent_attention import (
     LatentReadout,
     LatentsToPoints,
     PointsToLatents,
-    attend,
     feed_forward,
 )
 from .mlp import mlp
 from .modulated_siren import ModulatedSiren
-from .points import Points, by_graph, nodes, queries, walls
+from .points import Points, by_graph, latent_group, nodes, queries, walls
 from .positioned import Pairs, ReadLatents, ReadPoints, latent_grid, pieces
 from .readout import MeanReadout
 from .slice_attention import SliceAttention
-from .token_mix import join_heads, pool, split_heads, spread
+from .token_mix import check_heads, integral, join_heads, split_heads, spread
 from .wall import WallEncoder, WallIntegral, weighted_sum
 
 __all__ = [
@@ -36,15 +35,16 @@ __all__ = [
     "SliceAttention",
     "WallEncoder",
     "WallIntegral",
-    "attend",
     "by_graph",
+    "check_heads",
     "feed_forward",
+    "integral",
     "join_heads",
     "latent_grid",
+    "latent_group",
     "mlp",
     "nodes",
     "pieces",
-    "pool",
     "queries",
     "split_heads",
     "spread",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .points import Points, by_graph
 from .rows import by_rows, sum_rows
-from .token_mix import join_heads, pool, split_heads, spread
+from .token_mix import check_heads, integral, join_heads, split_heads, spread
 
 #: Distances below this share of the domain's half-width count as this, in kernels of 1 / distance.
 NEAR = 0.01
@@ -48,8 +48,7 @@ class CarriedAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, values: bool = True) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.heads = heads
         self.q = nn.Linear(width, width)
         self.k = nn.Linear(width, width)
@@ -110,7 +109,7 @@ class LowRankKernel(nn.Module):
         wide = 2 * len(t) * (t.shape[-1] + v.shape[-1])
 
         def part(t: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-            return pool(psi(t)[:, None], v[:, None], weight)
+            return integral(psi(t), v, weight)
 
-        token = sum_rows(part, wide, t, v, weight, dim=1)
-        return by_rows(lambda t: spread(phi(t)[:, None], token)[:, 0].to(v.dtype), wide, t, dim=1)
+        token = sum_rows(part, wide, t, v, weight, dim=1).to(v.dtype)
+        return by_rows(lambda t: spread(phi(t), token), wide, t, dim=1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..ops import edge_attention, knn
 from .hierarchy import built, pointer
+from .mlp import mlp
 from .points import Points
 from .rows import by_rows
 
@@ -51,7 +52,7 @@ class GraphAttention(nn.Module):
         self.edge = nn.Linear(dim + 1, heads * width, bias=False)
         self.logit = nn.Parameter(torch.empty(heads, width).uniform_(-1, 1) / width**0.5)
         self.norm1 = nn.LayerNorm(width)
-        self.ffn = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.ffn = mlp(width, width, width, act=nn.ReLU)
         self.norm2 = nn.LayerNorm(width)
 
     def forward(self, h: Tensor, graph: Subgraph) -> Tensor:

@@ -19,33 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .points import Points, by_graph
-from .rows import row_blocks
-from .token_mix import join_heads, join_parts, log_weight, softmax_part, split_heads
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, weight: Tensor | None = None) -> Tensor:
-    """softmax(q k^T / sqrt(d) + log weight) v for (B, H, n, d), weight (B, keys); 0 without keys.
-
-    With weights in float32 or better: a logarithm in eight bits is wrong by percents.
-    """
-    if k.shape[-2] == 0:
-        return v.new_zeros(*q.shape[:-1], v.shape[-1])
-    if weight is None:
-        return F.scaled_dot_product_attention(q, k, v)
-    exact = torch.promote_types(v.dtype, torch.float32)
-    with torch.autocast(v.device.type, enabled=False):
-        q, k, u = (t.to(exact) for t in (q / q.shape[-1] ** 0.5, k, v))
-        logit = q @ k.transpose(-2, -1) + log_weight(weight.to(exact))[:, None, None]
-        return softmax_part(logit, u)[1].to(v.dtype)
+from .mlp import mlp
+from .points import Points, by_graph, latent_group
+from .rows import join_parts, row_blocks, softmax_part
+from .token_mix import join_heads, log_weight, split_heads
 
 
 def feed_forward(width: int, ratio: int = 4) -> nn.Sequential:
     """LayerNorm and an MLP with one hidden layer, for a residual."""
-    hidden = ratio * width
-    return nn.Sequential(
-        nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
-    )
+    return nn.Sequential(nn.LayerNorm(width), *mlp(width, ratio * width, width, act=nn.GELU))
 
 
 class PointsToLatents(nn.Module):
@@ -74,9 +56,9 @@ class PointsToLatents(nn.Module):
         q = split_heads(self.q(self.norm_q(latent)), self.heads).to(exact)
         with torch.autocast(latent.device.type, enabled=False):
             k = self.k.weight.to(exact).unflatten(0, (self.heads, -1)) / q.shape[-1] ** 0.5
-            ask = (q @ k).flatten(0, 2)  # (B H M, n_key)
+            ask = (q @ k).flatten(1, 2)  # (B, H M, n_key)
         nodes = points.sizes, (points.pos, points.x, points.weight)
-        read = by_graph(partial(self._read, embed), nodes, ((self.heads * m,) * count, (ask,)))
+        read = by_graph(partial(self._read, embed), nodes, latent_group(ask))
         with torch.autocast(latent.device.type, enabled=False):
             v = self.v.weight.to(exact).unflatten(0, (self.heads, -1))
             read = read.unflatten(0, (count, self.heads, m)) @ v.transpose(-2, -1)
@@ -118,7 +100,8 @@ class LatentMixer(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         parts = self.qkv(self.norm(latent)).chunk(3, dim=-1)
-        latent = latent + self.out(join_heads(attend(*(split_heads(t, self.heads) for t in parts))))
+        q, k, v = (split_heads(t, self.heads) for t in parts)
+        latent = latent + self.out(join_heads(F.scaled_dot_product_attention(q, k, v)))
         return latent + self.feed(latent)
 
 
@@ -155,13 +138,10 @@ class LatentReadout(nn.Module):
 
     def __init__(self, width: int, n_cond: int, n_out: int) -> None:
         super().__init__()
-        self.n_out, self.layers = n_out, nn.Sequential()
-        if n_out:  # a layer without outputs is one that torch warns of
-            self.layers.extend(
-                [nn.Linear(width + n_cond, width), nn.GELU(), nn.Linear(width, n_out)]
-            )
+        # A layer without outputs is one that torch warns of.
+        self.layers = mlp(width + n_cond, width, n_out, act=nn.GELU) if n_out else None
 
     def forward(self, latent: Tensor, cond: Tensor) -> Tensor:
-        if not self.n_out:
+        if self.layers is None:
             return latent.new_zeros(len(cond), 0)
         return self.layers(torch.cat([latent.mean(1), cond.to(latent.dtype)], dim=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .token_mix import join_heads, split_heads
+from .token_mix import check_heads, join_heads, split_heads
 
 
 class LeafAttention(nn.Module):
@@ -18,8 +18,7 @@ class LeafAttention(nn.Module):
 
     def __init__(self, width: int, heads: int = 4):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=False)

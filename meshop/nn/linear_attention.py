@@ -12,29 +12,19 @@ of x, so that nothing as large as the states is made.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from itertools import pairwise, repeat
+from itertools import repeat
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .mlp import mlp
 from .points import Points, by_graph
-from .rows import by_rows, row_blocks, sum_rows
-from .token_mix import join_heads, join_parts, log_weight, softmax_part, split_heads
-
-#: Layers of a node's own before an attention, and behind it: of the states and what it returns.
-Before = Callable[[Tensor], Tensor] | None
-After = Callable[[Tensor, Tensor], Tensor] | None
-
-
-def integral(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """sum_n w_n a_n b_n^T: (B, n, I), (B, n, J), (B, n) -> (B, I, J), in float32 or better."""
-    exact = torch.promote_types(weight.dtype, torch.float32)
-    with torch.autocast(a.device.type, enabled=False):
-        return (a.to(exact) * weight.to(exact)[..., None]).transpose(-2, -1) @ b.to(exact)
+from .rows import After, Before, by_rows, join_parts, row_blocks, softmax_part, sum_rows
+from .token_mix import check_heads, integral, join_heads, log_weight, split_heads
 
 
 class NormalisedAttention(nn.Module):
@@ -51,8 +41,7 @@ class NormalisedAttention(nn.Module):
 
     def __init__(self, width: int, heads: int = 1, sources: int = 1, mean: bool = False):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.heads, self.mean = heads, mean
         self.query = nn.Linear(width, width)
         self.keys = nn.ModuleList(nn.Linear(width, width) for _ in range(sources))
@@ -76,7 +65,7 @@ class NormalisedAttention(nn.Module):
         points: Points,
         memory: list[Tensor],
         before: Before = None,
-        after: Callable[..., Tensor] | None = None,
+        after: After = None,
         *others: Tensor,
     ) -> Tensor:
         """(N, C) states of the points -> (N, C); `after` gets rows of others (N, ...) too."""
@@ -102,9 +91,7 @@ class NormalisedAttention(nn.Module):
             on_diagonal = [(t.unsqueeze(-2) * eye).flatten(-2).flatten(1, 2) for t in (kv, mass)]
             return torch.cat(on_diagonal, dim=-1)
 
-    def _read(
-        self, before: Before, after: Callable[..., Tensor] | None, count: int, *tensors: Tensor
-    ) -> Tensor:
+    def _read(self, before: Before, after: After, count: int, *tensors: Tensor) -> Tensor:
         memory, (x, *others) = tensors[:count], tensors[count:]
         width = x.shape[-1]
         sources: Tensor | float = 1.0
@@ -149,8 +136,7 @@ class GalerkinAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, dim: int, kind: str = "galerkin"):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         if kind not in ("galerkin", "fourier"):
             raise ValueError(f"kind must be 'galerkin' or 'fourier', not {kind!r}")
         self.heads, self.fourier = heads, kind == "fourier"
@@ -257,8 +243,7 @@ class LatentAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, latents: int, depth: int = 3):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.queries = nn.Parameter(0.1 * torch.randn(heads, latents, width // heads))
         self.k = ResidualMLP(width, width, width, depth)
         self.v = ResidualMLP(width, width, width, depth)
@@ -342,8 +327,9 @@ class LowRankIntegral(nn.Module):
 
     def __init__(self, n_features: int, width: int, rank: int, hidden: tuple[int, ...]):
         super().__init__()
-        self.phi = _relu_network(n_features, *hidden)
-        self.psi = _relu_network(n_features, *hidden)
+        self.phi, self.psi = (
+            nn.Sequential(*mlp(n_features, *hidden, act=nn.ReLU), nn.ReLU()) for _ in range(2)
+        )
         # Rows of the last layers: (o, i, r).
         self.last_phi = nn.Linear(hidden[-1], width * width * rank)
         self.last_psi = nn.Linear(hidden[-1], width * width * rank)
@@ -387,10 +373,3 @@ class LowRankIntegral(nn.Module):
             return y if after is None else after(v, y)
 
         return by_rows(read, per_row, v, a, dim=1, overwrite=after is not None)
-
-
-def _relu_network(*widths: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    return nn.Sequential(*layers)

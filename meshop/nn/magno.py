@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..ops import CsrTranspose, csr_transpose, knn, radius, rows_of, segment_reduce
 from .edge_kernel import EdgeKernelIntegral
+from .mlp import mlp
 from .rows import by_rows
 
 
@@ -85,9 +86,7 @@ class MAGNO(nn.Module):
         self.integral = EdgeKernelIntegral(
             width, width, 2 * dim + 1, hidden, depth, "diagonal", "attention"
         )
-        self.geometry = nn.Sequential(
-            nn.Linear(ball_statistics(dim), 64), nn.GELU(), nn.Linear(64, width)
-        )
+        self.geometry = mlp(ball_statistics(dim), 64, width, act=nn.GELU)
         self.recover = nn.Linear(2 * width, width)
 
     def forward(self, v: Tensor, weight: Tensor, scales: list[Balls]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .token_mix import join_heads, split_heads
+from .token_mix import check_heads, join_heads, split_heads
 
 
 class PatchTransformer(nn.Module):
@@ -34,8 +34,7 @@ class PatchTransformer(nn.Module):
         mlp_ratio: int = 4,
     ):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.patch, self.dim = patch, dim
         inner = channels * patch**dim
         self.embed = nn.Linear(inner, width)

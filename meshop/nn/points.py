@@ -131,3 +131,9 @@ def by_graph(
         return function(*dense).flatten(0, 1)
     parts = zip(*(t.split(sizes) for sizes, tensors in groups for t in tensors), strict=True)
     return torch.cat([function(*(p[None] for p in part))[0] for part in parts])
+
+
+def latent_group(*latents: Tensor) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
+    """Latents (B, Z, ...), as many a graph, as a group for `by_graph`."""
+    count, z = latents[0].shape[:2]
+    return (z,) * count, tuple(t.flatten(0, 1) for t in latents)

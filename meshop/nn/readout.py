@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .mlp import mlp
 from .points import Points
 
 
@@ -16,16 +17,12 @@ class MeanReadout(nn.Module):
 
     def __init__(self, width: int, n_cond: int, n_out: int, weighted: bool = True) -> None:
         super().__init__()
-        self.weighted = weighted
-        self.n_out = n_out
-        self.layers = nn.Sequential()
-        if n_out:  # a layer without outputs is one that torch warns of
-            self.layers.extend(
-                [nn.Linear(width + n_cond, width), nn.GELU(), nn.Linear(width, n_out)]
-            )
+        self.n_out, self.weighted = n_out, weighted
+        # A layer without outputs is one that torch warns of.
+        self.layers = mlp(width + n_cond, width, n_out, act=nn.GELU) if n_out else None
 
     def forward(self, h: Tensor, points: Points, cond: Tensor) -> Tensor:
-        if not self.n_out:
+        if self.layers is None:
             return h.new_zeros(len(cond), 0)
         if self.weighted:
             mean = points.mean(h)

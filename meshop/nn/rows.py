@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+#: Layers of a row's own about an attention: y = after(x, attention(before(x))).
+Before = Callable[[Tensor], Tensor] | None
+After = Callable[..., Tensor] | None
 
 # Values in a temporary of one block: 1 MB of float32. Larger ones leave the cache, and those above
 # 32 MB are mapped anew, page by page, whenever they are made, which costs more than most layers.
@@ -61,6 +65,18 @@ def by_rows(
     return out
 
 
+def through(layers: nn.Module, *parts: Tensor, overwrite: bool = False) -> Tensor:
+    """layers(parts side by side), of layers that treat every row by itself, in such blocks."""
+
+    def run(*parts: Tensor) -> Tensor:
+        x = [part.to(parts[0].dtype) for part in parts]
+        return layers(torch.cat(x, dim=-1) if len(x) > 1 else x[0])
+
+    # An input and an output as wide as the widest.
+    widest = max(max(p.shape) for p in layers.parameters())
+    return by_rows(run, 2 * widest, *parts, overwrite=overwrite)
+
+
 def sum_rows(
     function: Callable[..., Tensor], per_row: int, *tensors: Tensor, dim: int = 0
 ) -> Tensor:
@@ -70,3 +86,19 @@ def sum_rows(
     for block in others:
         total = total + function(*block)
     return total
+
+
+def softmax_part(logit: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Of some points: log sum of exp logit (..., M, n), and the mean of v (..., n, d) under it."""
+    top = logit.detach().amax(-1, keepdim=True)
+    heavy = (logit - top).exp()
+    mass = heavy.sum(-1, keepdim=True)
+    return (top + mass.log()).squeeze(-1), (heavy @ v) / mass
+
+
+def join_parts(parts: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The mean over all points: a softmax of softmaxes is the softmax."""
+    if len(parts) == 1:
+        return parts[0][1]
+    share = torch.stack([total for total, _ in parts]).softmax(0)
+    return (share[..., None] * torch.stack([mean for _, mean in parts])).sum(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -10,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .points import Points, by_graph
-from .rows import by_rows, row_blocks
-from .token_mix import join_heads, split_heads, spread
+from .rows import After, Before, by_rows, row_blocks
+from .token_mix import check_heads, join_heads, split_heads, spread
 
 # The authors clamp their structured variant only, and advise a clamp here too (their issue 13).
 TEMPERATURE_RANGE = (0.1, 5.0)
@@ -43,8 +42,7 @@ class SliceAttention(nn.Module):
         adaptive: bool = False,
     ):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.heads, self.weighted = heads, weighted
         d = width // heads
         self.project_x = nn.Linear(width, width)
@@ -67,8 +65,8 @@ class SliceAttention(nn.Module):
         self,
         x: Tensor,
         points: Points,
-        before: Callable[[Tensor], Tensor] | None = None,
-        after: Callable[[Tensor, Tensor], Tensor] | None = None,
+        before: Before = None,
+        after: After = None,
         scratch: list[Tensor] | None = None,
     ) -> Tensor:
         """(N, C) states of the points -> (N, C): y = after(x, attention(before(x))).
@@ -82,8 +80,8 @@ class SliceAttention(nn.Module):
 
     def _attend(
         self,
-        before: Callable[[Tensor], Tensor] | None,
-        after: Callable[[Tensor, Tensor], Tensor] | None,
+        before: Before,
+        after: After,
         scratch: list[Tensor] | None,
         x: Tensor,
         weight: Tensor,

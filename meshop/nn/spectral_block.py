@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..ops import edge_attention
 from .hierarchy import Samples, built
 from .rows import by_rows
+from .token_mix import check_heads
 
 
 @built
@@ -28,8 +29,7 @@ class SpectralBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, tokens: int, basis: int) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is no multiple of heads {heads}")
+        check_heads(width, heads)
         self.heads, self.tokens, self.basis = heads, tokens, basis
         self.token = nn.Parameter(torch.rand(tokens, width) / width)
         self.key_value = nn.Linear(width, 2 * width)

@@ -10,25 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
+from ..models import Widths
 
 LATER = ("pos_", "inputs_", "wall_inputs_")
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Widths: node features, token features, conditions, output channels, scalars, priors, known
-    fields at nodes and at the boundary; dim: coordinates of a point."""
+@dataclass(frozen=True, kw_only=True)
+class Sizes(Widths):
+    """Widths of the operator, and of what its answers are added to: of the fields prior, of the
+    scalars lift."""
 
-    features: int
-    tokens: int
-    cond: int
-    out: int
-    scalars: int
-    prior: int
-    lift: int
-    inputs: int = 0
-    wall_inputs: int = 0
-    dim: int = 2
+    prior: int = 0
+    lift: int = 0
 
 
 class Normaliser(nn.Module):

@@ -65,20 +65,7 @@ class Surrogate:
         self.schema, self.spec, self.name, self.sizes = schema, spec, name, sizes
         self.operator_name, self.operator_config = operator_name, dict(operator_config)
         self.card, self.meta = dict(card or {}), dict(meta or {})
-        self.operator: Operator = build_operator(
-            operator_name,
-            {
-                "n_features": sizes.features,
-                "n_tokens": sizes.tokens,
-                "n_cond": sizes.cond,
-                "n_out": sizes.out,
-                "n_scalars": sizes.scalars,
-                "n_inputs": sizes.inputs,
-                "n_wall_inputs": sizes.wall_inputs,
-                "dim": sizes.dim,
-                **operator_config,
-            },
-        )
+        self.operator: Operator = build_operator(operator_name, sizes, **operator_config)
         self.normaliser = Normaliser(sizes)
         self.hash = ""
 

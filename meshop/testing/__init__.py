@@ -5,13 +5,14 @@ that fail; an exception to the contract is data (``expected_failures={check: rea
 strict: a check expected to fail must fail.
 """
 
-from ._models import MODEL_CHECKS, check_model, sample_graph
+from ._models import MODEL_CHECKS, WIDTHS, check_model, sample_graph
 from ._ops import OP_CHECKS, TOLERANCES, OpSpec, check_layout, check_op, check_reference
 
 __all__ = [
     "MODEL_CHECKS",
     "OP_CHECKS",
     "TOLERANCES",
+    "WIDTHS",
     "OpSpec",
     "check_layout",
     "check_model",

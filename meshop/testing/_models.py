@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,19 +12,11 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ..graph import MeshGraph
-from ..models import Operator
+from ..models import Operator, Widths
 from ..ops import knn
 from ._faults import run_checks
 
-WIDTHS = {
-    "n_features": 5,
-    "n_inputs": 2,
-    "n_tokens": 4,
-    "n_wall_inputs": 1,
-    "n_cond": 2,
-    "n_out": 3,
-    "n_scalars": 2,
-}
+WIDTHS = Widths(features=5, inputs=2, tokens=4, wall_inputs=1, cond=2, out=3, scalars=2)
 
 
 @dataclass(frozen=True)
@@ -32,9 +24,9 @@ class _Subject:
     kind: type[Operator]
     config: dict[str, Any]
 
-    def build(self, dim: int = 2, **widths: int) -> Operator:
+    def build(self, widths: Widths = WIDTHS) -> Operator:
         torch.manual_seed(0)
-        model = self.kind(**(WIDTHS | widths), dim=dim, **self.config).double()
+        model = self.kind(widths, **self.config).double()
         _stir(model)
         return model.eval()
 
@@ -57,19 +49,18 @@ def check_model(
 def sample_graph(
     n: int,
     seed: int,
+    widths: Widths = WIDTHS,
     *,
-    dim: int = 2,
     edges: bool = False,
     tokens: int = 7,
     queries: int = 0,
     dtype: torch.dtype = torch.float64,
-    **widths: int,
 ) -> MeshGraph:
     """A graph of n random nodes in general position, weights over three decades.
 
-    widths: as of `WIDTHS`. edges: of the four nearest nodes.
+    edges: of the four nearest nodes. tokens, queries: how many of each.
     """
-    width = WIDTHS | widths
+    dim = widths.dim
     draw = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -80,13 +71,13 @@ def sample_graph(
 
     graph = MeshGraph(
         pos=2 * uniform(n, dim) - 1,
-        x=normal(n, width["n_features"]),
-        inputs=normal(n, width["n_inputs"]),
+        x=normal(n, widths.features),
+        inputs=normal(n, widths.inputs),
         weight=10 ** (-3 * uniform(n)),
-        cond=normal(1, width["n_cond"]),
+        cond=normal(1, widths.cond),
         wall_pos=2 * uniform(tokens, dim) - 1,
-        wall_x=normal(tokens, width["n_tokens"]),
-        wall_inputs=normal(tokens, width["n_wall_inputs"]),
+        wall_x=normal(tokens, widths.tokens),
+        wall_inputs=normal(tokens, widths.wall_inputs),
         wall_weight=uniform(tokens) + 0.1,
         wall_batch=torch.zeros(tokens, dtype=torch.long),
     )
@@ -98,7 +89,7 @@ def sample_graph(
         graph.edge_attr = torch.cat([step, step.norm(dim=1, keepdim=True)], dim=1)
     if queries:
         graph.query_pos = 2 * uniform(queries, dim) - 1
-        graph.query_x = normal(queries, width["n_features"])
+        graph.query_x = normal(queries, widths.features)
     return graph
 
 
@@ -127,15 +118,14 @@ def batch_graphs(graphs: list[MeshGraph]) -> MeshGraph:
 def check_shapes(subject: _Subject) -> None:
     """Finite outputs of the right shape in 2-D and 3-D, for graphs of one node and more, and
     without inputs, conditions or scalars."""
-    bare = {"n_inputs": 0, "n_wall_inputs": 0, "n_cond": 0, "n_scalars": 0}
+    bare = replace(WIDTHS, inputs=0, wall_inputs=0, cond=0, scalars=0)
     for dim in (2, 3):
-        for widths in ({}, bare):
-            model = subject.build(dim, **widths)
+        for widths in (replace(WIDTHS, dim=dim), replace(bare, dim=dim)):
+            model = subject.build(widths)
             for n in (1, 2, 30):
-                fields, scalars = model.outputs(subject.graph(n, n, dim=dim, **widths))
-                n_scalars = (WIDTHS | widths)["n_scalars"]
-                _same_shape(f"{n} nodes in {dim}-D", fields, (n, WIDTHS["n_out"]))
-                _same_shape(f"{n} nodes in {dim}-D", scalars, (1, n_scalars))
+                fields, scalars = model.outputs(subject.graph(n, n, widths=widths))
+                _same_shape(f"{n} nodes in {dim}-D", fields, (n, widths.out))
+                _same_shape(f"{n} nodes in {dim}-D", scalars, (1, widths.scalars))
 
 
 def check_determinism(subject: _Subject) -> None:
@@ -235,7 +225,7 @@ def check_queries(subject: _Subject) -> None:
     model = subject.build()
     graphs = [subject.graph(20, 11, queries=6), subject.graph(14, 12, queries=9)]
     fields, _ = model.outputs(batch_graphs(graphs))
-    _same_shape("fields at queries", fields, (15, WIDTHS["n_out"]))
+    _same_shape("fields at queries", fields, (15, WIDTHS.out))
     _close("fields at queries", fields, torch.cat([model(g) for g in graphs]))
     graph = subject.graph(20, 11)
     asked = graph.clone()
@@ -263,7 +253,7 @@ def check_save(subject: _Subject) -> None:
     """Saved and loaded into a model built anew, it gives the same bits."""
     model, graph = subject.build(), subject.graph(25, 13)
     torch.manual_seed(99)
-    other = subject.kind(**WIDTHS, dim=2, **subject.config).double().eval()
+    other = subject.kind(WIDTHS, **subject.config).double().eval()
     other.load_state_dict(from_bytes(to_bytes(model.state_dict())))
     if not torch.equal(other(graph), model(graph)):
         raise AssertionError("a loaded model gives other values: something is not in its state")

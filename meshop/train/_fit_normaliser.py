@@ -29,8 +29,10 @@ def fit_normaliser(
 ) -> None:
     """Set the buffers of a normaliser in place from the training cases (and mirror images).
 
-    linear: the operator is linear in the known fields, so these and the fields are only scaled.
+    linear: the operator is linear in the known fields. Where there are any, these and the fields
+    are only scaled, and no potential flow is added, so that predictions superpose too.
     """
+    linear = linear and len(normaliser.inputs_std) + len(normaliser.wall_inputs_std) > 0
     random = np.random.default_rng(0)
     graphs: list[MeshGraph] = []
     for case in cases:
@@ -66,7 +68,7 @@ def fit_normaliser(
 
     prior, y = stack("prior"), stack("y")
     mix = torch.zeros(prior.shape[1], y.shape[1], dtype=torch.float64)
-    for c in range(y.shape[1]):
+    for c in () if linear else range(y.shape[1]):
         target = y[:, c] - y[:, c].mean()
         best = PRIOR_R2
         for p in range(prior.shape[1]):

@@ -14,7 +14,9 @@ import torch
 from meshop.bench import NULLS, Job, all_tasks, bench, execute, find_tasks, report
 from meshop.bench._measure import relative_errors
 from meshop.bench._prepare import load_prepared, prepare
+from meshop.bench._run import accepted
 from meshop.errors import ConditionError
+from meshop.surrogate import Surrogate
 from tests.bench import tiny
 
 TINY, KNOWN = "tests.bench.tiny:TASK", "tests.bench.tiny:KNOWN"
@@ -75,6 +77,13 @@ def test_a_run_is_a_record(model: str, place: Path, tmp_path: Path):
         assert (tmp_path / f"{record['id']}.safetensors").is_file()
 
 
+def test_a_config_is_cut_to_the_sizes_that_a_model_has():
+    config = {"width": 8, "depth": 2, "slices": 3, "widths": 1, "self": 1}
+    assert accepted("wall-field", config) == {"width": 8, "depth": 2}
+    assert accepted("fourier", config) == {"width": 8}
+    assert accepted("nearest", config) == {}
+
+
 def test_least_squares_and_pod_find_what_is_linear(place: Path, tmp_path: Path):
     """u is linear in the conditions: what is left is what the transfer between meshes loses."""
     errors = {m: run(Job(TINY, m), place, tmp_path)["tests"]["same"]["u"]["mean"] for m in NULLS}
@@ -85,6 +94,21 @@ def test_least_squares_and_pod_find_what_is_linear(place: Path, tmp_path: Path):
 def test_known_fields_reach_every_model(model: str, known: Path, tmp_path: Path):
     job = Job(KNOWN, model, config=SMALL, minutes=None, epochs=1)
     assert run(job, known, tmp_path)["status"] == "ok"
+
+
+def test_what_a_run_of_a_linear_operator_saves_superposes(known: Path, tmp_path: Path):
+    job = Job(KNOWN, "beno", config=SMALL, minutes=None, epochs=1)
+    record = run(job, known, tmp_path)
+    assert record["status"] == "ok", record.get("traceback")
+    found = Surrogate.load(tmp_path / f"{record['id']}.safetensors")
+    mesh, other = (tiny.cases(1, seed, known=True)[0] for seed in (5, 6))
+    data, answers = [dict(m.point_data) for m in (mesh, other)], []
+    for a, b in ((1.0, 0.0), (0.0, 1.0), (2.0, -3.0)):
+        for name in ("f", "g"):
+            mesh.point_data[name] = a * data[0][name] + b * data[1][name]
+        answers.append(found.evaluate(mesh, {}).fields["u"])
+    one, two, both = answers
+    np.testing.assert_allclose(both, 2 * one - 3 * two, atol=2e-5 * abs(one).max(), rtol=0)
 
 
 def test_training_lowers_the_error(place: Path, tmp_path: Path):

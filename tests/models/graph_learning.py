@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from meshop.graph import MeshGraph
 from meshop.testing import sample_graph
-from meshop.testing._models import batch_graphs
+from meshop.testing._models import WIDTHS, batch_graphs
 
 
 def waves(cases=8, n=60, edges=False) -> MeshGraph:
     """y = c_2 sin(2 x + c_1) on random points, c the conditions of a case."""
-    graphs = [
-        sample_graph(n, s, edges=edges, dtype=torch.float32, n_inputs=0) for s in range(cases)
-    ]
+    widths = replace(WIDTHS, inputs=0)
+    graphs = [sample_graph(n, s, widths, edges=edges, dtype=torch.float32) for s in range(cases)]
     for g in graphs:
         g.x = g.pos
         g.y = torch.sin(2 * g.pos[:, :1] + g.cond[:, :1]) * g.cond[:, 1:]

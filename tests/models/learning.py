@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from meshop.graph import MeshGraph
+from meshop.models import Widths
 from meshop.testing._models import batch_graphs
 
 
@@ -31,7 +32,7 @@ def wave(n: int, seed: int) -> tuple[MeshGraph, Tensor]:
     return graph, (a * x.cos() - b * y.sin())[:, None]
 
 
-WAVE = {"n_features": 2, "n_inputs": 1, "n_cond": 0, "n_out": 1}
+WAVE = Widths(features=2, inputs=1, out=1)
 
 
 def share_unexplained(model: nn.Module, steps: int, lr: float, cases: int = 32) -> float:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from meshop.models import registry
-from meshop.testing import check_model, sample_graph
-from meshop.testing._models import WIDTHS, batch_graphs
+from meshop.testing import WIDTHS, check_model, sample_graph
+from meshop.testing._models import batch_graphs
 
 #: Sizes that make a model small, and the checks that it is known to fail, with why.
 SMALL = {
@@ -58,7 +58,7 @@ def test_blocks_of_rows_change_nothing(name, monkeypatch):
     """With and without gradients, of one graph and two; nor does a pass change what it is given."""
     kind = registry()[name]
     torch.manual_seed(0)
-    model = kind(**(WIDTHS | SMALL[name])).double().eval()
+    model = kind(WIDTHS, **SMALL[name]).double().eval()
     graphs = [sample_graph(n, n, edges=kind.edges) for n in (150, 70)]
     for graph in (graphs[0], batch_graphs(graphs)):
         whole = model.outputs(graph)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import gelu, layer_norm, leaky_relu
 
+from meshop.models import Widths
 from meshop.models.amg import AMG, detail, strongest
 from meshop.nn import nodes
 from meshop.nn.hierarchy import coarse_size, farthest_order, interpolation, sample
 from meshop.testing import sample_graph
-from meshop.testing._models import batch_graphs
+from meshop.testing._models import WIDTHS, batch_graphs
 
 from .graph_learning import relative_error, waves
 
-WIDTHS = {"n_features": 5, "n_inputs": 2, "n_cond": 2, "n_out": 3, "n_scalars": 2}
 SIZES = {"width": 8, "heads": 2, "layers": 2, "slices": 4, "local": 7, "k_local": 3, "k_global": 2}
 
 
 def tiny(**sizes):
     torch.manual_seed(0)
-    return AMG(**WIDTHS, **SIZES | sizes).double().eval()
+    return AMG(WIDTHS, **SIZES | sizes).double().eval()
 
 
 def ln(norm, v):
@@ -117,7 +117,7 @@ def test_a_graph_of_equal_nodes_gives_equal_answers():
 
 
 def test_defaults_are_the_published_sizes():
-    model = AMG(n_features=3, n_cond=0, n_out=1)
+    model = AMG(Widths(features=3, out=1))
     block = model.blocks[0]
     assert len(model.blocks) == 3 and block.near.heads == 8 and block.local == (512, 6)
     assert block.k_global == 4 and block.attention.slice.out_features == 32
@@ -128,5 +128,5 @@ def test_defaults_are_the_published_sizes():
 def test_it_learns_a_smooth_field():
     torch.manual_seed(0)
     small = {"width": 32, "heads": 2, "layers": 1, "slices": 8, "local": 20}
-    model = AMG(n_features=2, n_cond=2, n_out=1, **small)
+    model = AMG(Widths(features=2, cond=2, out=1), **small)
     assert relative_error(model, waves(), 60) < 0.1

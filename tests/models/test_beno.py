@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm, silu
 
 from meshop.graph import MeshGraph
+from meshop.models import Widths
 from meshop.models.beno import BENO
 from meshop.nn.carried import NEAR
 from meshop.ops import knn
 from meshop.testing import sample_graph
-from meshop.testing._models import batch_graphs
+from meshop.testing._models import WIDTHS, batch_graphs
 
-WIDTHS = {
-    "n_features": 5, "n_inputs": 2, "n_tokens": 4, "n_wall_inputs": 1, "n_cond": 2, "n_out": 3,
-    "n_scalars": 2,
-}  # fmt: skip
 SIZES = {"width": 8, "layers": 2, "kernels": 2, "edge_width": 4, "rank": 3, "readers": 2}
 
 
-def tiny(**widths):
+def tiny(widths=WIDTHS):
     torch.manual_seed(0)
-    return BENO(**WIDTHS | widths, **SIZES).double().eval()
+    return BENO(widths, **SIZES).double().eval()
 
 
 def attention(layer, t_to, pos_to, t, v, pos, w):
@@ -112,14 +110,14 @@ def test_branches_superpose_and_scale_and_nothing_gives_nothing():
 
 
 @pytest.mark.parametrize(
-    ("n_inputs", "n_wall_inputs", "branches"), [(2, 0, "f"), (0, 1, "g"), (0, 0, "f"), (1, 1, "fg")]
+    ("inputs", "wall_inputs", "branches"), [(2, 0, "f"), (0, 1, "g"), (0, 0, "f"), (1, 1, "fg")]
 )
 def test_only_the_branches_that_have_data_exist_and_all_that_exists_is_used(
-    n_inputs, n_wall_inputs, branches
+    inputs, wall_inputs, branches
 ):
-    widths = {"n_inputs": n_inputs, "n_wall_inputs": n_wall_inputs}
-    model = tiny(**widths)
-    fields, scalars = model.outputs(sample_graph(20, 3, edges=True, **widths))
+    widths = replace(WIDTHS, inputs=inputs, wall_inputs=wall_inputs)
+    model = tiny(widths)
+    fields, scalars = model.outputs(sample_graph(20, 3, widths, edges=True))
     (fields.square().sum() + scalars.square().sum()).backward()
     assert "".join(b for b in "fg" if getattr(model, b) is not None) == branches
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
@@ -142,7 +140,7 @@ def test_a_domain_without_boundary_tokens_is_finite():
 
 
 def test_defaults_are_the_published_sizes():
-    model = BENO(n_features=3, n_inputs=1, n_tokens=3, n_wall_inputs=1, n_cond=0, n_out=1)
+    model = BENO(Widths(features=3, inputs=1, tokens=3, wall_inputs=1, out=1))
     assert len(model.f.layers) == len(model.g.layers) == 10 and len(model.wall_layers) == 3
     assert model.wall_layers[0].mlp[0].weight.shape == (16, 128)
     assert model.wall_layers[0].attention.heads == 2
@@ -170,7 +168,7 @@ def test_it_learns_a_poisson_kernel_and_a_sum_of_what_it_saw_is_the_sum_of_its_a
     torch.manual_seed(0)
     seen = [disk(mode) for mode in range(4)]
     model = BENO(
-        n_features=3, n_inputs=0, n_tokens=2, n_wall_inputs=1, n_cond=0, n_out=1,
+        Widths(features=3, tokens=2, wall_inputs=1, out=1),
         width=16, layers=2, kernels=4, edge_width=8, rank=4, wall_layers=1, readers=2,
     )  # fmt: skip
     g = batch_graphs(seen)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
+from meshop.models import Widths
 from meshop.models.beno_published import PublishedBENO
 from meshop.nn import walls
-from meshop.testing import sample_graph
+from meshop.testing import WIDTHS, sample_graph
 
 from .graph_learning import relative_error, waves
-
-WIDTHS = {
-    "n_features": 5, "n_inputs": 2, "n_tokens": 4, "n_wall_inputs": 1, "n_cond": 2, "n_out": 3,
-    "n_scalars": 2,
-}  # fmt: skip
 
 
 def tiny():
     torch.manual_seed(0)
-    return PublishedBENO(**WIDTHS, width=8, layers=2, wall_layers=1).double().eval()
+    return PublishedBENO(WIDTHS, width=8, layers=2, wall_layers=1).double().eval()
 
 
 def branch_by_hand(branch, g, f, data):
@@ -75,7 +73,7 @@ def test_a_branch_sees_its_own_data_alone():
 
 
 def test_defaults_are_the_published_sizes():
-    model = PublishedBENO(n_features=3, n_inputs=4, n_tokens=2, n_wall_inputs=1, n_cond=0, n_out=1)
+    model = PublishedBENO(Widths(features=3, inputs=4, tokens=2, wall_inputs=1, out=1))
     assert len(model.f.layers) == len(model.g.layers) == 10
     assert [len(model.f.boundary), model.f.boundary[0].attention.heads] == [3, 2]
     assert model.f.boundary[0].mlp[0].out_features == 16
@@ -86,9 +84,7 @@ def test_defaults_are_the_published_sizes():
 def test_it_learns_a_smooth_field():
     torch.manual_seed(0)
     g = waves(edges=True)
-    n_tokens, n_wall_inputs = g.wall_x.shape[1], g.wall_inputs.shape[1]
     model = PublishedBENO(
-        n_features=2, n_cond=2, n_out=1, n_tokens=n_tokens, n_wall_inputs=n_wall_inputs, width=16,
-        layers=2, wall_layers=1,
-    )  # fmt: skip
+        replace(WIDTHS, features=2, inputs=0, out=1, scalars=0), width=16, layers=2, wall_layers=1
+    )
     assert relative_error(model, g, 80) < 0.1

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm
 
+from meshop.models import Widths
 from meshop.models.coda_no import CodaNO
 from meshop.testing._models import WIDTHS, _stir, batch_graphs, sample_graph
 from tests.models.learning import WAVE, share_unexplained
 
 SMALL = {"width": 8, "heads": 2, "layers": 2, "slices": 3, "embedding": 3}
 NAMES = ("known", "asked")
+THREE = replace(WIDTHS, inputs=3)
 
 
-def tiny(**sizes):
+def tiny(widths=WIDTHS, **sizes):
     torch.manual_seed(0)
-    model = CodaNO(**(WIDTHS | SMALL | sizes)).double()
+    model = CodaNO(widths, **(SMALL | sizes)).double()
     _stir(model)
     return model.eval()
 
@@ -92,14 +95,14 @@ def test_values_match_a_slow_oracle(tau):
 
 def reordered(model, **orders):
     """The model with its variables written in another order."""
-    other = tiny(n_inputs=model.n_inputs, n_out=model.n_out)
+    other = tiny(model.widths)
     state = model.state_dict()
     other.load_state_dict(state | {k: state[k][order] for k, order in orders.items()})
     return other
 
 
 def test_the_order_of_known_variables_does_not_matter():
-    model, g = tiny(n_inputs=3), batch_graphs([sample_graph(n, n, n_inputs=3) for n in (9, 5)])
+    model, g = tiny(THREE), batch_graphs([sample_graph(n, n, THREE) for n in (9, 5)])
     order, moved = torch.tensor([2, 0, 1]), g.clone()
     moved.inputs = g.inputs[:, order]
     for a, b in zip(reordered(model, known=order).outputs(moved), model.outputs(g), strict=True):
@@ -120,11 +123,10 @@ def test_permuting_the_variables_asked_for_permutes_the_outputs():
 @pytest.mark.parametrize("known", [[0, 2], [1], []])
 @pytest.mark.parametrize("asked", [[0, 1, 2], [2, 0]])
 def test_a_subset_of_variables_is_a_model_of_these_alone(known, asked):
-    model = tiny(n_inputs=3)
-    g = batch_graphs([sample_graph(n, n, n_inputs=3) for n in (9, 5)])
+    model, g = tiny(THREE), batch_graphs([sample_graph(n, n, THREE) for n in (9, 5)])
     part = g.clone()
     part.inputs = g.inputs[:, known]
-    small = tiny(n_inputs=len(known), n_out=len(asked))
+    small = tiny(replace(WIDTHS, inputs=len(known), out=len(asked)))
     state = model.state_dict()
     kept = {k: v for k, v in state.items() if k in small.state_dict()}
     kept |= {k: state[k][i] for k, i in zip(NAMES, (known, asked), strict=True) if k in kept}
@@ -157,16 +159,16 @@ def test_attention_does_not_sharpen_with_resolution():
 
 
 def test_default_sizes():
-    model = CodaNO(n_features=2, n_inputs=3, n_cond=0, n_out=3)
+    model = CodaNO(Widths(features=2, inputs=3, out=3))
     assert len(model.blocks) == 5 and model.blocks[0].qkv.weight.shape == (192, 64)
-    more = CodaNO(n_features=2, n_inputs=4, n_cond=0, n_out=3)
+    more = CodaNO(Widths(features=2, inputs=4, out=3))
     count = [sum(p.numel() for p in m.parameters()) for m in (model, more)]
     assert count[1] - count[0] == 16  # one more variable costs its embedding
     with pytest.raises(ValueError, match="no multiple"):
-        CodaNO(n_features=2, n_cond=0, n_out=1, width=10, heads=4)
+        CodaNO(Widths(features=2, out=1), width=10, heads=4)
 
 
 def test_it_learns():
     torch.manual_seed(0)
-    model = CodaNO(**WAVE, width=32, heads=4, layers=2, slices=16, embedding=4)
+    model = CodaNO(WAVE, width=32, heads=4, layers=2, slices=16, embedding=4)
     assert share_unexplained(model, 120, 1e-2) < 0.4

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import silu
 
+from meshop.models import Widths
 from meshop.models.coral import Coral
 from meshop.nn import ModulatedSiren, nodes
 from meshop.testing import check_model
@@ -18,9 +21,9 @@ SMALL = {
 }  # fmt: skip
 
 
-def tiny(**sizes):
+def tiny(widths=WIDTHS, **sizes):
     torch.manual_seed(0)
-    model = Coral(**(WIDTHS | SMALL | sizes)).double()
+    model = Coral(widths, **(SMALL | sizes)).double()
     _stir(model)
     return model.eval()
 
@@ -79,7 +82,7 @@ def test_the_inner_gradient_is_that_of_the_weighted_misfit():
     """Graph by graph: a neighbour in the batch does not change the step, as a mean would."""
     torch.manual_seed(0)
     siren = ModulatedSiren(2, 3, 2, width=6, depth=3, code=4, w0=5).double()
-    graphs = [sample_graph(n, n, n_features=3, n_inputs=2) for n in (7, 11)]
+    graphs = [sample_graph(n, n, replace(WIDTHS, features=3)) for n in (7, 11)]
     points = nodes(batch_graphs(graphs), cond=False)
     code = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
     x, target = points.x[:, :3], points.x[:, 3:]
@@ -110,31 +113,32 @@ def test_codes_work_where_gradients_are_off():
             torch.testing.assert_close(model(g), expected)
 
 
-@pytest.mark.parametrize("widths", [{"n_inputs": 0}, {"n_tokens": 0, "n_wall_inputs": 0}])
+@pytest.mark.parametrize("widths", [{"inputs": 0}, {"tokens": 0, "wall_inputs": 0}])
 def test_the_code_comes_from_what_there_is(widths):
     """Without inputs from boundary and conditions; without tokens from inputs and conditions."""
-    model, g = tiny(**widths), sample_graph(9, 3, **widths)
+    widths = replace(WIDTHS, **widths)
+    model, g = tiny(widths), sample_graph(9, 3, widths)
     for name in ("inputs", "wall_x", "cond"):
         moved = g.clone()
         moved[name] = g[name] + 0.5
-        read = (WIDTHS | widths)["n_tokens" if name == "wall_x" else "n_" + name]
+        read = getattr(widths, "tokens" if name == "wall_x" else name)
         assert torch.allclose(model(moved), model(g)) == (read == 0)
-    if not (WIDTHS | widths)["n_inputs"]:
+    if not widths.inputs:
         with pytest.raises(ValueError, match="no inputs"):
             model.codes(g)
 
 
 def test_features_are_fitted_where_there_is_nothing_else():
-    widths = {"n_inputs": 0, "n_tokens": 0, "n_wall_inputs": 0, "n_cond": 0}
-    model, g = tiny(**widths), sample_graph(9, 4, **widths)
+    widths = Widths(features=5, out=3)
+    model, g = tiny(widths), sample_graph(9, 4, widths)
     assert torch.equal(model.reconstruction(g)[1], g.x)
     assert isinstance(model.enter, torch.nn.Identity)  # the published map, code to code
-    assert model(g).shape == (9, WIDTHS["n_out"])
+    assert model(g).shape == (9, 3)
 
 
 def test_phases_keep_full_precision_under_bfloat16():
     torch.manual_seed(0)
-    model = Coral(**WIDTHS).eval()  # published sizes, w0 = 30
+    model = Coral(WIDTHS).eval()  # published sizes, w0 = 30
     g = sample_graph(50, 5, dtype=torch.float32)
     with torch.no_grad():
         exact = model(g)
@@ -144,7 +148,7 @@ def test_phases_keep_full_precision_under_bfloat16():
 
 
 def test_default_sizes_are_the_published_ones():
-    model = Coral(n_features=0, n_inputs=1, n_cond=0, n_out=1)
+    model = Coral(Widths(features=0, inputs=1, out=1))
 
     def count(module):
         return sum(p.numel() for p in module.parameters())
@@ -160,8 +164,8 @@ def test_default_sizes_are_the_published_ones():
 
 def test_without_tokens_it_keeps_every_promise_too():
     class NoTokens(Coral):
-        def __init__(self, **widths):
-            super().__init__(**(widths | {"n_tokens": 0}))
+        def __init__(self, widths, **sizes):
+            super().__init__(replace(widths, tokens=0, wall_inputs=0), **sizes)
 
     check_model(NoTokens, SMALL)
 
@@ -169,7 +173,7 @@ def test_without_tokens_it_keeps_every_promise_too():
 def test_reconstruction_can_be_learned_first():
     """The published first stage: a field that was never seen is fitted in three steps."""
     torch.manual_seed(0)
-    model = Coral(**WAVE, width=64, depth=3, code=16)
+    model = Coral(WAVE, width=64, depth=3, code=16)
     train, test = (batch_graphs([wave(40, s)[0] for s in seeds]) for seeds in (range(16), (50, 51)))
     optimiser = torch.optim.Adam(model.parameters(), 2e-3)
     for _ in range(80):
@@ -183,5 +187,5 @@ def test_reconstruction_can_be_learned_first():
 
 def test_it_learns_end_to_end():
     torch.manual_seed(0)
-    model = Coral(**WAVE, width=64, depth=3, code=16, hidden=32, w0_in=5, w0_out=5)
+    model = Coral(WAVE, width=64, depth=3, code=16, hidden=32, w0_in=5, w0_out=5)
     assert share_unexplained(model, 150, 2e-3) < 0.3

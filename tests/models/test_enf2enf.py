@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm
 
+from meshop.models import Widths
 from meshop.models.enf2enf import Enf2Enf
 from meshop.nn import latent_grid, nodes, pieces
 from meshop.testing._models import MODEL_CHECKS, WIDTHS, _stir, _Subject, batch_graphs, sample_graph
@@ -16,9 +18,9 @@ from tests.models.learning import WAVE, share_unexplained, wave
 SMALL = {"width": 6, "layers": 2, "side": 2, "code": 3, "encoder_width": 4}
 
 
-def tiny(**sizes):
+def tiny(widths=WIDTHS, **sizes):
     torch.manual_seed(0)
-    model = Enf2Enf(**(WIDTHS | SMALL | sizes)).double()
+    model = Enf2Enf(widths, **(SMALL | sizes)).double()
     _stir(model)
     return model.eval()
 
@@ -172,7 +174,8 @@ def test_pieces_of_the_nodes_give_what_all_give(monkeypatch, encoder):
 
 
 def test_default_window_is_what_the_published_code_uses():
-    assert tiny().sigma == 2 / 2 and tiny(side=3).sigma == 2 / 3 and tiny(dim=3).sigma == 3 / 2
+    assert tiny().sigma == 2 / 2 and tiny(side=3).sigma == 2 / 3
+    assert tiny(replace(WIDTHS, dim=3)).sigma == 3 / 2
     assert tiny(sigma=0.1).sigma == 0.1
 
 
@@ -206,7 +209,7 @@ def test_what_cannot_be_is_said():
 
 
 def test_default_sizes_are_the_published_ones():
-    model = Enf2Enf(n_features=1, n_cond=2, n_out=1)
+    model = Enf2Enf(Widths(features=1, cond=2, out=1))
 
     def read(c, out, features=0):
         waves = c * c + c + features * c
@@ -228,22 +231,22 @@ def test_default_sizes_are_the_published_ones():
 
 def test_random_directions_do_not_depend_on_what_was_drawn_before():
     torch.manual_seed(1)
-    one = Enf2Enf(**WIDTHS, **SMALL)
+    one = Enf2Enf(WIDTHS, **SMALL)
     torch.manual_seed(2)
-    two = Enf2Enf(**WIDTHS, **SMALL)
+    two = Enf2Enf(WIDTHS, **SMALL)
     for (name, a), (_, b) in zip(one.named_buffers(), two.named_buffers(), strict=True):
         assert torch.equal(a, b), name
 
 
 def test_it_learns():
     torch.manual_seed(0)
-    model = Enf2Enf(**WAVE, width=32, layers=1, encoder_width=16, std=0.5, encoder="attention")
+    model = Enf2Enf(WAVE, width=32, layers=1, encoder_width=16, std=0.5, encoder="attention")
     assert share_unexplained(model, 80, 5e-3, cases=16) < 0.5
 
 
 def test_learned_waves_of_one_place_move_with_it():
     """A wave that is moved with its points is the same field: nothing but relative places."""
-    model, (g, _) = Enf2Enf(**WAVE, **SMALL).double(), wave(30, 1)
+    model, (g, _) = Enf2Enf(WAVE, **SMALL).double(), wave(30, 1)
     g = g.apply(lambda t: t.double() if t.is_floating_point() else t)
     moved = g.clone()
     moved.pos = g.pos + torch.tensor([5.0, -7.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -11,8 +12,7 @@ from torch.nn.functional import gelu, layer_norm
 
 from meshop.models.factformer import FactFormer
 from meshop.nn.axis_attention import AxisAttention
-
-WIDTHS = {"n_features": 5, "n_inputs": 2, "n_cond": 2, "n_out": 3, "n_scalars": 2}
+from meshop.testing import WIDTHS
 
 
 def rope(vector, place, frequencies):
@@ -96,11 +96,11 @@ def test_what_lies_outside_the_domain_says_nothing_inside():
 
 def test_defaults_are_the_published_sizes():
     """The Darcy run: 3 blocks of width 128, 12 heads of 64, kernels of twice that."""
-    model, inner = FactFormer(**WIDTHS), 12 * 64
+    model, inner = FactFormer(WIDTHS), 12 * 64
     axis = 2 * 128 * 2 * inner + 2 * 128 + 128 * 2 * 128 + 2 * 128 + 128 * 128 + 128
     block = 2 * axis + 2 * 128 + 128 * inner + 128**2 + 128 * 128 + 128 + inner * 128 + 128 * 128
     assert sum(p.numel() for p in model.blocks.parameters()) == 3 * block
-    solid = FactFormer(**WIDTHS, dim=3)
+    solid = FactFormer(replace(WIDTHS, dim=3))
     assert (len(solid.blocks), solid.blocks[0].heads) == (4, 6)
 
 

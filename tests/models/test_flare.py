@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm
 
+from meshop.models import Widths
 from meshop.models.flare import Flare
 from meshop.nn import nodes
 from meshop.nn.linear_attention import LatentAttention
@@ -43,7 +44,7 @@ def attend(layer, x, w):
 
 def test_values_match_a_slow_oracle():
     torch.manual_seed(0)
-    model = Flare(**WIDTHS, width=6, heads=2, layers=2, latents=3, depth=1).double().eval()
+    model = Flare(WIDTHS, width=6, heads=2, layers=2, latents=3, depth=1).double().eval()
     _stir(model)
     g = sample_graph(9, 1)
     w = g.weight / g.weight.sum()
@@ -77,7 +78,7 @@ def test_the_encoding_is_an_integral_over_nodes_and_the_decoding_an_average():
 
 def test_weights_over_eight_decades_under_bfloat16():
     torch.manual_seed(0)
-    model, g = Flare(**WIDTHS, layers=2), sample_graph(400, 3, dtype=torch.float32)
+    model, g = Flare(WIDTHS, layers=2), sample_graph(400, 3, dtype=torch.float32)
     g.weight = 10 ** torch.linspace(-8, 0, 400)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         half = model(g).float()
@@ -93,7 +94,7 @@ def test_layer_gradcheck():
 
 
 def test_sizes():
-    model = Flare(n_features=3, n_cond=2, n_out=4)
+    model = Flare(Widths(features=3, cond=2, out=4))
     c, square = 64, 65 * 64
     block = 4 * c + 3 * 5 * square + square + 64 * c
     total = 6 * c + 3 * square + 8 * block + 2 * c + 3 * square + (c + 1) * 4

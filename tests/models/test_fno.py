@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import gelu, pad
 
+from meshop.models import Widths
 from meshop.models.fno import FNO
 from meshop.nn import nodes
 from meshop.nn.grid_bridge import GridBridge, one_box_each
-from meshop.testing import sample_graph
-
-WIDTHS = {"n_features": 5, "n_inputs": 2, "n_cond": 2, "n_out": 3, "n_scalars": 2}
+from meshop.testing import WIDTHS, sample_graph
 
 
 def plain_spectral(layer, v):
@@ -27,7 +28,7 @@ def plain_spectral(layer, v):
 
 def test_values_match_the_published_layers():
     torch.manual_seed(0)
-    model = FNO(**WIDTHS, width=4, modes=3, layers=3, grid=8, pad=2, projection=8).double()
+    model = FNO(WIDTHS, width=4, modes=3, layers=3, grid=8, pad=2, projection=8).double()
     graph = sample_graph(30, 1)
     points = nodes(graph)
     with torch.no_grad():
@@ -53,7 +54,7 @@ def count(model):
 def test_defaults_are_the_published_sizes():
     """12 modes and width 32: 2 (signs) 12 12 32 32 2 (real, imaginary) and W for each of 4 layers.
     In 3-D, 8 modes and width 20."""
-    flat, solid = FNO(**WIDTHS), FNO(**WIDTHS, dim=3)
+    flat, solid = FNO(WIDTHS), FNO(replace(WIDTHS, dim=3))
     assert count(flat.blocks) == 4 * (2 * 12**2 * 32**2 * 2 + 32 * 33) == 2363520
     assert count(solid.blocks) == 4 * (4 * 8**3 * 20**2 * 2 + 20 * 21)
     assert flat.shape == (64, 64) and flat.blocks[0].pad == 8
@@ -62,13 +63,13 @@ def test_defaults_are_the_published_sizes():
 
 def test_finer_meshes_of_one_field_approach_one_answer():
     torch.manual_seed(1)
-    model = FNO(n_features=1, n_cond=0, n_out=1, width=8, modes=4, grid=16, pad=2).double()
+    model = FNO(Widths(features=1, out=1), width=8, modes=4, grid=16, pad=2).double()
     asked = 2 * torch.rand(50, 2, dtype=torch.float64) - 1
     answers = []
     for n in (400, 1600, 6400, 100000):
         pos = 2 * torch.rand(n, 2, dtype=torch.float64) - 1
         pos[:4] = torch.tensor([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
-        graph = sample_graph(n, 2, n_features=1, n_inputs=0, n_cond=0)
+        graph = sample_graph(n, 2, Widths(features=1, out=1))
         graph.pos, graph.weight = pos, torch.ones(n).double()
         graph.x = (3 * pos[:, :1]).sin() * pos[:, 1:]
         graph.inputs = graph.x[:, :0]
@@ -81,4 +82,4 @@ def test_finer_meshes_of_one_field_approach_one_answer():
 
 def test_too_many_modes_for_the_grid_are_an_error():
     with pytest.raises(ValueError, match="fewer than 12 modes"):
-        FNO(**WIDTHS, grid=16)(sample_graph(9, 3, dtype=torch.float32))
+        FNO(WIDTHS, grid=16)(sample_graph(9, 3, dtype=torch.float32))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn.functional import layer_norm, relu, silu
 
+from meshop.models import Widths
 from meshop.models.galerkin import Fourier, Galerkin
 from meshop.nn import nodes
 from meshop.nn.linear_attention import GalerkinAttention
@@ -50,7 +52,7 @@ def attend(layer, x, pos, w, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_match_a_slow_oracle(kind):
     torch.manual_seed(0)
-    model = KINDS[kind](**WIDTHS, width=6, heads=2, layers=2, hidden=7).double().eval()
+    model = KINDS[kind](WIDTHS, width=6, heads=2, layers=2, hidden=7).double().eval()
     _stir(model)
     g = sample_graph(9, 1)
     w = g.weight / g.weight.sum()
@@ -72,7 +74,7 @@ def test_values_match_a_slow_oracle(kind):
 def test_layer_against_the_loop_and_gradcheck(kind, heads, dim):
     torch.manual_seed(1)
     layer = GalerkinAttention(4, heads, dim, kind).double()
-    g = sample_graph(6, 2, dim=dim)
+    g = sample_graph(6, 2, replace(WIDTHS, dim=dim))
     points = nodes(g)
     with torch.no_grad():
         for p in layer.parameters():
@@ -92,14 +94,14 @@ def test_layers_start_near_the_published_scale():
 
 def test_evaluation_and_training_are_the_same():
     """The authors' attention drops half of its matrix, at evaluation too."""
-    model, g = Galerkin(**WIDTHS, width=8, heads=2, layers=2), sample_graph(9, 3)
+    model, g = Galerkin(WIDTHS, width=8, heads=2, layers=2), sample_graph(9, 3)
     model = model.double()
     assert torch.equal(model.train()(g), model.eval()(g))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_blocks_of_rows_do_not_change_the_answer(kind, monkeypatch):
-    model = KINDS[kind](**WIDTHS, width=8, heads=2, layers=2).double()
+    model = KINDS[kind](WIDTHS, width=8, heads=2, layers=2).double()
     g = sample_graph(300, 4)
     whole = model(g)
     monkeypatch.setattr("meshop.nn.rows.BLOCK", 1)
@@ -122,7 +124,7 @@ def test_rows_in_blocks(monkeypatch):
 def test_sizes():
     c, p, h, f = 128, 2, 4, 256
     for kind in (Galerkin, Fourier):
-        model = kind(n_features=3, n_cond=2, n_out=4)
+        model = kind(Widths(features=3, cond=2, out=4))
         block = 3 * (c + 1) * c + 4 * c + (c + h * p + 1) * c + (c + 1) * f + (f + 1) * c
         total = 6 * c + 3 * (c + 1) * c + 6 * block + (c + 1) * 4
         assert sum(p.numel() for p in model.parameters()) == total

@@ -12,9 +12,8 @@ from torch.nn.functional import silu
 from meshop.models.gaot import GAOT
 from meshop.nn.magno import MAGNO, ball_statistics, balls
 from meshop.nn.patch_transformer import PatchTransformer
-from meshop.testing import sample_graph
+from meshop.testing import WIDTHS, sample_graph
 
-WIDTHS = {"n_features": 5, "n_inputs": 2, "n_cond": 2, "n_out": 3, "n_scalars": 2}
 SMALL = {
     "channels": 8, "tokens": 4, "hidden": 8, "depth": 2,
     "patch": 2, "width": 16, "heads": 2, "mlp_ratio": 2,
@@ -23,7 +22,7 @@ SMALL = {
 
 def small(**kw):
     torch.manual_seed(0)
-    return GAOT(**WIDTHS, **SMALL | kw).double().eval()
+    return GAOT(WIDTHS, **SMALL | kw).double().eval()
 
 
 def clouds(dim, seed=1):
@@ -163,7 +162,7 @@ def test_neighbours_are_weighed_by_their_measure():
 
 def test_defaults_are_the_published_sizes():
     """Elasticity: 64 x 64 tokens of 64 channels, patches 2 x 2 = width 256, 3 layers, FFN 4."""
-    model = GAOT(**WIDTHS)
+    model = GAOT(WIDTHS)
     layer = 4 * 256**2 + 3 * 4 * 256**2 + 2 * 256
     processor = 256 * 256 + 256 + 3 * layer + 2 * 256 * 256 + 256
     assert sum(p.numel() for p in model.processor.parameters()) == processor

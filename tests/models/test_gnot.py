@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm
 
+from meshop.models import Widths
 from meshop.models.gnot import Gnot
 from meshop.nn import nodes
 from meshop.nn.linear_attention import NormalisedAttention
@@ -14,9 +15,9 @@ from meshop.testing._models import WIDTHS, _stir, batch_graphs, sample_graph
 from .fits import learns
 
 
-def tiny(**kw):
+def tiny(widths=WIDTHS, **kw):
     torch.manual_seed(0)
-    model = Gnot(**(WIDTHS | {"width": 6, "heads": 2, "layers": 2, "experts": 3, "depth": 1} | kw))
+    model = Gnot(widths, **({"width": 6, "heads": 2, "layers": 2, "experts": 3, "depth": 1} | kw))
     _stir(model.double())
     return model.eval()
 
@@ -154,7 +155,7 @@ def test_keys_far_apart_in_float32_stay_finite():
 
 def test_sizes():
     """The authors' class counted by hand: width c, hidden 4 c, e experts, k input functions."""
-    model = Gnot(n_features=3, n_cond=2, n_out=4, n_inputs=1, n_tokens=5, n_wall_inputs=1)
+    model = Gnot(Widths(features=3, cond=2, out=4, inputs=1, tokens=5, wall_inputs=1))
     c, i, e, k = 128, 512, 2, 2
 
     def net(a, b):

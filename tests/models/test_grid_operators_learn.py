@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from meshop.models import registry
+from meshop.models import Widths, registry
 from meshop.testing import sample_graph
 from meshop.testing._models import batch_graphs
 
@@ -22,11 +22,9 @@ SIZES = {
 def cases(count, seed):
     """u at a node depends on the input's field elsewhere: a field, given, and its derivative."""
     g = torch.Generator().manual_seed(seed)
-    graphs, fields = [], []
+    graphs, fields, widths = [], [], Widths(features=1, inputs=1, out=1)
     for i in range(count):
-        graph = sample_graph(
-            120 + i, 100 * seed + i, n_features=1, n_inputs=1, n_cond=0, dtype=torch.float32
-        )
+        graph = sample_graph(120 + i, 100 * seed + i, widths, dtype=torch.float32)
         k = 2 * torch.randn(3, 2, generator=g)
         phase, size = 6 * torch.rand(3, generator=g), torch.randn(3, generator=g)
         graph.x, graph.weight = torch.ones(len(graph.pos), 1), torch.ones(len(graph.pos))
@@ -40,7 +38,7 @@ def cases(count, seed):
 @pytest.mark.parametrize("name", sorted(SIZES))
 def test_it_learns_a_derivative(name):
     torch.manual_seed(0)
-    model = registry()[name](n_features=1, n_inputs=1, n_cond=0, n_out=1, **SIZES[name])
+    model = registry()[name](Widths(features=1, inputs=1, out=1), **SIZES[name])
     batch, field = cases(12, 1)
     steps = 80
     step = torch.optim.AdamW(model.parameters(), lr=1e-2)

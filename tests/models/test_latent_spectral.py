@@ -7,16 +7,15 @@ from itertools import pairwise
 import torch
 from torch.nn.functional import gelu, layer_norm, silu
 
+from meshop.models import Widths
 from meshop.models.latent_spectral import LatentSpectral, build_levels
 from meshop.nn import nodes
 from meshop.nn.mesh_conv import MeshConv
 from meshop.nn.spectral_block import SpectralBlock
 from meshop.testing import sample_graph
-from meshop.testing._models import batch_graphs
+from meshop.testing._models import WIDTHS, batch_graphs
 
 from .graph_learning import relative_error, waves
-
-WIDTHS = {"n_features": 5, "n_inputs": 2, "n_cond": 2, "n_out": 3, "n_scalars": 2}
 
 
 def levels_of(sizes=(40, 1, 15), depth=2):
@@ -112,7 +111,7 @@ def test_every_frequency_counts_and_they_are_integers():
 def test_whole_model_is_the_u_of_its_parts():
     torch.manual_seed(0)
     small = {"width": 8, "widest": 16, "levels": 2, "heads": 2, "tokens": 2, "basis": 2}
-    model, g = LatentSpectral(**WIDTHS, **small).double(), sample_graph(50, 3)
+    model, g = LatentSpectral(WIDTHS, **small).double(), sample_graph(50, 3)
     points = nodes(g)
     one, two, three = build_levels(points, 2, 0.25, 9, 9)
     a = model.down[0](model.lift(points.x), one.near)
@@ -128,7 +127,7 @@ def test_whole_model_is_the_u_of_its_parts():
 
 
 def test_defaults_are_the_published_sizes():
-    model = LatentSpectral(n_features=3, n_cond=0, n_out=1)
+    model = LatentSpectral(Widths(features=3, out=1))
     assert [block.query.in_features for block in model.solve] == [64, 128, 256, 512, 512]
     block = model.solve[0]
     assert [up.second.here.out_features for up in model.up] == [64, 64, 128, 256]
@@ -138,5 +137,5 @@ def test_defaults_are_the_published_sizes():
 def test_it_learns_a_smooth_field():
     torch.manual_seed(0)
     small = {"width": 16, "widest": 32, "levels": 2, "heads": 2, "tokens": 2, "basis": 3}
-    model = LatentSpectral(n_features=2, n_cond=2, n_out=1, **small)
+    model = LatentSpectral(Widths(features=2, cond=2, out=1), **small)
     assert relative_error(model, waves(), 60) < 0.1

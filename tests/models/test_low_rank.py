@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import layer_norm, relu
 
+from meshop.models import Widths
 from meshop.models.low_rank import LowRank
 from meshop.nn import nodes
 from meshop.nn.linear_attention import LowRankIntegral
@@ -35,7 +36,7 @@ def kernel(layer, a):
 
 def test_values_match_a_slow_oracle():
     torch.manual_seed(0)
-    model = LowRank(**WIDTHS, width=5, layers=2, rank=3, kernel=(7, 6)).double().eval()
+    model = LowRank(WIDTHS, width=5, layers=2, rank=3, kernel=(7, 6)).double().eval()
     _stir(model)
     g = sample_graph(9, 1)
     w = g.weight / g.weight.sum()
@@ -73,7 +74,7 @@ def test_layer_gradcheck():
 
 
 def test_sizes():
-    model = LowRank(n_features=3, n_cond=2, n_out=4)
+    model = LowRank(Widths(features=3, cond=2, out=4))
     kernel = 6 * 64 + 65 * 128 + 129 * 256 + 257 * 4096
     block = 33 * 32 + 2 * kernel + 64
     total = 6 * 32 + 4 * block + 33 * 128 + 129 * 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,9 +11,8 @@ from meshop.models.fno import FNO
 from meshop.models.nuno import NUNO
 from meshop.nn import nodes
 from meshop.nn.leaf_attention import LeafAttention
-from meshop.testing import check_model, sample_graph
+from meshop.testing import WIDTHS, check_model, sample_graph
 
-WIDTHS = {"n_features": 5, "n_inputs": 2, "n_cond": 2, "n_out": 3, "n_scalars": 2}
 SMALL = {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6}
 
 
@@ -22,7 +23,7 @@ def test_factformer_leaves_hold_the_contract_too():
 def test_fields_do_not_jump_between_leaves():
     """The published field does: each leaf answers alone for the points in it."""
     torch.manual_seed(0)
-    model = NUNO(**WIDTHS, **SMALL | {"depth": 3}).double()
+    model = NUNO(WIDTHS, **SMALL | {"depth": 3}).double()
     graph = sample_graph(200, 1)
     boxes = model.boxes(nodes(graph))
     lo, hi = boxes.lo, boxes.lo + boxes.size
@@ -40,9 +41,9 @@ def test_fields_do_not_jump_between_leaves():
 
 def test_one_leaf_that_says_nothing_to_itself_is_an_fno():
     torch.manual_seed(2)
-    leaves = NUNO(**WIDTHS, **SMALL | {"depth": 1}).double()
+    leaves = NUNO(WIDTHS, **SMALL | {"depth": 1}).double()
     leaves.depth = 0
-    whole = FNO(**WIDTHS, width=8, modes=2, layers=2, grid=6, pad=0).double()
+    whole = FNO(WIDTHS, width=8, modes=2, layers=2, grid=6, pad=0).double()
     missing, unexpected = whole.load_state_dict(leaves.state_dict(), strict=False)
     assert not missing and all(name.split(".")[0] in ("exchange", "leaf") for name in unexpected)
     with torch.no_grad():
@@ -56,7 +57,7 @@ def test_one_leaf_that_says_nothing_to_itself_is_an_fno():
 def test_every_leaf_hears_every_other():
     """Blocks see one leaf each: without the exchange a far corner would never matter."""
     torch.manual_seed(4)
-    model = NUNO(**WIDTHS, **SMALL | {"depth": 3, "layers": 2}).double()
+    model = NUNO(WIDTHS, **SMALL | {"depth": 3, "layers": 2}).double()
     graph = sample_graph(300, 5)
     first = model(graph)
     near = graph.pos.sum(1).argmin()
@@ -85,9 +86,9 @@ def test_leaves_have_no_order_and_empty_ones_no_say():
 
 
 def test_defaults_are_the_published_sizes():
-    flat, solid = NUNO(**WIDTHS), NUNO(**WIDTHS, dim=3)
+    flat, solid = NUNO(WIDTHS), NUNO(replace(WIDTHS, dim=3))
     blocks = sum(p.numel() for p in flat.blocks.parameters())
     assert blocks == 4 * (2 * 12**2 * 32**2 * 2 + 32 * 33)
     assert (flat.depth, solid.depth) == (3, 4) and solid.blocks[0].convolution.modes == 8
     with pytest.raises(ValueError, match="inner"):
-        NUNO(**WIDTHS, inner="unet")
+        NUNO(WIDTHS, inner="unet")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm
 
+from meshop.models import Widths
 from meshop.models.transolver import Transolver
 from meshop.nn import SliceAttention, nodes
 from meshop.testing import check_model
@@ -20,7 +21,7 @@ def tiny(weighted=True, dtype=torch.float64, **kw):
     torch.manual_seed(0)
     sizes = {"width": 8, "heads": 2, "layers": 2, "slices": 4} | kw
     model = Transolver(
-        n_features=F_IN, n_cond=K, n_out=C_OUT, n_scalars=S, weighted=weighted, **sizes
+        Widths(features=F_IN, cond=K, out=C_OUT, scalars=S), weighted=weighted, **sizes
     ).to(dtype)
     with torch.no_grad():  # std .02 leaves every softmax flat: spread it, so that mistakes show
         for name, p in model.named_parameters():
@@ -211,7 +212,7 @@ def test_model_gradcheck():
 
 
 def test_slices_start_orthogonal_and_the_default_size_is_the_published_one():
-    model = Transolver(n_features=3, n_cond=2, n_out=4, n_scalars=3)
+    model = Transolver(Widths(features=3, cond=2, out=4, scalars=3))
     w = model.blocks[0].attention.slice.weight.detach()
     torch.testing.assert_close(w.T @ w, torch.eye(16), rtol=0, atol=1e-5)
     assert len(model.blocks) == 8 and w.shape == (64, 16)

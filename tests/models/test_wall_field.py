@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from meshop.graph import GraphSpec, MeshGraph, build_graph
-from meshop.models import Operator, WallField, build_operator, registry
+from meshop.models import Operator, WallField, Widths, build_operator, registry
 from meshop.train._sampling import collate
 from tests.meshes import ring
 
@@ -18,7 +18,7 @@ def model(seed: int = 0) -> WallField:
     torch.manual_seed(seed)
     g = graph()
     operator = WallField(
-        n_features=g.x.shape[1], n_tokens=g.wall_x.shape[1], n_cond=1, n_out=4, n_scalars=2,
+        Widths(features=g.x.shape[1], tokens=g.wall_x.shape[1], cond=1, out=4, scalars=2),
         width=32, depth=3, latent=16,
     )  # fmt: skip
     with torch.no_grad():  # blocks start unmodulated: give the condition something to do
@@ -93,8 +93,8 @@ def test_gradients_are_finite_and_reach_every_parameter():
 
 def test_registry_builds_by_name():
     assert {"wall-field", "transolver"} <= set(registry())
-    sizes = {"n_features": 3, "n_tokens": 2, "n_cond": 1, "n_out": 1, "n_scalars": 0}
-    found = build_operator("wall-field", {**sizes, "width": 8})
+    widths = Widths(features=3, tokens=2, cond=1, out=1)
+    found = build_operator("wall-field", widths, width=8)
     assert isinstance(found, Operator)
     with pytest.raises(ValueError, match="known: "):
-        build_operator("wall-feild", sizes)
+        build_operator("wall-feild", widths)

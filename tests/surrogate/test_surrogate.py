@@ -6,10 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save as to_bytes
 
 from meshop.errors import ConditionError, MeshError, SurrogateError
 from meshop.graph import GraphSpec, build_graph
 from meshop.surrogate import Condition, Field, Scalar, Schema, Sizes, Surrogate, available
+from meshop.surrogate._surrogate import _digest
 from tests.meshes import box, ring
 
 SPEC = GraphSpec(
@@ -36,7 +39,9 @@ GIVEN = {"aoa_deg": 3, "reynolds": 2e6}
 def small(seed: int = 0) -> Surrogate:
     torch.manual_seed(seed)
     g = build_graph(ring(24, 5), GIVEN, SPEC)
-    sizes = Sizes(g.x.shape[1], g.wall_x.shape[1], 2, 3, 2, 3, 1)
+    sizes = Sizes(
+        features=g.x.shape[1], tokens=g.wall_x.shape[1], cond=2, out=3, scalars=2, prior=3, lift=1
+    )
     found = Surrogate(
         SCHEMA, SPEC, "wall-field", {"width": 16, "depth": 2, "latent": 8}, sizes=sizes,
         card={"cases": 1}, meta={"seed": seed}, name="small",
@@ -58,6 +63,37 @@ def test_save_and_load_is_exact(tmp_path: Path):
         np.testing.assert_array_equal(values, b.fields[name])
     assert a.scalars == b.scalars
     assert not list(tmp_path.glob(".*"))
+
+
+def test_an_older_file_has_fewer_widths_and_scales(tmp_path: Path):
+    """Those of before known fields and positions; the header names widths as it always did."""
+    path, first = tmp_path / "m.safetensors", small()
+    first.save(path)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["meshop"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    known = {"features", "tokens", "cond", "out", "scalars", "prior", "lift"}
+    later = {"inputs", "wall_inputs", "dim"}
+    assert set(header["sizes"]) == known | later
+    assert set(header["operator"]["config"]) == {"width", "depth", "latent"}
+    header["sizes"] = {name: header["sizes"][name] for name in known}
+    start = tuple(f"normaliser.{name}_" for name in ("pos", "inputs", "wall_inputs"))
+    tensors = {key: value for key, value in tensors.items() if not key.startswith(start)}
+    del header["hash"]
+    header["hash"] = _digest(header, tensors)
+    path.write_bytes(to_bytes(tensors, metadata={"meshop": json.dumps(header)}))
+    second, mesh = Surrogate.load(path), ring(30, 6)
+    assert second.sizes == first.sizes and second.operator.widths == first.sizes
+    for name, values in first.evaluate(mesh, GIVEN).fields.items():
+        np.testing.assert_array_equal(values, second.evaluate(mesh, GIVEN).fields[name])
+
+
+def test_the_shipped_model_has_the_widths_of_its_graphs():
+    found, mesh = Surrogate.load("airfoil-rans"), ring(24, 5)
+    g = build_graph(mesh, found.schema.check_conditions(GIVEN)[0], found.spec)
+    widths = found.operator.widths
+    assert (widths.nodes, widths.walls) == (g.x.shape[1] + 2, g.wall_x.shape[1] + 2)
+    assert (widths.out, widths.scalars, widths.dim) == (4, len(found.schema.scalars), 2)
 
 
 def test_constant_components_are_filled_in():

@@ -16,18 +16,15 @@ class Honest(Operator):
 
     pointwise = True
 
-    def __init__(
-        self, *, n_features, n_inputs, n_tokens, n_wall_inputs, n_cond, n_out, n_scalars, dim
-    ):
-        super().__init__()
-        self.head = nn.Linear(n_features + n_inputs + n_cond, n_out)
-        self.n_scalars = n_scalars
+    def __init__(self, widths):
+        super().__init__(widths)
+        self.head = nn.Linear(widths.nodes, widths.out)
 
     def outputs(self, graph):
         points = nodes(graph)
         fields = self.fields(points)
         mean = points.mean(fields)[:, :1]
-        return fields, mean.repeat(1, self.n_scalars)
+        return fields, mean.repeat(1, self.widths.scalars)
 
     def fields(self, points):
         return self.head(points.x)
@@ -73,14 +70,14 @@ class Boastful(Honest):
 
 
 class Unused(Honest):
-    def __init__(self, **widths):
-        super().__init__(**widths)
+    def __init__(self, widths):
+        super().__init__(widths)
         self.more = nn.Linear(2, 2)
 
 
 class Forgetful(Honest):
-    def __init__(self, **widths):
-        super().__init__(**widths)
+    def __init__(self, widths):
+        super().__init__(widths)
         self.factor = torch.rand(())
 
     def fields(self, points):

@@ -56,9 +56,9 @@ class Probe(Operator):
 
     linear = False
 
-    def __init__(self, *, n_out, **widths):
-        super().__init__()
-        self.widths, self.scale = widths, torch.nn.Parameter(torch.ones(n_out))
+    def __init__(self, widths):
+        super().__init__(widths)
+        self.scale = torch.nn.Parameter(torch.ones(widths.out))
 
     def outputs(self, graph):
         Probe.seen = graph
@@ -68,7 +68,7 @@ class Probe(Operator):
 def run(problem, stored, folder, monkeypatch, kind=Probe, cut=True):
     monkeypatch.setattr(import_module("meshop.train._learn"), "registry", lambda: {"probe": kind})
     home = import_module("meshop.surrogate._surrogate")
-    monkeypatch.setattr(home, "build_operator", lambda n, c: kind(**c))
+    monkeypatch.setattr(home, "build_operator", lambda name, widths: kind(widths))
     schema = make_schema(problem, problem.cases, {})
     given = [replace(c, rowptr=None) for c in stored] if cut else stored
     return learn(
@@ -82,10 +82,9 @@ def test_operators_see_standardised_inputs_and_centred_positions(
     problem, stored, tmp_path, monkeypatch
 ):
     found = run(problem, stored, tmp_path, monkeypatch)
-    assert found.surrogate.operator.widths == {
-        "n_features": stored[0].x.shape[1], "n_tokens": 4, "n_cond": 0, "n_scalars": 0,
-        "n_inputs": 1, "n_wall_inputs": 1, "dim": 2,
-    }  # fmt: skip
+    assert found.surrogate.operator.widths == Sizes(
+        features=stored[0].x.shape[1], inputs=1, tokens=4, wall_inputs=1, out=1
+    )
     assert len(Probe.seen.x) == 20 and "rowptr" not in Probe.seen
     found.surrogate.run(collate([sample(stored[0])]))
     seen = Probe.seen
@@ -114,7 +113,7 @@ def test_what_a_linear_operator_knows_and_gives_is_only_scaled(
 
 
 def test_older_files_have_neither_positions_nor_known_fields():
-    sizes = Sizes(features=3, tokens=2, cond=1, out=1, scalars=0, prior=0, lift=0)
+    sizes = Sizes(features=3, tokens=2, cond=1, out=1)
     normaliser = Normaliser(sizes)
     old = {
         k: v + 1
