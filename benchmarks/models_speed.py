@@ -10,7 +10,9 @@ package is installed. Peak memory is the growth of the resident set over two ste
 fresh process. The transcriptions know no quadrature weights and no batches of unequal meshes.
 
 --growth: seconds and bytes per node of every operator of linear cost, at small widths, from 1e4
-to 1e6 nodes (forward pass; a training step up to 1e5), with the largest over the smallest.
+to 1e6 nodes (forward pass; a training step up to 1e5), with the largest over the smallest. Then
+the same of the cost of one more node, the slopes between the sizes, which leave out what a graph
+costs whatever its size, as the grid of a grid operator.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -236,7 +239,7 @@ def growth(opt: argparse.Namespace) -> dict[str, Any]:
                     name=f"{name} small",
                     nodes=n,
                     step=step,
-                    repeats=max(10**5 // n, 1) * 3,
+                    repeats=min(max(10**6 // n, 5), 30),
                     cpu_time=opt.cpu_time,
                 )
                 for n in sizes
@@ -244,11 +247,16 @@ def growth(opt: argparse.Namespace) -> dict[str, Any]:
             # A difference leaves out what a process needs whatever the size.
             seconds = [f["seconds"] / n * 1e9 for f, n in zip(found, sizes, strict=True)]
             size = [f["bytes"] / n for f, n in zip(found, sizes, strict=True)]
+            more = [
+                (b["seconds"] - a["seconds"]) / (n - m) * 1e9
+                for (a, m), (b, n) in pairwise(zip(found, sizes, strict=True))
+            ]
             slope = (found[-1]["bytes"] - found[-2]["bytes"]) / (sizes[-1] - sizes[-2])
             what = "step" if step else "forward"
             result[f"{name}|{what}"] = {
                 "nodes": sizes,
                 "ns": seconds,
+                "ns of one more": more,
                 "bytes": size,
                 "slope": slope,
             }
@@ -257,11 +265,15 @@ def growth(opt: argparse.Namespace) -> dict[str, Any]:
                 + [f"{s:.0f}" for s in seconds]
                 + ["-"] * (3 - len(sizes))
                 + [f"{max(seconds) / min(seconds):.2f}"]
+                + [f"{s:.0f}" for s in more]
+                + ["-"] * (3 - len(sizes))
+                + ([f"{max(more) / min(more):.2f}"] if len(more) > 1 else ["-"])
                 + [f"{s:.0f}" for s in size]
                 + ["-"] * (3 - len(sizes))
                 + [f"{slope:.0f}"]
             )
     head = ["operator", "", *(f"ns {n}" for n in ("1e4", "1e5", "1e6")), "ratio"]
+    head += ["ns more to 1e5", "ns more to 1e6", "ratio"]
     print(table(rows, [*head, *(f"B {n}" for n in ("1e4", "1e5", "1e6")), "B slope"]))
     return {"growth": result}
 

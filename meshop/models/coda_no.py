@@ -58,12 +58,11 @@ class _Block(nn.Module):
         self.space = SliceAttention(width, heads, slices)
         self.feed = feed_forward(width, 2)
 
-    def forward(self, h: Tensor, points: Points, scratch: list[Tensor]) -> Tensor:
+    def forward(self, h: Tensor, points: Points) -> Tensor:
         rows = h.transpose(0, 1), points.weight  # nodes first: (N, T, C)
         h = by_graph(self._mix, (points.sizes, rows)).transpose(0, 1)
         # One token after another: slices take G numbers a head and node, too many for all at once.
-        around = self.norm_space, self._feed, scratch
-        return torch.stack([self.space(x, points, *around) for x in h])
+        return torch.stack([self.space(x, points, self.norm_space, self._feed) for x in h])
 
     def _feed(self, h: Tensor, y: Tensor) -> Tensor:
         h = h + y
@@ -167,7 +166,6 @@ class CodaNO(Operator):
             value = self.lift_value(given.transpose(0, 1)[..., None])
             parts.insert(0, value + self.lift_name(self.known[list(known)])[:, None] + place)
         h = self.lift(torch.cat(parts))
-        scratch: list[Tensor] = []
         for block in self.blocks:
-            h = self.run(block, h, points, scratch)
+            h = self.run(block, h, points)
         return self.norm(h[len(known) :])

@@ -20,8 +20,8 @@ class _Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = mlp(width, hidden, width, act=nn.GELU)
 
-    def forward(self, h: Tensor, points: Points, scratch: list[Tensor]) -> Tensor:
-        return self.attention(h, points, self.norm1, self._mlp, scratch)
+    def forward(self, h: Tensor, points: Points) -> Tensor:
+        return self.attention(h, points, self.norm1, self._mlp)
 
     def _mlp(self, h: Tensor, y: Tensor) -> Tensor:
         h = h + y
@@ -77,9 +77,8 @@ class Transolver(Operator):
         """Fields (N, out) and scalars (B, scalars) from one pass through the layers."""
         points = nodes(graph)
         h = by_rows(self._lift, 4 * len(self.constant), points.x)
-        scratch: list[Tensor] = []
         for block in self.blocks:
-            h = self.run(block, h, points, scratch)
+            h = self.run(block, h, points)
         h = through(self.norm, h, overwrite=True)
         return self.head(h), self.scalar_head(h, points, graph.cond)
 

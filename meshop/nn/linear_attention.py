@@ -4,9 +4,8 @@ All are `TokenMix` (see `token_mix`). Projections that no nonlinearity follows a
 nodes to the small matrix, where they cost nothing: with y_n = Q x_n . sum_m k_m (V x_m)^T, only k
 is formed at the nodes, and Q, V and the output's projection act on sum_m k_m x_m^T.
 
-Layers about an attention that treat every node by itself may be given to it: y = after(x,
-attention(before(x))). They run while the rows are in cache, and without gradients y takes the place
-of x, so that nothing as large as the states is made.
+Layers about an attention that treat every node by itself may be given to it, `before` and `after`:
+see `rows`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,15 @@
-"""Pointwise work done a block of rows at a time, so that what lies between stays in cache."""
+"""Work done a block of rows at a time, so that what lies between stays in a processor's cache.
+
+    by_rows      y_n = f(x_n, ...)              through: the same, of layers alone
+    sum_rows     sum_n f(x_n, ...)
+    softmax_part, join_parts   sum_n softmax_n(s_n) v_n, from such means over some rows at a time
+
+Values never depend on the blocks. An operator is then passes over the nodes with something small
+between them: an attention sums its source into a matrix or tokens, and reads that at every row. The
+layers about it which treat a row by itself run in the same passes: y = after(x, attention(before(
+x))), `Before` and `After`. Without gradients y takes the place of x (`overwrite`), so that nothing
+as large as the states is made: who gives an attention an `after` gives it the states too.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +18,15 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-#: Layers of a row's own about an attention: y = after(x, attention(before(x))).
+#: Layers about an attention, see above.
 Before = Callable[[Tensor], Tensor] | None
 After = Callable[..., Tensor] | None
 
 # Values in a temporary of one block: 1 MB of float32. Larger ones leave the cache, and those above
 # 32 MB are mapped anew, page by page, whenever they are made, which costs more than most layers.
 BLOCK = 2**18
+# With gradients what lies between is kept anyway, and many small pieces fragment the heap.
+KEPT = 2**20
 
 
 def row_blocks(per_row: int, *tensors: Tensor, dim: int = 0) -> Iterator[tuple[Tensor, ...]]:
@@ -23,7 +36,7 @@ def row_blocks(per_row: int, *tensors: Tensor, dim: int = 0) -> Iterator[tuple[T
     if tensors[0].device.type != "cpu" or torch.compiler.is_compiling():
         size = rows
     else:
-        size = max(BLOCK // per_row, 64)
+        size = max((KEPT if torch.is_grad_enabled() else BLOCK) // per_row, 64)
     if rows <= size:
         return iter([tensors])
     return zip(*(t.split(size, dim) for t in tensors), strict=True)

@@ -62,47 +62,26 @@ class SliceAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(
-        self,
-        x: Tensor,
-        points: Points,
-        before: Before = None,
-        after: After = None,
-        scratch: list[Tensor] | None = None,
+        self, x: Tensor, points: Points, before: Before = None, after: After = None
     ) -> Tensor:
-        """(N, C) states of the points -> (N, C): y = after(x, attention(before(x))).
-
-        The layers about it, which treat every node by itself, run while its rows are in cache; with
-        them, and without gradients, y takes the place of x. scratch, a list that starts empty, lets
-        layers in a row fill the same memory.
-        """
-        attend = partial(self._attend, before, after, scratch)
+        """(N, C) states of the points -> (N, C); before, after: see `rows`."""
+        attend = partial(self._attend, before, after)
         return by_graph(attend, (points.sizes, (x, points.weight)))
 
-    def _attend(
-        self,
-        before: Before,
-        after: After,
-        scratch: list[Tensor] | None,
-        x: Tensor,
-        weight: Tensor,
-    ) -> Tensor:
+    def _attend(self, before: Before, after: After, x: Tensor, weight: Tensor) -> Tensor:
         to_slices = self._to_slices(len(x))
         # Unweighted, every node counts the same; a common factor leaves a mean as it is.
         w = weight if self.weighted else torch.full_like(weight, 1 / weight.shape[1])
-        held = [] if scratch is None or torch.is_grad_enabled() else scratch
         assigned, sums = [], []
         per_row = len(x) * self.heads * self.slices
-        for i, (rows, share) in enumerate(row_blocks(per_row, x, w, dim=1)):
+        for rows, share in row_blocks(per_row, x, w, dim=1):
             rows = rows if before is None else before(rows)
             mid = split_heads(self.project_x(rows), self.heads)  # (B, H, n, d)
-            out = held[i] if i < len(held) else None
-            assigned.append(self._assign(mid, *to_slices, w.dtype, out))
+            assigned.append(self._assign(mid, *to_slices, w.dtype))
             f = mid if self.project_f is None else split_heads(self.project_f(rows), self.heads)
             with torch.autocast(x.device.type, enabled=False):
                 f = F.pad(f.to(w.dtype), (0, 1), value=1.0) * share[:, None, :, None]
                 sums.append(assigned[-1].transpose(-2, -1) @ f)
-        if held is scratch:
-            held[:] = assigned
         token, mass = sum(sums[1:], sums[0]).split([self.q.in_features, 1], dim=-1)
         token = (token / (mass + 1e-12)).to(self.out.weight.dtype)
         token = F.scaled_dot_product_attention(self.q(token), self.k(token), self.v(token))
@@ -122,14 +101,9 @@ class SliceAttention(nn.Module):
         tau = torch.ones_like(tau) if self.adapt is not None else tau
         return (weight / tau).repeat(many, 1, 1), (bias / tau).repeat(many, 1, 1)
 
-    def _assign(
-        self, mid: Tensor, weight: Tensor, bias: Tensor, exact: torch.dtype, out: Tensor | None
-    ) -> Tensor:
-        """(B, H, n, d) -> (B, H, n, G), in `exact`, and in the memory of `out` if it fits."""
+    def _assign(self, mid: Tensor, weight: Tensor, bias: Tensor, exact: torch.dtype) -> Tensor:
+        """(B, H, n, d) -> (B, H, n, G), in `exact`."""
         logits = torch.baddbmm(bias, mid.flatten(0, 1), weight).unflatten(0, mid.shape[:2])
         if self.adapt is not None:
             logits = logits / (self.temperature + self.adapt(mid)).clamp_min(0.01)
-        logits = logits.to(exact)
-        if out is None or (out.shape, out.dtype) != (logits.shape, exact):
-            return logits.softmax(-1)
-        return torch.softmax(logits, -1, out=out)
+        return logits.to(exact).softmax(-1)
