@@ -24,9 +24,8 @@ After = Callable[..., Tensor] | None
 
 # Values in a temporary of one block: 1 MB of float32. Larger ones leave the cache, and those above
 # 32 MB are mapped anew, page by page, whenever they are made, which costs more than most layers.
+# With gradients four times as many: most are kept anyway, and many small ones fragment the heap.
 BLOCK = 2**18
-# With gradients what lies between is kept anyway, and many small pieces fragment the heap.
-KEPT = 2**20
 
 
 def row_blocks(per_row: int, *tensors: Tensor, dim: int = 0) -> Iterator[tuple[Tensor, ...]]:
@@ -36,7 +35,7 @@ def row_blocks(per_row: int, *tensors: Tensor, dim: int = 0) -> Iterator[tuple[T
     if tensors[0].device.type != "cpu" or torch.compiler.is_compiling():
         size = rows
     else:
-        size = max((KEPT if torch.is_grad_enabled() else BLOCK) // per_row, 64)
+        size = max(BLOCK * (4 if torch.is_grad_enabled() else 1) // per_row, 64)
     if rows <= size:
         return iter([tensors])
     return zip(*(t.split(size, dim) for t in tensors), strict=True)
