@@ -1,18 +1,20 @@
 """GridField: a neural field on the nodes over a latent grid. meshop's default inside domains.
 
     z = sum_w share_w phi(token_w, c)                       wall and conditions, one latent a case
-    v = enter([place, c, z, nearest token]) + B known([x, a, c])        on a grid over [-1, 1]^D
-    v <- gelu(W v + b + F^-1(R_k . (F v)_k)),  L layers, the last without gelu
-    h = W_x [x, a, c] + W_v v(pos);  h <- h + block(h; scale(z), shift(z));  out = W_o LN(h)
+    s = enter([place, c, z, nearest token]),  s <- s + gelu(K s)       on a grid over [-1, 1]^D
+    v = s + B known([x, a, c]),  v <- v + (1 + W_g s) . K v     K v = W v + b + F^-1(R_k . F v)
+    h = W_x [x, a, c] + W_v v(pos),  h <- h + block(h; scale(z), shift(z))
+    out = W_o LN(h) + W_p (LN(h) . W_m v(pos))
 
 `WallField` knows the wall as a whole and is local otherwise. Inside a domain the solution at a
 place hangs on the boundary and the known fields a everywhere, which the grid carries there: a
 Fourier neural operator (Li et al., ICLR 2021, arXiv 2010.08895) of few modes, read by linear
-interpolation. What the grid is given is known without the mesh (places; the nearest boundary token,
-its distance at several scales and its data), so a node's answer depends on no other node, and the
-answers of two meshes of one domain agree. Only known fields (B, a `GridBridge`) are sums over
-nodes. The field on the nodes is WallField's (FiLM: Perez et al., 2018) and holds what is finer than
-the grid.
+interpolation. The shape s of the case multiplies what passes, twice: a linear problem's solution is
+a product of the two, which sums and GELUs have to learn (gates: Dauphin et al., ICML 2017). What
+the grid is given is known without the mesh (places; the nearest boundary token, its distance at
+several scales and its data), so a node's answer depends on no other node, and the answers of two
+meshes of one domain agree. Only known fields (B, a `GridBridge`) are sums over nodes. The field on
+the nodes is WallField's (FiLM: Perez et al., 2018) and holds what is finer than the grid.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ class GridField(Operator):
 
     width of the nodes' blocks, depth their number, latent the size of z; grid: points along each
     side (32 in 2-D and 16 in 3-D where None) of `channels`; modes: frequencies kept along each axis
-    (6 and 4), layers of them. Positions are expected in [-1, 1], as surrogates scale them; beyond,
-    the grid's edge is read.
+    (6 and 4), `layers` of gated layers after two of the shape's own. Positions are expected in [-1,
+    1], as surrogates scale them; beyond, the grid's edge is read.
     """
 
     paper = "meshop; after Li et al. 2021, Perez et al. 2018"
@@ -53,12 +55,12 @@ class GridField(Operator):
         widths: Widths,
         *,
         width: int = 128,
-        depth: int = 4,
+        depth: int = 2,
         latent: int = 96,
         grid: int | None = None,
         channels: int = 24,
         modes: int | None = None,
-        layers: int = 4,
+        layers: int = 6,
     ) -> None:
         super().__init__(widths)
         dim = widths.dim
@@ -71,14 +73,20 @@ class GridField(Operator):
         self.enter = mlp(dim + widths.cond + latent + self.near, 128, channels)
         if widths.inputs:
             self.known = mlp(widths.nodes, 128, channels)
+        pad = grid // 8
+        self.shapes = nn.ModuleList(FourierLayer(channels, modes, dim, pad) for _ in range(2))
         self.layers = nn.ModuleList(
-            FourierLayer(channels, modes, dim, grid // 8, i == layers - 1) for i in range(layers)
+            FourierLayer(channels, modes, dim, pad, last=True) for _ in range(layers)
         )
+        self.gates = nn.ModuleList(nn.Linear(channels, channels) for _ in range(layers))
         self.lift = nn.Linear(widths.nodes, width)
         self.read = nn.Linear(channels, width, bias=False)
         self.blocks = nn.ModuleList(FiLMBlock(width) for _ in range(depth))
         self.modulate = mlp(latent, 128, 2 * width * depth)
-        self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, widths.out))
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, widths.out)
+        self.mix = nn.Linear(channels, width, bias=False)
+        self.product = nn.Linear(width, widths.out, bias=False)
         self.integral = WallIntegral(latent, widths.scalars) if widths.scalars else None
         # Blocks start unmodulated.
         for parameter in self.modulate[-1].parameters():
@@ -96,19 +104,24 @@ class GridField(Operator):
             unit_boxes(len(cond), points.pos),
             self.shape,
         )
-        v = self.enter(self.grid(bridge, wall, hidden, torch.cat([cond, latent], dim=1)))
-        v = v.unflatten(1, self.shape)
+        shape = self.enter(self.grid(bridge, wall, hidden, torch.cat([cond, latent], dim=1)))
+        shape = shape.unflatten(1, self.shape)
+        for layer in self.shapes:
+            shape = shape + self.run(layer, shape)
+        v = shape
         if self.widths.inputs:
             v = v + bridge.to_grid(self.known(points.x))
-        for layer in self.layers:
-            v = self.run(layer, v)
-        h = self.lift(points.x) + self.read(bridge.at(v, points.pos, points.batch))
+        for layer, gate in zip(self.layers, self.gates, strict=True):
+            v = self.run(lambda v, layer, gate: v + (1 + gate(shape)) * layer(v), v, layer, gate)
+        here = bridge.at(v, points.pos, points.batch)
+        h = self.lift(points.x) + self.read(here)
         batch = points.batch if len(cond) > 1 else None
         for block, part in zip(
             self.blocks, self.modulate(latent).chunk(len(self.blocks), dim=1), strict=True
         ):
             h = self.run(block, h, part, batch)
-        return self.project(h), scalars
+        h = self.norm(h)
+        return self.project(h) + self.product(h * self.mix(here)), scalars
 
     def grid(self, bridge: GridBridge, wall: Points, hidden: Tensor, case: Tensor) -> Tensor:
         """(B, G^D, F) what the grid points know: place, `case` (B, K), and of the nearest boundary

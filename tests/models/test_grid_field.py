@@ -4,6 +4,7 @@ import torch.nn.functional as F
 
 from meshop.models import Widths, registry
 from meshop.models.grid_field import SCALES, GridField
+from meshop.nn.spectral import FourierLayer
 from meshop.testing import sample_graph
 from tests.models.learning import share_unexplained
 
@@ -17,6 +18,12 @@ def model(widths: Widths = WIDTHS, **sizes: int) -> GridField:
     with torch.no_grad():  # blocks start unmodulated: give the condition something to do
         operator.modulate[-1].weight.normal_(std=0.3)
     return operator
+
+
+def convolved(layer: FourierLayer, v: torch.Tensor) -> torch.Tensor:
+    """On a grid of less than eight points a side nothing is padded."""
+    assert layer.pad == 0
+    return layer.convolution(v)
 
 
 def test_values_against_the_equations():
@@ -37,9 +44,12 @@ def test_values_against_the_equations():
             rows.append(
                 torch.cat([place, g.cond[0], z, away[near], torch.stack(far), hidden[near]])
             )
-    v = operator.enter(torch.stack(rows)).view(1, 6, 6, 4)
-    for layer in operator.layers:
-        v = layer(v)
+    shape = operator.enter(torch.stack(rows)).view(1, 6, 6, 4)
+    for layer in operator.shapes:
+        shape = shape + F.gelu(layer.pointwise(shape) + convolved(layer, shape))
+    v = shape
+    for layer, gate in zip(operator.layers, operator.gates, strict=True):
+        v = v + (1 + gate(shape)) * (layer.pointwise(v) + convolved(layer, v))
     read = F.grid_sample(
         v.permute(0, 3, 2, 1), g.pos[None, None, :, :2], padding_mode="border", align_corners=True
     )[0, :, 0].T
@@ -47,7 +57,9 @@ def test_values_against_the_equations():
     for block, part in zip(operator.blocks, operator.modulate(z).chunk(2), strict=True):
         scale, shift = part.chunk(2)
         h = h + block.down(F.silu(block.up((1 + scale) * block.norm(h) + shift)))
-    torch.testing.assert_close(operator(g), operator.project(h), atol=1e-10, rtol=1e-8)
+    h = operator.norm(h)
+    expected = operator.project(h) + operator.product(h * operator.mix(read))
+    torch.testing.assert_close(operator(g), expected, atol=1e-10, rtol=1e-8)
 
 
 def test_without_a_boundary_the_grid_knows_places_and_conditions():
@@ -70,7 +82,7 @@ def test_known_fields_reach_every_node():
 
 def test_the_default_sizes():
     count = sum(p.numel() for p in registry()["grid-field"](WIDTHS).parameters())
-    spectral = 4 * (12 * 6 * 24 * 24 * 2)
+    spectral = 8 * (12 * 6 * 24 * 24 * 2)
     assert spectral < count < spectral + 400_000
     assert len(GridField(Widths(features=3, tokens=4, out=1, dim=3)).shape) == 3
 
