@@ -121,6 +121,8 @@ MODELS = {
     "gnot": ("gnot", "Gnot"),
     "latent-spectral": ("latent_spectral", "LatentSpectral"),
     "low-rank": ("low_rank", "LowRank"),
+    "mesh-graph-net": ("mesh_graph_net", "MeshGraphNet"),
+    "mp-pde": ("mp_pde", "MPPDE"),
     "nuno": ("nuno", "NUNO"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),

@@ -7,7 +7,7 @@ belongs to the sample nearest to it, and a sample weighs what its points weigh.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from itertools import accumulate
@@ -146,14 +146,20 @@ def _exact(pos: Tensor) -> Tensor:
 
 
 @built
-def edge_geometry(points: Points, sender: Tensor, receiver: Tensor) -> tuple[Tensor, Tensor]:
+def edge_geometry(
+    points: Points, sender: Tensor, receiver: Tensor, period: Sequence[float] = ()
+) -> tuple[Tensor, Tensor]:
     """Of a graph's edges: share (E,) of the sender in the weight of its receiver's senders, and
     (E, D + 2) the step to the sender and its length, in units of the receiver's longest edge, and
-    the logarithm of that."""
+    the logarithm of that. In a periodic box of lengths `period` (0 along axes that are not
+    periodic) the step is to the nearest image."""
     pos, count = _exact(points.pos), len(points.pos)
     weight = points.weight[sender]
     share = weight / weight.new_zeros(count).index_add(0, receiver, weight)[receiver]
     step = pos[sender] - pos[receiver]
+    if period:
+        box = step.new_tensor(period)
+        step = step - box * torch.where(box > 0, step / box, 0.0).round()
     far = step.norm(dim=1)
     reach = far.new_zeros(count).scatter_reduce(0, receiver, far, "amax")[receiver]
     reach = torch.where(reach > 0, reach, 1.0)[:, None]

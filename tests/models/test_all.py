@@ -35,6 +35,8 @@ SMALL = {
         "mlp_ratio": 2,
         "scales": (1.0, 2.0),
     },
+    "mesh-graph-net": {"width": 8, "layers": 2},
+    "mp-pde": {"width": 8, "layers": 2, "bundle": 3},
     "nuno": {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},

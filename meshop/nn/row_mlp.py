@@ -1,0 +1,255 @@
+"""Perceptrons of edges and nodes, a block of rows at a time, that keep nothing but their input.
+
+    z_1 = W_1 x + b_1 + g,   z_l = W_l act(z_{l-1}) + b_l,   y = [x +] [act] [LN] z_L
+
+g is given, a row each or gathered: the sum of two rows of a table, which is how the first layer of
+an edge's perceptron sees its two nodes without any (E, 3C) tensor. The backward pass computes the
+hidden layers anew, block by block: a quarter more arithmetic than to keep them, in cache, for a
+fifth of the memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..ops import CsrTranspose, csr_transpose, gather_reduce
+from .rows import row_blocks
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Which two rows of a table each edge adds up: first, second (E,), and the edges of each row
+    (`back`, for gradients)."""
+
+    first: Tensor
+    second: Tensor
+    back: CsrTranspose | None
+
+    @classmethod
+    def of(cls, first: Tensor, second: Tensor, rows: int) -> Pairs:
+        """Pairs of a table of `rows` rows. Sorts for gradients where those are on."""
+        if not torch.is_grad_enabled():
+            return cls(first, second, None)
+        both = torch.stack([first, second], dim=1).flatten()
+        pointer = torch.arange(0, len(both) + 1, 2, device=both.device)
+        return cls(first, second, csr_transpose(both, pointer, rows))
+
+
+class RowMLP(nn.Module):
+    """A perceptron of the given widths: linear layers with an activation between them.
+
+    norm: a LayerNorm on the last; act_last: the activation there too. `act` is nn.ReLU or nn.SiLU.
+    """
+
+    def __init__(
+        self,
+        *widths: int,
+        act: type[nn.Module] = nn.ReLU,
+        norm: bool = True,
+        act_last: bool = False,
+    ) -> None:
+        super().__init__()
+        if act not in _ACTS:
+            raise ValueError(f"act: expected nn.ReLU or nn.SiLU, found {act.__name__}")
+        self.act, self.act_last = act, act_last
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.norm = nn.LayerNorm(widths[-1]) if norm else None
+
+    def forward(
+        self,
+        x: Tensor,
+        given: Tensor | None = None,
+        pairs: Pairs | None = None,
+        residual: bool = False,
+        overwrite: bool = False,
+    ) -> Tensor:
+        """x (R, n_in) -> (R, n_out).
+
+        given (R, n) is added in the first layer, or with pairs (M, n) a table of which each row
+        adds two. residual: x is added to the result; overwrite: the result may take the place of x
+        where no gradient is recorded.
+        """
+        params: list[Tensor] = [p for layer in self.layers for p in layer.parameters()]
+        if self.norm is not None:
+            params += [self.norm.weight, self.norm.bias]
+        plan = _Plan(self.act, self.norm is not None, self.act_last, residual)
+        # The compiler and autocast know what to do with plain layers.
+        if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
+            return _plain(plan, x, given, pairs, *params)
+        if not torch.is_grad_enabled():
+            return _forward(plan, x, given, pairs, params, overwrite and residual)
+        return _Rows.apply(plan, pairs, x, given, *params)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    act: type[nn.Module]
+    norm: bool
+    act_last: bool
+    residual: bool
+
+
+#: (z, out=) and (slope, z, grad_input=) of each activation.
+_ACTS: dict[type[nn.Module], tuple[Any, Any]] = {
+    nn.ReLU: (aten.relu.out, lambda g, z, grad_input: aten.threshold_backward.grad_input(
+        g, z, 0, grad_input=grad_input)),
+    nn.SiLU: (aten.silu.out, aten.silu_backward.grad_input),
+}  # fmt: skip
+_EPS = 1e-5
+
+
+def _plain(
+    plan: _Plan, x: Tensor, given: Tensor | None, pairs: Pairs | None, *params: Tensor
+) -> Tensor:
+    """What the rest computes, in layers that autograd knows."""
+    act = F.relu if plan.act is nn.ReLU else F.silu
+    weights, biases, norm = _parts(plan, params)
+    z = F.linear(x, weights[0], biases[0])
+    if given is not None:
+        z = z + (given if pairs is None else given[pairs.first] + given[pairs.second])
+    for weight, bias in zip(weights[1:], biases[1:], strict=True):
+        z = F.linear(act(z), weight, bias)
+    if norm:
+        z = F.layer_norm(z, z.shape[1:], norm[0], norm[1], _EPS)
+    if plan.act_last:
+        z = act(z)
+    return x + z if plan.residual else z
+
+
+def _parts(plan: _Plan, params: Any) -> tuple[Any, Any, Any]:
+    linear = params[:-2] if plan.norm else params
+    return linear[::2], linear[1::2], params[-2:] if plan.norm else ()
+
+
+class _Block:
+    """The layers of one block of rows, in buffers that all blocks share."""
+
+    def __init__(
+        self, plan: _Plan, x: Tensor, given: Tensor | None, pairs: Pairs | None, params: Any
+    ):
+        self.plan, self.x, self.given, self.pairs = plan, x, given, pairs
+        self.weights, self.biases, self.norm = _parts(plan, params)
+        self.act, self.slope = _ACTS[plan.act]
+        self.widths = [len(b) for b in self.biases]
+        # Some buffers of a block in cache at once.
+        per_row = 4 * max(*self.widths, x.shape[1])
+        self.bounds = []
+        start = 0
+        for (part,) in row_blocks(per_row, x):
+            self.bounds.append((start, start + len(part)))
+            start += len(part)
+        size = self.bounds[0][1]
+        self.z = [x.new_empty(size, n) for n in self.widths]
+        self.h = [x.new_empty(size, n) for n in self.widths]
+
+    def forward(self, a: int, b: int) -> tuple[list[Tensor], list[Tensor], Any, Tensor]:
+        """Of rows a to b: sums and activations of the layers, statistics of the norm, result."""
+        z, h = [t[: b - a] for t in self.z], [t[: b - a] for t in self.h]
+        torch.addmm(self.biases[0], self.x[a:b], self.weights[0].t(), out=z[0])
+        if self.given is not None:
+            if self.pairs is None:
+                z[0] += self.given[a:b]
+            else:
+                for index in (self.pairs.first, self.pairs.second):
+                    z[0] += torch.index_select(self.given, 0, index[a:b], out=h[0])
+        for i in range(1, len(z)):
+            self.act(z[i - 1], out=h[i - 1])
+            torch.addmm(self.biases[i], h[i - 1], self.weights[i].t(), out=z[i])
+        y, stats = z[-1], None
+        if self.norm:
+            gain, shift = self.norm
+            y, *stats = torch.native_layer_norm(y, y.shape[1:], gain, shift, _EPS)
+        return z, h, stats, y
+
+
+def _forward(
+    plan: _Plan,
+    x: Tensor,
+    given: Tensor | None,
+    pairs: Pairs | None,
+    params: Any,
+    overwrite: bool = False,
+) -> Tensor:
+    block = _Block(plan, x, given, pairs, params)
+    out = x if overwrite else x.new_empty(len(x), block.widths[-1])
+    for a, b in block.bounds:
+        _, h, _, y = block.forward(a, b)
+        if plan.act_last:
+            y = block.act(y, out=h[-1])
+        if plan.residual:
+            torch.add(x[a:b], y, out=out[a:b])
+        else:
+            out[a:b] = y
+    return out
+
+
+class _Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, plan, pairs, x, given, *params):
+        ctx.plan, ctx.pairs = plan, pairs
+        ctx.save_for_backward(x, given, *params)
+        return _forward(plan, x, given, pairs, params)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, given, *params = ctx.saved_tensors
+        plan, pairs = ctx.plan, ctx.pairs
+        if torch.is_grad_enabled():  # a gradient of the gradient is asked for
+            wanted = [t for t in (x, given, *params) if t is not None and t.requires_grad]
+            y = _plain(plan, x, given, pairs, *params)
+            found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))
+            all_of = [
+                next(found) if t is not None and t.requires_grad else None
+                for t in (x, given, *params)
+            ]
+            return None, None, *all_of
+        block = _Block(plan, x, given, pairs, params)
+        to_params = [torch.zeros_like(p) for p in params]
+        to_weights, to_biases, to_norm = _parts(plan, to_params)
+        need_x, need_given = ctx.needs_input_grad[2:4]
+        to_x = torch.empty_like(x) if need_x else None
+        to_first = x.new_empty(len(x), block.widths[0]) if need_given else None
+        slopes = [torch.empty_like(t) for t in block.z]
+        grad = grad.contiguous()
+        for a, b in block.bounds:
+            z, h, stats, y = block.forward(a, b)
+            g = grad[a:b]
+            s = [t[: b - a] for t in slopes]
+            if to_first is not None:
+                s[0] = to_first[a:b]
+            if plan.act_last:
+                g = block.slope(g, y, grad_input=s[-1])
+            if plan.norm:
+                g, to_gain, to_shift = aten.native_layer_norm_backward(
+                    g, z[-1], z[-1].shape[1:], *stats, *block.norm, [True, True, True]
+                )
+                to_norm[0] += to_gain
+                to_norm[1] += to_shift
+            for i in range(len(z) - 1, 0, -1):
+                to_weights[i].addmm_(g.t(), h[i - 1])
+                to_biases[i] += g.sum(0)
+                torch.mm(g, block.weights[i], out=s[i - 1])
+                g = block.slope(s[i - 1], z[i - 1], grad_input=s[i - 1])
+            to_weights[0].addmm_(g.t(), x[a:b])
+            to_biases[0] += g.sum(0)
+            if len(z) == 1 and to_first is not None:
+                to_first[a:b] = g
+            if to_x is not None:
+                if plan.residual:
+                    torch.addmm(grad[a:b], g, block.weights[0], out=to_x[a:b])
+                else:
+                    torch.mm(g, block.weights[0], out=to_x[a:b])
+        to_given = to_first
+        if to_first is not None and pairs is not None:
+            back = pairs.back
+            assert back is not None
+            to_given = gather_reduce(to_first, back.row, back.rowptr)
+        return None, None, to_x, to_given, *to_params
