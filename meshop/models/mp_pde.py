@@ -1,6 +1,6 @@
 """MP-PDE: messages about differences of the past, and a bundle of steps ahead at once.
 
-    f = MLP(x, u, theta)                                   u: the past fields, K of each, theta: cond
+    f = MLP(x, u, theta)                                   u: the past fields, theta: conditions
     m_ij = phi(f_i, f_j, u_i - u_j, x_j - x_i, theta)
     f_i <- N(f_i + psi(f_i, mean_j m_ij, theta))           6 times; N normalises over each graph
     d_k = MLP(f)_k,   out_k = k d_k / K,   k = 1..K        K = bundle, columns step by step

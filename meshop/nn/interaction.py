@@ -16,26 +16,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..ops import segment_reduce
-from .row_mlp import Pairs, RowMLP
+from .row_mlp import Hearing, Pairs, RowMLP
 
 AGGREGATES = ("sum", "mean", "quadrature")
 
 
 @dataclass(frozen=True)
 class Wires:
-    """Edges of a graph for `InteractionBlock`: rowptr (N + 1,) of the receivers, share (E,) of each
-    sender in the weight of its receiver's senders, and the rows that edges read."""
+    """Edges of a graph for `InteractionBlock`: the rows that edges read, and how nodes add up what
+    they hear, by name."""
 
-    rowptr: Tensor
-    share: Tensor
     pairs: Pairs
+    hearing: dict[str, Hearing]
 
     @classmethod
     def of(cls, sender: Tensor, receiver: Tensor, rowptr: Tensor, share: Tensor) -> Wires:
-        """Of edges sorted by receiver."""
+        """Of edges sorted by receiver, rowptr (N + 1,) those of each, and share (E,) of the sender
+        in the weight of its receiver's senders."""
+        even = rowptr.diff().clamp(min=1).to(share.dtype).reciprocal()[receiver]
+        shares = zip(AGGREGATES, (None, even, share), strict=True)
+        hearing = {name: Hearing(rowptr, receiver, part) for name, part in shares}
         # Row 2 n of the table is what node n says as a sender, row 2 n + 1 as a receiver.
-        return cls(rowptr, share, Pairs.of(2 * sender, 2 * receiver + 1, 2 * (len(rowptr) - 1)))
+        return cls(Pairs.of(2 * sender, 2 * receiver + 1, 2 * (len(rowptr) - 1)), hearing)
 
 
 class InteractionBlock(nn.Module):
@@ -102,20 +104,17 @@ class InteractionBlock(nn.Module):
         table = self.ends(h)
         table = table if ends is None else table + ends
         table = table.view(-1, h.shape[1])
-        message = self.edge(e, table, wires.pairs, self.edge_residual, overwrite)
-        given = self.heard(self._gather(message, wires).to(h.dtype))
+        hearing = wires.hearing[self.aggregate]
+        message, sums = self.edge.messages(
+            e, table, wires.pairs, hearing, self.edge_residual, overwrite
+        )
+        given = self.heard(sums)
         given = given if heard is None else given + heard
         return self.node(h, given, residual=True), message if self.edge_residual else e
 
-    def _gather(self, message: Tensor, wires: Wires) -> Tensor:
-        if self.aggregate == "quadrature":
-            share = wires.share[:, None]
-            return segment_reduce(message.to(share.dtype) * share, wires.rowptr)
-        return segment_reduce(message, wires.rowptr, self.aggregate)
-
 
 def as_one(mlp: RowMLP, others: list[Tensor]) -> None:
-    """Starts the first layer of mlp and the weights of its other inputs as one layer of all would."""
+    """Starts the first layer of mlp and the weights of its other inputs as one of all would."""
     weight, bias, *_ = mlp.parameters()
     bound = (weight.shape[1] + sum(w.shape[1] for w in others)) ** -0.5
     with torch.no_grad():

@@ -18,10 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ops import CsrTranspose, csr_transpose, gather_reduce
+from ..ops import CsrTranspose, csr_transpose, gather_reduce, segment_reduce
 from .rows import row_blocks
 
 aten = torch.ops.aten
+
+#: Values of a row in the buffers of a block, in widths: they are to stay in a core's own cache.
+ROW = 8
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,27 @@ class Pairs:
         both = torch.stack([first, second], dim=1).flatten()
         pointer = torch.arange(0, len(both) + 1, 2, device=both.device)
         return cls(first, second, csr_transpose(both, pointer, rows))
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """How receivers add up the rows of their edges: rowptr (N + 1,), receiver (E,), and share (E,),
+    by which each counts, or None for a sum."""
+
+    rowptr: Tensor
+    receiver: Tensor
+    share: Tensor | None = None
+
+    def sum(self, y: Tensor) -> Tensor:
+        """(E, C) -> (N, C), in float32 or better."""
+        if self.share is None:
+            return segment_reduce(y, self.rowptr)
+        return segment_reduce(y.to(self.share.dtype) * self.share[:, None], self.rowptr).to(y.dtype)
+
+    def spread(self, rows: Tensor, a: int, b: int) -> Tensor:
+        """What a gradient (N, C) of the sums is for rows a to b."""
+        rows = rows.index_select(0, self.receiver[a:b])
+        return rows if self.share is None else rows * self.share[a:b, None].to(rows.dtype)
 
 
 class RowMLP(nn.Module):
@@ -69,24 +93,48 @@ class RowMLP(nn.Module):
         given: Tensor | None = None,
         pairs: Pairs | None = None,
         residual: bool = False,
-        overwrite: bool = False,
     ) -> Tensor:
         """x (R, n_in) -> (R, n_out).
 
         given (R, n) is added in the first layer, or with pairs (M, n) a table of which each row
-        adds two. residual: x is added to the result; overwrite: the result may take the place of x
-        where no gradient is recorded.
+        adds two. residual: x is added to the result.
         """
+        return self._run(x, given, pairs, residual, None, False)[0]
+
+    def messages(
+        self,
+        x: Tensor,
+        given: Tensor,
+        pairs: Pairs,
+        hearing: Hearing,
+        residual: bool = False,
+        overwrite: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """The same of edges, and the sums of the results (N, n_out) at their receivers.
+
+        overwrite: the results may take the place of x where no gradient is recorded.
+        """
+        return self._run(x, given, pairs, residual, hearing, overwrite)
+
+    def _run(
+        self,
+        x: Tensor,
+        given: Tensor | None,
+        pairs: Pairs | None,
+        residual: bool,
+        hearing: Hearing | None,
+        overwrite: bool,
+    ) -> tuple[Tensor, Any]:
         params: list[Tensor] = [p for layer in self.layers for p in layer.parameters()]
         if self.norm is not None:
             params += [self.norm.weight, self.norm.bias]
         plan = _Plan(self.act, self.norm is not None, self.act_last, residual)
         # The compiler and autocast know what to do with plain layers.
         if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
-            return _plain(plan, x, given, pairs, *params)
+            return _plain(plan, hearing, pairs, x, given, *params)
         if not torch.is_grad_enabled():
-            return _forward(plan, x, given, pairs, params, overwrite and residual)
-        return _Rows.apply(plan, pairs, x, given, *params)
+            return _forward(plan, hearing, pairs, x, given, params, overwrite and residual)
+        return _Rows.apply(plan, hearing, pairs, x, given, *params)
 
 
 @dataclass(frozen=True)
@@ -99,16 +147,22 @@ class _Plan:
 
 #: (z, out=) and (slope, z, grad_input=) of each activation.
 _ACTS: dict[type[nn.Module], tuple[Any, Any]] = {
-    nn.ReLU: (aten.relu.out, lambda g, z, grad_input: aten.threshold_backward.grad_input(
-        g, z, 0, grad_input=grad_input)),
+    nn.ReLU: (lambda z, out: torch.clamp_min(z, 0, out=out),
+              lambda g, z, grad_input: aten.threshold_backward.grad_input(
+                  g, z, 0, grad_input=grad_input)),
     nn.SiLU: (aten.silu.out, aten.silu_backward.grad_input),
 }  # fmt: skip
 _EPS = 1e-5
 
 
 def _plain(
-    plan: _Plan, x: Tensor, given: Tensor | None, pairs: Pairs | None, *params: Tensor
-) -> Tensor:
+    plan: _Plan,
+    hearing: Hearing | None,
+    pairs: Pairs | None,
+    x: Tensor,
+    given: Tensor | None,
+    *params: Tensor,
+) -> tuple[Tensor, Tensor | None]:
     """What the rest computes, in layers that autograd knows."""
     act = F.relu if plan.act is nn.ReLU else F.silu
     weights, biases, norm = _parts(plan, params)
@@ -121,7 +175,8 @@ def _plain(
         z = F.layer_norm(z, z.shape[1:], norm[0], norm[1], _EPS)
     if plan.act_last:
         z = act(z)
-    return x + z if plan.residual else z
+    y = x + z if plan.residual else z
+    return y, None if hearing is None else hearing.sum(y)
 
 
 def _parts(plan: _Plan, params: Any) -> tuple[Any, Any, Any]:
@@ -139,8 +194,7 @@ class _Block:
         self.weights, self.biases, self.norm = _parts(plan, params)
         self.act, self.slope = _ACTS[plan.act]
         self.widths = [len(b) for b in self.biases]
-        # Some buffers of a block in cache at once.
-        per_row = 4 * max(*self.widths, x.shape[1])
+        per_row = ROW * max(*self.widths, x.shape[1])
         self.bounds = []
         start = 0
         for (part,) in row_blocks(per_row, x):
@@ -148,18 +202,24 @@ class _Block:
             start += len(part)
         size = self.bounds[0][1]
         self.z = [x.new_empty(size, n) for n in self.widths]
-        self.h = [x.new_empty(size, n) for n in self.widths]
+        self.spare = torch.empty_like(self.z[0])
+        # ReLU's slope can be told from its value, and needs no place of its own.
+        self.h = self.z if plan.act is nn.ReLU else [torch.empty_like(t) for t in self.z]
 
     def forward(self, a: int, b: int) -> tuple[list[Tensor], list[Tensor], Any, Tensor]:
         """Of rows a to b: sums and activations of the layers, statistics of the norm, result."""
         z, h = [t[: b - a] for t in self.z], [t[: b - a] for t in self.h]
-        torch.addmm(self.biases[0], self.x[a:b], self.weights[0].t(), out=z[0])
-        if self.given is not None:
+        if self.given is None:
+            torch.addmm(self.biases[0], self.x[a:b], self.weights[0].t(), out=z[0])
+        else:
             if self.pairs is None:
-                z[0] += self.given[a:b]
+                torch.add(self.given[a:b], self.biases[0], out=z[0])
             else:
-                for index in (self.pairs.first, self.pairs.second):
-                    z[0] += torch.index_select(self.given, 0, index[a:b], out=h[0])
+                torch.index_select(self.given, 0, self.pairs.first[a:b], out=z[0])
+                spare = self.spare[: b - a]
+                z[0] += torch.index_select(self.given, 0, self.pairs.second[a:b], out=spare)
+                z[0] += self.biases[0]
+            z[0].addmm_(self.x[a:b], self.weights[0].t())
         for i in range(1, len(z)):
             self.act(z[i - 1], out=h[i - 1])
             torch.addmm(self.biases[i], h[i - 1], self.weights[i].t(), out=z[i])
@@ -172,12 +232,13 @@ class _Block:
 
 def _forward(
     plan: _Plan,
+    hearing: Hearing | None,
+    pairs: Pairs | None,
     x: Tensor,
     given: Tensor | None,
-    pairs: Pairs | None,
     params: Any,
     overwrite: bool = False,
-) -> Tensor:
+) -> tuple[Tensor, Tensor | None]:
     block = _Block(plan, x, given, pairs, params)
     out = x if overwrite else x.new_empty(len(x), block.widths[-1])
     for a, b in block.bounds:
@@ -188,40 +249,40 @@ def _forward(
             torch.add(x[a:b], y, out=out[a:b])
         else:
             out[a:b] = y
-    return out
+    return out, None if hearing is None else hearing.sum(out)
 
 
 class _Rows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, plan, pairs, x, given, *params):
-        ctx.plan, ctx.pairs = plan, pairs
+    def forward(ctx, plan, hearing, pairs, x, given, *params):
+        ctx.plan, ctx.hearing, ctx.pairs = plan, hearing, pairs
         ctx.save_for_backward(x, given, *params)
-        return _forward(plan, x, given, pairs, params)
+        ctx.set_materialize_grads(False)
+        return _forward(plan, hearing, pairs, x, given, params)
 
     @staticmethod
-    def backward(ctx, grad):
-        x, given, *params = ctx.saved_tensors
-        plan, pairs = ctx.plan, ctx.pairs
+    def backward(ctx, grad, to_heard):
+        plan, hearing, pairs = ctx.plan, ctx.hearing, ctx.pairs
+        x, given, *params = inputs = ctx.saved_tensors
+        if grad is None and to_heard is None:
+            return (None,) * (3 + len(inputs))
         if torch.is_grad_enabled():  # a gradient of the gradient is asked for
-            wanted = [t for t in (x, given, *params) if t is not None and t.requires_grad]
-            y = _plain(plan, x, given, pairs, *params)
-            found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))
-            all_of = [
-                next(found) if t is not None and t.requires_grad else None
-                for t in (x, given, *params)
-            ]
-            return None, None, *all_of
+            return None, None, None, *_again(plan, hearing, pairs, inputs, (grad, to_heard))
         block = _Block(plan, x, given, pairs, params)
         to_params = [torch.zeros_like(p) for p in params]
         to_weights, to_biases, to_norm = _parts(plan, to_params)
-        need_x, need_given = ctx.needs_input_grad[2:4]
+        need_x, need_given = ctx.needs_input_grad[3:5]
         to_x = torch.empty_like(x) if need_x else None
         to_first = x.new_empty(len(x), block.widths[0]) if need_given else None
         slopes = [torch.empty_like(t) for t in block.z]
-        grad = grad.contiguous()
+        grad = None if grad is None else grad.contiguous()
         for a, b in block.bounds:
             z, h, stats, y = block.forward(a, b)
-            g = grad[a:b]
+            g = None if grad is None else grad[a:b]
+            if to_heard is not None:
+                told = hearing.spread(to_heard, a, b)
+                g = told if g is None else told.add_(g)
+            total = g
             s = [t[: b - a] for t in slopes]
             if to_first is not None:
                 s[0] = to_first[a:b]
@@ -244,7 +305,7 @@ class _Rows(torch.autograd.Function):
                 to_first[a:b] = g
             if to_x is not None:
                 if plan.residual:
-                    torch.addmm(grad[a:b], g, block.weights[0], out=to_x[a:b])
+                    torch.addmm(total, g, block.weights[0], out=to_x[a:b])
                 else:
                     torch.mm(g, block.weights[0], out=to_x[a:b])
         to_given = to_first
@@ -252,4 +313,13 @@ class _Rows(torch.autograd.Function):
             back = pairs.back
             assert back is not None
             to_given = gather_reduce(to_first, back.row, back.rowptr)
-        return None, None, to_x, to_given, *to_params
+        return None, None, None, to_x, to_given, *to_params
+
+
+def _again(plan: _Plan, hearing: Any, pairs: Any, inputs: Any, grads: Any) -> list[Tensor | None]:
+    """Gradients that have gradients themselves."""
+    wanted = [t for t in inputs if t is not None and t.requires_grad]
+    results = zip(_plain(plan, hearing, pairs, *inputs), grads, strict=True)
+    out, given = zip(*((y, g) for y, g in results if g is not None), strict=True)
+    found = iter(torch.autograd.grad(out, wanted, given, create_graph=True, allow_unused=True))
+    return [next(found) if t is not None and t.requires_grad else None for t in inputs]

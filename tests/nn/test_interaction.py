@@ -97,7 +97,7 @@ def test_block_beside_concatenations(kind, blocks, monkeypatch):
 
     found, expected = (
         block(h, e, wires),
-        slow_block(block, h, e, sender, receiver, wires.share),
+        slow_block(block, h, e, sender, receiver, wires.hearing["quadrature"].share),
     )
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
