@@ -129,8 +129,10 @@ class RowMLP(nn.Module):
         if self.norm is not None:
             params += [self.norm.weight, self.norm.bias]
         plan = _Plan(self.act, self.norm is not None, self.act_last, residual)
-        # The compiler and autocast know what to do with plain layers.
-        if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
+        # The compiler and autocast know what to do with plain layers, and sums of many blocks are
+        # not for half precision.
+        half = torch.is_autocast_enabled(x.device.type) or x.dtype.itemsize < 4
+        if half or torch.compiler.is_compiling():
             return _plain(plan, hearing, pairs, x, given, *params)
         if not torch.is_grad_enabled():
             return _forward(plan, hearing, pairs, x, given, params, overwrite and residual)
@@ -278,7 +280,7 @@ class _Rows(torch.autograd.Function):
         grad = None if grad is None else grad.contiguous()
         for a, b in block.bounds:
             z, h, stats, y = block.forward(a, b)
-            g = None if grad is None else grad[a:b]
+            g: Any = None if grad is None else grad[a:b]
             if to_heard is not None:
                 told = hearing.spread(to_heard, a, b)
                 g = told if g is None else told.add_(g)
