@@ -145,7 +145,8 @@ def _learned(job: Job, task: Task, place: Path, out: Path) -> dict[str, Any]:
         steps=steps,
         minutes=job.minutes,
         batch=batch,
-        points=task.points if kind.pointwise else None,
+        # Known fields may be sums over the nodes, also of operators that are pointwise else.
+        points=task.points if kind.pointwise and not task.inputs else None,
         lr=job.lr,
         seed=job.seed,
         floor=task.floor,

@@ -43,8 +43,12 @@ def train(
     ] = None,
     units: Annotated[str | None, typer.Option(help="For the record: aoa_deg=deg,U=m/s.")] = None,
     model: Annotated[
-        str, typer.Option(help="Operator: wall-field, transolver, ...")
-    ] = "wall-field",
+        str | None,
+        typer.Option(
+            help="Operator: transolver, ... Default: wall-field around a body in a far field, "
+            "else grid-field."
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps at most.")] = 20000,
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes at most.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Cases a step.")] = 8,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, mlp, nodes, queries
 from ..nn.grid_bridge import Boxes, GridBridge, one_box_each
+from ..nn.rows import through
 from ._operator import Operator, Widths
 
 
@@ -53,7 +54,7 @@ class GridOperator(Operator):
         """Fields (N, out) at the nodes or (M, out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
         bridge = GridBridge(points, self.boxes(points), self.shape)
-        v = bridge.to_grid(self.lift(points.x)) + self.embed(bridge)
+        v = bridge.to_grid(through(self.lift, points.x)) + self.embed(bridge)
         for layer in range(len(self.blocks)):
             v = self.run(self.mix, layer, v, bridge)
         here = bridge.at_points(v)
@@ -61,5 +62,5 @@ class GridOperator(Operator):
             there = here
         else:
             there = bridge.at(v, asked.pos, asked.batch)
-        fields = self.project(torch.cat([there, asked.x.to(there.dtype)], dim=1))
+        fields = through(self.project, there, asked.x)
         return fields, self.readout(here, points, graph.cond)

@@ -59,7 +59,8 @@ class Operator(nn.Module):
     edges: it reads the graph's edges. tokens: it reads boundary tokens (wall_x ...).
     positions: it reads pos, and with `translation` the answer does not depend on the origin.
     pointwise: a node's output depends on that node, the boundary and the conditions alone, so that
-    nodes may be subsampled or tiled without any change.
+    nodes may be subsampled or tiled without any change. An instance may take it back, for known
+    fields.
     refinement: a node split into two of half the weight changes nothing.
     queries: fields may be asked for at other points (query_x ...) than the nodes.
     linear: fields are exactly linear in (inputs, wall_inputs), whatever the rest.
@@ -71,7 +72,7 @@ class Operator(nn.Module):
     tokens: ClassVar[bool] = False
     positions: ClassVar[bool] = False
     translation: ClassVar[bool] = True
-    pointwise: ClassVar[bool] = False
+    pointwise: bool = False
     refinement: ClassVar[bool] = True
     queries: ClassVar[bool] = False
     linear: ClassVar[bool] = False
@@ -119,6 +120,7 @@ MODELS = {
     "galerkin": ("galerkin", "Galerkin"),
     "gaot": ("gaot", "GAOT"),
     "gnot": ("gnot", "Gnot"),
+    "grid-field": ("grid_field", "GridField"),
     "latent-spectral": ("latent_spectral", "LatentSpectral"),
     "low-rank": ("low_rank", "LowRank"),
     "mesh-graph-net": ("mesh_graph_net", "MeshGraphNet"),

@@ -36,6 +36,7 @@ from ..nn.hierarchy import (
     pointer,
     sample,
 )
+from ..nn.rows import by_rows, through
 from ..ops import Csr
 from ._operator import Operator, Widths
 
@@ -81,8 +82,8 @@ class _Block(nn.Module):
         quarter: tuple[Tensor, Csr],
         few: tuple[Tensor, tuple[int, ...], Tensor],
     ) -> Tensor:
-        h = self.norm1(start + self.attention(start, points))
-        h = self.norm2(h + self.ffn(h))
+        wide = 4 * start.shape[1]
+        h = by_rows(self._feed, wide, start, self.attention(start, points))
 
         count, k = self.local
         index, sizes = strongest(detail(h, *quarter), points, count)
@@ -92,7 +93,11 @@ class _Block(nn.Module):
         index, sizes, weight = few
         by = F.normalize(h.detach()[index].to(weight.dtype), dim=1)  # cosine as distance
         h = self.far(h, join(points, index, sizes, weight, self.k_global, by))
-        return self.mlp(self.norm3(h + start))
+        return by_rows(lambda h, start: self.mlp(self.norm3(h + start)), wide, h, start)
+
+    def _feed(self, h: Tensor, y: Tensor) -> Tensor:
+        h = self.norm1(h + y)
+        return self.norm2(h + self.ffn(h))
 
 
 class AMG(Operator):
@@ -143,8 +148,8 @@ class AMG(Operator):
             (quarter.index, interpolation(quarter.points, points)),
             (few.index, few.points.sizes, few.points.weight),
         )
-        start = h = self.lift(points.x)
+        start = h = through(self.lift, points.x)
         for block in self.blocks:
             h = self.run(block, h, points, *fixed)
-        h = self.norm(h + start)
-        return self.head(h), self.scalar_head(h, points, graph.cond)
+        h = by_rows(lambda h, start: self.norm(h + start), 2 * h.shape[1], h, start)
+        return through(self.head, h), self.scalar_head(h, points, graph.cond)

@@ -34,11 +34,14 @@ from ..nn import (
     LatentsToPoints,
     Points,
     PointsToLatents,
+    by_graph,
+    latent_group,
     mlp,
     nodes,
     queries,
     walls,
 )
+from ..nn.rows import by_rows
 from ._operator import Operator, Widths
 
 
@@ -133,10 +136,19 @@ class Aroma(Operator):
     def _read(
         self, reader: PointsToLatents, lift: nn.Linear | None, latent: Tensor, points: Points
     ) -> Tensor:
-        key = self.key(points.pos)
-        return reader(latent, key, key if lift is None else lift(points.x), points)
+        def embed(pos: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+            key = self.key(pos)
+            return key, key if lift is None else lift(x)
+
+        return reader(latent, points, embed)
 
     def _decode(self, latent: Tensor, points: Points) -> Tensor:
-        # Band by band: all at once are slower, for they outgrow a processor's cache.
-        local = [self.read(latent, band(points.pos), points) for band in self.bands]
-        return self.decoder(torch.cat([*local, points.x.to(local[0].dtype)], dim=1))
+        def decode(pos: Tensor, x: Tensor, ask: Tensor, tell: Tensor) -> Tensor:
+            def rows(pos: Tensor, x: Tensor) -> Tensor:
+                local = [self.read(band(pos), ask, tell) for band in self.bands]
+                return self.decoder(torch.cat([*local, x.to(local[0].dtype)], dim=-1))
+
+            return by_rows(rows, 3 * len(pos) * ask.shape[1], pos, x, dim=1)
+
+        memory = latent_group(*self.read.memory(latent))
+        return by_graph(decode, (points.sizes, (points.pos, points.x)), memory)

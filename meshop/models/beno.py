@@ -32,6 +32,7 @@ from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, mlp, nodes, walls
 from ..nn.carried import CarriedAttention, GatedLinear, LowRankKernel
 from ..nn.hierarchy import edge_geometry, in_space
+from ..nn.rows import by_rows
 from ..ops import gather_reduce
 from ._operator import Operator, Widths
 
@@ -67,9 +68,19 @@ class _Layer(nn.Module):
     ) -> Tensor:
         state, share, sender, rowptr = edges
         exact = share.dtype
-        kernel = self.kernel(state).to(exact) * share[:, None]
+        kernel = by_rows(
+            lambda state, share: self.kernel(state).to(exact) * share[:, None],
+            state.shape[1],
+            *(state, share),
+        )
         near = gather_reduce(v.to(exact), sender, rowptr, kernel).to(v.dtype)
-        return v + self.carry(t, torch.cat([v, near, self.far(t, v, points), *b], dim=1))
+        read = v, near, self.far(t, v, points), *b
+
+        def carry(v: Tensor, t: Tensor, *read: Tensor) -> Tensor:
+            return v + self.carry(t, torch.cat(read, dim=1))
+
+        wide = 2 * len(read) * v.shape[1]
+        return by_rows(carry, wide, v, t, *read)
 
 
 class _Branch(nn.Module):
@@ -142,7 +153,8 @@ class BENO(Operator):
         """Fields (N, out) and scalars (B, scalars)."""
         points = in_space(nodes(graph, cond=False), self.widths.dim)
         x, f = points.x.split(self.splits[0], dim=1)
-        t = self.place(torch.cat([x, points.spread(graph.cond.to(x.dtype))], dim=1))
+        known = torch.cat([x, points.spread(graph.cond.to(x.dtype))], dim=1)
+        t = by_rows(self.place, 2 * self.norm.normalized_shape[0], known)
         t, b = self._boundary(graph, t, points)
         edges = self._edges(graph, t, points)
         f = f if f.shape[1] else torch.ones_like(x[:, :1])
@@ -152,7 +164,8 @@ class BENO(Operator):
                 v, given = branch.start(v), [b] if branch.given else []
                 for layer in branch.layers:
                     v = self.run(layer, v, t, given, points, edges)
-                field, total = field + branch.head(t, v), total + v
+                field = field + by_rows(branch.head, 4 * v.shape[1], t, v)
+                total = total + v if self.scalar_head.n_out else v
         return field, self.scalar_head(total, points, graph.cond)
 
     def _boundary(self, graph: MeshGraph, t: Tensor, points: Points) -> tuple[Tensor, Any]:
@@ -164,11 +177,17 @@ class BENO(Operator):
         for layer in self.wall_layers:
             token, v = self.run(layer, token, v, wall)
         seen, b = self.run(self.read, t, points, token, v, wall)
-        return self.norm(t + seen), b
+        wide = 2 * t.shape[1]
+        return by_rows(lambda t, seen: self.norm(t + seen), wide, t, seen, overwrite=True), b
 
     def _edges(self, graph: MeshGraph, t: Tensor, points: Points) -> tuple[Tensor, ...]:
         """States (E, edge_width), shares of the senders in their row, senders and rowptr."""
         sender, row = graph.edge_index
         share, step = edge_geometry(points, sender, row)
-        state = self.sender(t)[sender] + self.receiver(t)[row] + self.step(step.to(t.dtype))
-        return F.silu(state), share, sender, graph.rowptr
+        send, receive = self.sender(t), self.receiver(t)
+
+        def state(sender: Tensor, row: Tensor, step: Tensor) -> Tensor:
+            return F.silu(send[sender] + receive[row] + self.step(step.to(t.dtype)))
+
+        states = by_rows(state, 4 * send.shape[1], sender, row, step, gathers=True)
+        return states, share, sender, graph.rowptr

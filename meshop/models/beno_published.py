@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, mlp, nodes, walls
 from ..nn.hierarchy import edge_geometry, in_space, pointer
-from ..ops import segment_reduce
+from ..nn.rows import by_rows, through
+from ..ops import gather_reduce, segment_reduce
 from ._operator import Operator, Widths
 from .beno import BoundaryLayer
 
@@ -43,10 +44,20 @@ class _Messages(nn.Module):
         self, h: Tensor, e: Tensor, b: Tensor, graph: tuple[Tensor, Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         sender, receiver, rowptr, share = graph
-        z = self.receiver(h)[receiver] + self.sender(h)[sender] + self.edge(e)
-        e = e + self.edge_rest(z)
-        mean = segment_reduce(e.to(share.dtype) * share[:, None], rowptr).to(h.dtype)
-        return h + self.node(torch.cat([mean, h, b], dim=1)), e
+        send, receive = self.sender(h), self.receiver(h)
+
+        def message(e: Tensor, sender: Tensor, receiver: Tensor) -> Tensor:
+            return e + self.edge_rest(receive[receiver] + send[sender] + self.edge(e))
+
+        wide = 4 * h.shape[1]
+        e = by_rows(message, wide, e, sender, receiver, overwrite=True, gathers=True)
+        each = torch.arange(len(e), device=e.device)
+        mean = gather_reduce(e.to(share.dtype), each, rowptr, share[:, None]).to(h.dtype)
+
+        def update(h: Tensor, mean: Tensor, b: Tensor) -> Tensor:
+            return h + self.node(torch.cat([mean, h, b], dim=1))
+
+        return by_rows(update, wide, h, mean, b, overwrite=True), e
 
 
 class _Branch(nn.Module):
@@ -130,7 +141,7 @@ class PublishedBENO(Operator):
         for layer in branch.boundary:
             t, _ = self.run(layer, t, None, wall)
         b = points.spread(segment_reduce(t, pointer(wall.sizes, t.device), "max"))
-        h, e = branch.node(node), branch.edge(edge)
+        h, e = through(branch.node, node), through(branch.edge, edge)
         for layer in branch.layers:
             h, e = self.run(layer, h, e, b, edges)
-        return branch.decode(h), h
+        return through(branch.decode, h), h

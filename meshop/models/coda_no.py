@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
@@ -40,6 +41,7 @@ from ..nn import (
     mlp,
     nodes,
 )
+from ..nn.rows import by_rows, sum_rows
 from ._operator import Operator, Widths
 
 
@@ -57,24 +59,41 @@ class _Block(nn.Module):
         self.feed = feed_forward(width, 2)
 
     def forward(self, h: Tensor, points: Points) -> Tensor:
-        qkv = self.qkv(self.norm(h)).transpose(0, 1)  # nodes first: (N, T, 3 C)
-        mixed = by_graph(self._attend, (points.sizes, (qkv, points.weight)))
-        h = h + self.out(mixed.transpose(0, 1).to(h.dtype))
+        rows = h.transpose(0, 1), points.weight  # nodes first: (N, T, C)
+        h = by_graph(self._mix, (points.sizes, rows)).transpose(0, 1)
         # One token after another: slices take G numbers a head and node, too many for all at once.
-        h = h + torch.stack([self.space(x, points) for x in self.norm_space(h)])
+        return torch.stack([self.space(x, points, self.norm_space, self._feed) for x in h])
+
+    def _feed(self, h: Tensor, y: Tensor) -> Tensor:
+        h = h + y
         return h + self.feed(h)
 
-    def _attend(self, qkv: Tensor, weight: Tensor) -> Tensor:
-        """(B, n, T, 3 C), weight (B, n) -> (B, n, T, C)."""
-        # Sums over nodes in float32 or better: (B, H, T, n d) each.
-        parts = qkv.to(torch.promote_types(qkv.dtype, torch.float32)).chunk(3, dim=-1)
-        q, k, v = (p.unflatten(-1, (self.heads, -1)).permute(0, 3, 2, 1, 4) for p in parts)
-        scale = 1 / (self.temperature * q.shape[-1] ** 0.5)
-        with torch.autocast(qkv.device.type, enabled=False):
-            heavy = k * (scale * weight.to(k.dtype))[:, None, None, :, None]
-            logits = q.flatten(3) @ heavy.flatten(3).transpose(-2, -1)
-            mixed = logits.softmax(-1) @ v.flatten(3)
-        return mixed.unflatten(3, v.shape[3:]).permute(0, 3, 2, 1, 4).flatten(3)
+    def _mix(self, h: Tensor, weight: Tensor) -> Tensor:
+        """(B, n, T, C), weight (B, n) -> (B, n, T, C)."""
+        width = h.shape[-1]
+        exact = torch.promote_types(h.dtype, torch.float32)
+        ask, tell = self.qkv.weight.split([2 * width, width])
+
+        def heads(x: Tensor) -> Tensor:  # (B, n, T, C) -> (B, H, T, n d)
+            return x.unflatten(-1, (self.heads, -1)).permute(0, 3, 2, 1, 4).flatten(3)
+
+        def sums(h: Tensor, weight: Tensor) -> Tensor:
+            # Sums over nodes in float32 or better.
+            q, k = F.linear(self.norm(h), ask).to(exact).chunk(2, dim=-1)
+            with torch.autocast(h.device.type, enabled=False):
+                k = k * (scale * weight.to(exact))[:, :, None, None]
+                return heads(q) @ heads(k).transpose(-2, -1)
+
+        def read(h: Tensor) -> Tensor:
+            v = F.linear(self.norm(h), tell).to(exact).unflatten(-1, (self.heads, -1))
+            with torch.autocast(h.device.type, enabled=False):
+                mixed = torch.einsum("bhij,bnjhd->bnihd", share, v).flatten(3)
+            return h + self.out(mixed.to(h.dtype))
+
+        scale = 1 / (self.temperature * (width / self.heads) ** 0.5)
+        per_row = 4 * h.shape[0] * h.shape[2] * width
+        share = sum_rows(sums, per_row, h, weight, dim=1).softmax(-1)
+        return by_rows(read, per_row, h, dim=1, overwrite=True)
 
 
 class CodaNO(Operator):

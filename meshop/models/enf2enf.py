@@ -159,7 +159,8 @@ class Enf2Enf(Operator):
                 pos, target, weight, p = (t.detach().clone() for t in (pos, target, weight, p))
             parts = list(pieces(p, self.encoder_stem.out_features, pos, target, weight))
             # Pairs are kept between the steps where training keeps them anyway or they are few.
-            kept = [self._pairs_in(part[0], p) for part in parts if learn or len(parts) == 1]
+            few = p[..., 0].numel() * pos.shape[1] * self.encoder_stem.out_features <= 2**25
+            kept = [self._pairs_in(part[0], p) for part in parts if learn or few]
             code = torch.ones_like(p[..., :1]).expand(-1, -1, self.code)
             for _ in range(self.steps):
                 code = code if code.requires_grad else code.detach().requires_grad_()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, nodes
 from ..nn.linear_attention import LatentAttention, ResidualMLP
+from ..nn.rows import through
 from ._operator import Operator, Widths
 
 
@@ -27,7 +28,10 @@ class _Block(nn.Module):
         self.mlp = ResidualMLP(width, width, width, depth)
 
     def forward(self, h: Tensor, points: Points) -> Tensor:
-        h = h + self.attention(self.norm1(h), points)
+        return self.attention(h, points, self.norm1, self._mlp)
+
+    def _mlp(self, h: Tensor, y: Tensor) -> Tensor:
+        h = h + y
         return h + self.mlp(self.norm2(h))
 
 
@@ -58,11 +62,11 @@ class Flare(Operator):
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, out) and scalars (B, scalars) from one pass through the layers."""
         points = nodes(graph)
-        h = self.lift(points.x)
+        h = through(self.lift, points.x)
         for block in self.blocks:
             h = self.run(block, h, points)
-        h = self.norm(h)
-        return self.head(h), self.scalar_head(h, points, graph.cond)
+        h = through(self.norm, h, overwrite=True)
+        return through(self.head, h), self.scalar_head(h, points, graph.cond)
 
 
 def _initialise(module: nn.Module) -> None:

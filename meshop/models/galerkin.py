@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, mlp, nodes
 from ..nn.linear_attention import GalerkinAttention
-from ..nn.rows import by_rows
+from ..nn.rows import through
 from ._operator import Operator, Widths
 
 
@@ -28,11 +28,13 @@ class _Block(nn.Module):
         super().__init__()
         self.attention = GalerkinAttention(width, heads, dim, kind)
         self.mlp = mlp(width, hidden, width, act=nn.ReLU)
-        self.hidden = hidden
 
     def forward(self, x: Tensor, pos: Tensor, points: Points) -> Tensor:
-        x = x + self.attention(x, pos, points)
-        return x + by_rows(self.mlp, self.hidden, x)
+        return self.attention(x, pos, points, self._mlp)
+
+    def _mlp(self, x: Tensor, y: Tensor) -> Tensor:
+        x = x + y
+        return x + self.mlp(x)
 
 
 class Galerkin(Operator):
@@ -64,10 +66,10 @@ class Galerkin(Operator):
         """Fields (N, out) and scalars (B, scalars) from one pass through the layers."""
         points = nodes(graph)
         pos = points.pos - points.spread(points.mean(points.pos))
-        x = self.lift(points.x)
+        x = through(self.lift, points.x)
         for block in self.blocks:
             x = self.run(block, x, pos, points)
-        return self.head(x), self.scalar_head(x, points, graph.cond)
+        return through(self.head, x), self.scalar_head(x, points, graph.cond)
 
 
 class Fourier(Galerkin):

@@ -26,6 +26,7 @@ from ..nn.grid_bridge import bounding_boxes
 from ..nn.hierarchy import pointer
 from ..nn.magno import MAGNO, Balls, balls
 from ..nn.patch_transformer import PatchTransformer
+from ..nn.rows import through
 from ._operator import Operator, Widths
 
 
@@ -77,7 +78,8 @@ class GAOT(Operator):
         """Fields (N, out) at the nodes or (M, out) at the queries, and scalars."""
         points, asked = nodes(graph), queries(graph)
         places = _Places(points, self.widths.dim, self.side)
-        z = self.run(self.encoder, self.lift(points.x), points.weight, self._balls(places, None))
+        known = through(self.lift, points.x)
+        z = self.run(self.encoder, known, points.weight, self._balls(places, None))
         z = z.unflatten(0, (-1, *(self.side,) * self.widths.dim))
         z = self.processor(z, self.run).flatten(0, -2)
         if getattr(graph, "query_x", None) is None:
@@ -86,7 +88,7 @@ class GAOT(Operator):
             there = self._decode(z, places, asked)
             # Scalars are of the nodes, whatever else is asked for.
             here = self._decode(z, places, points) if self.readout.n_out else there
-        fields = self.project(torch.cat([there, asked.x.to(there.dtype)], dim=1))
+        fields = through(self.project, there, asked.x)
         return fields, self.readout(here, points, graph.cond)
 
     def _decode(self, z: Tensor, places: _Places, asked: Points) -> Tensor:

@@ -17,8 +17,6 @@ over the input functions, as the paper writes it, instead of the code's sum.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,10 +24,8 @@ from torch import Tensor, nn
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, mlp, nodes, queries, walls
 from ..nn.linear_attention import NormalisedAttention, ResidualMLP
-from ..nn.rows import by_rows
+from ..nn.rows import by_rows, through
 from ._operator import Operator, Widths
-
-Source = tuple[Tensor, Points]
 
 
 class _Experts(nn.Module):
@@ -42,7 +38,7 @@ class _Experts(nn.Module):
         self.second = nn.ModuleList(nn.Linear(hidden, width) for _ in range(experts))
 
     def forward(self, h: Tensor, gate: Tensor) -> Tensor:
-        return by_rows(self._mix, self.hidden, h, gate)
+        return by_rows(self._mix, self.hidden, h, gate, dim=h.dim() - 2)
 
     def _mix(self, h: Tensor, gate: Tensor) -> Tensor:
         parts = F.gelu(self.first(h)).chunk(len(self.second), dim=-1)
@@ -66,13 +62,14 @@ class _Block(nn.Module):
         self.gate = mlp(n_x, hidden, hidden, experts, act=nn.GELU)
 
     def forward(
-        self, states: list[Tensor], places: list[Points], sources: list[Source]
+        self, states: list[Tensor], places: list[Points], sources: list[tuple[Tensor, Points]]
     ) -> list[Tensor]:
         """States (N, C) at places, whose x the gate reads; the first place is the nodes."""
         gates = [by_rows(self._weights, 2 * self.hidden, p.x) for p in places]
-        given = [(norm(z), p) for norm, (z, p) in zip(self.norm_sources, sources, strict=False)]
-        states = self._half(0, self.cross, states, places, gates, lambda _: given)
-        return self._half(1, self.self_, states, places, gates, lambda h: [(h, places[0])])
+        memory = self.cross.memory(sources, self.norm_sources)
+        states = self._half(0, self.cross, memory, states, places, gates)
+        memory = self.self_.memory([(states[0], places[0])], [self.norms[2]])
+        return self._half(1, self.self_, memory, states, places, gates)
 
     def _weights(self, x: Tensor) -> Tensor:
         logits = self.gate(x)
@@ -83,18 +80,21 @@ class _Block(nn.Module):
         self,
         i: int,
         attention: NormalisedAttention,
+        memory: list[Tensor],
         states: list[Tensor],
         places: list[Points],
         gates: list[Tensor],
-        sources: Callable[[Tensor], list[Source]],
     ) -> list[Tensor]:
-        normal = [self.norms[2 * i](h) for h in states]
-        memory = attention.memory(sources(normal[0]))
-        found = []
-        for h, n, place, gate in zip(states, normal, places, gates, strict=True):
-            h = h + attention.read(n, place, memory)
-            found.append(h + self.norms[2 * i + 1](self.experts[i](h, gate)))
-        return found
+        before, norm, experts = self.norms[2 * i], self.norms[2 * i + 1], self.experts[i]
+
+        def after(h: Tensor, y: Tensor, gate: Tensor) -> Tensor:
+            h = h + y
+            return h + norm(experts(h, gate))
+
+        return [
+            attention.read(h, place, memory, before, after, gate)
+            for h, place, gate in zip(states, places, gates, strict=True)
+        ]
 
 
 class Gnot(Operator):
@@ -144,8 +144,9 @@ class Gnot(Operator):
         if getattr(graph, "query_x", None) is not None:
             places.append(queries(graph, cond=False))
         cond = graph.cond.to(known.x.dtype)
-        states = [self.trunk(torch.cat([p.x, p.spread(cond)], dim=1)) for p in places]
-        encoded = [(net(p.x), p) for net, p in zip(self.branches, sources, strict=False)]
+        states = [through(self.trunk, p.x, p.spread(cond)) for p in places]
+        encoded = [(through(net, p.x), p) for net, p in zip(self.branches, sources, strict=False)]
         for block in self.blocks:
             states = self.run(block, states, places, encoded)
-        return self.head(states[-1]), self.scalar_head(states[0], places[0], graph.cond)
+        scalars = self.scalar_head(states[0], places[0], graph.cond)
+        return through(self.head, states[-1]), scalars

@@ -36,6 +36,7 @@ from ..nn.hierarchy import (
     sample,
 )
 from ..nn.mesh_conv import MeshConv
+from ..nn.rows import through
 from ..nn.spectral_block import SpectralBlock
 from ..ops import Csr
 from ._operator import Operator, Widths
@@ -130,7 +131,7 @@ class LatentSpectral(Operator):
         """Fields (N, out) and scalars (B, scalars)."""
         points = in_space(nodes(graph), self.widths.dim)
         levels = build_levels(points, *self.sizes)
-        h, kept = self.lift(points.x), []
+        h, kept = through(self.lift, points.x), []
         for level, down, solve in zip(levels, self.down, self.solve, strict=True):
             if level.below is not None:
                 h = level.below.restrict(h)
@@ -142,4 +143,4 @@ class LatentSpectral(Operator):
             assert level.fill is not None
             h = torch.cat([kept.pop(), level.fill(h)], dim=1)
             h = self.run(up, h, levels[len(kept)].near)
-        return self.head(h), self.scalar_head(h, points, graph.cond)
+        return through(self.head, h), self.scalar_head(h, points, graph.cond)

@@ -11,12 +11,15 @@ costs nothing at the nodes.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, mlp, nodes
 from ..nn.linear_attention import LowRankIntegral
+from ..nn.rows import Before, through
 from ._operator import Operator, Widths
 
 
@@ -27,8 +30,12 @@ class _Block(nn.Module):
         self.integral = LowRankIntegral(n_known, width, rank, kernel)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, v: Tensor, points: Points) -> Tensor:
-        return self.norm(self.local(v) + self.integral(v, points))
+    def forward(self, v: Tensor, points: Points, first: bool) -> Tensor:
+        before = None if first else torch.relu
+        return self.integral(v, points, before, partial(self._join, before))
+
+    def _join(self, before: Before, v: Tensor, y: Tensor) -> Tensor:
+        return self.norm(self.local(v if before is None else before(v)) + y)
 
 
 class LowRank(Operator):
@@ -58,7 +65,7 @@ class LowRank(Operator):
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, out) and scalars (B, scalars) from one pass through the layers."""
         points = nodes(graph)
-        v = self.lift(points.x)
+        v = through(self.lift, points.x)
         for i, block in enumerate(self.blocks):
-            v = self.run(block, torch.relu(v) if i else v, points)
-        return self.head(v), self.scalar_head(v, points, graph.cond)
+            v = self.run(block, v, points, i == 0)
+        return through(self.head, v), self.scalar_head(v, points, graph.cond)

@@ -7,22 +7,25 @@ from torch import Tensor, nn
 
 from ..graph import MeshGraph
 from ..nn import MeanReadout, Points, SliceAttention, mlp, nodes
-from ..nn.rows import by_rows
+from ..nn.rows import by_rows, through
 from ._operator import Operator, Widths
 
 
 class _Block(nn.Module):
     def __init__(self, width: int, mlp_ratio: float, attention: SliceAttention):
         super().__init__()
-        self.hidden = hidden = round(width * mlp_ratio)
+        hidden = round(width * mlp_ratio)
         self.norm1 = nn.LayerNorm(width)
         self.attention = attention
         self.norm2 = nn.LayerNorm(width)
         self.mlp = mlp(width, hidden, width, act=nn.GELU)
 
     def forward(self, h: Tensor, points: Points) -> Tensor:
-        h = h + self.attention(self.norm1(h), points)
-        return by_rows(lambda h: h + self.mlp(self.norm2(h)), 4 * self.hidden, h)
+        return self.attention(h, points, self.norm1, self._mlp)
+
+    def _mlp(self, h: Tensor, y: Tensor) -> Tensor:
+        h = h + y
+        return h + self.mlp(self.norm2(h))
 
 
 class Transolver(Operator):
@@ -73,11 +76,14 @@ class Transolver(Operator):
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, out) and scalars (B, scalars) from one pass through the layers."""
         points = nodes(graph)
-        h = self.lift(points.x) + self.constant
+        h = by_rows(self._lift, 4 * len(self.constant), points.x)
         for block in self.blocks:
             h = self.run(block, h, points)
-        h = self.norm(h)
+        h = through(self.norm, h, overwrite=True)
         return self.head(h), self.scalar_head(h, points, graph.cond)
+
+    def _lift(self, x: Tensor) -> Tensor:
+        return self.lift(x) + self.constant
 
 
 def _initialise(module: nn.Module) -> None:

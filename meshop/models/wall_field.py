@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..graph import MeshGraph
 from ..nn import FiLMBlock, WallEncoder, WallIntegral, mlp, nodes, walls
+from ..nn.rows import by_rows
 from ._operator import Operator, Widths
 
 
@@ -58,10 +59,12 @@ class WallField(Operator):
         scalars = latent.new_zeros(len(cond), 0)
         if self.integral is not None:
             scalars = self.integral(hidden, wall.weight, wall.batch, latent)
-        batch = points.batch if len(cond) > 1 else None
-        h = self.lift(points.x)
-        for block, part in zip(
-            self.blocks, self.modulate(latent).chunk(len(self.blocks), dim=1), strict=True
-        ):
-            h = self.run(block, h, part, batch)
-        return self.project(h), scalars
+        parts = self.modulate(latent).chunk(len(self.blocks), dim=1)
+
+        def field(x: Tensor, batch: Tensor) -> Tensor:
+            h = self.lift(x)
+            for block, part in zip(self.blocks, parts, strict=True):
+                h = self.run(block, h, part, batch if len(cond) > 1 else None)
+            return self.project(h)
+
+        return by_rows(field, 4 * self.lift.out_features, points.x, points.batch), scalars

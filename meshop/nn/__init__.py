@@ -7,7 +7,6 @@ from .latent_attention import (
     LatentReadout,
     LatentsToPoints,
     PointsToLatents,
-    attend,
     feed_forward,
 )
 from .mlp import mlp
@@ -53,7 +52,6 @@ __all__ = [
     "VCycle",
     "WallEncoder",
     "WallIntegral",
-    "attend",
     "by_graph",
     "check_heads",
     "classical_v_cycle",

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .token_mix import split_heads
+from .rows import by_rows, sum_rows
+from .token_mix import join_heads, split_heads
 
 
 class AxisAttention(nn.Module):
@@ -61,15 +62,26 @@ class AxisAttention(nn.Module):
         v = v + self.add_place(self._places(v))
         u = self.norm(v)
         covered = coverage.to(exact)
-        z = (self.value(u) * coverage.to(u.dtype)).to(exact)
-        z = z.unflatten(-1, (self.heads, -1)).movedim(-2, 1).contiguous()  # (B, H, n_1 .., d)
-        mid = self.mid(u).to(exact) * covered
+        wide = len(v) * self.value.out_features
+
+        def value(u: Tensor, m: Tensor) -> Tensor:  # (B, 1, points, C) -> (B, H, points, d)
+            return split_heads((self.value(u) * m)[:, 0], self.heads).to(exact)
+
+        rows = u.flatten(1, -2)[:, None], coverage.to(u.dtype).flatten(1, -2)[:, None]
+        z = by_rows(value, wide, *rows, dim=2).unflatten(2, v.shape[1:-1])
+        u = u.to(exact) * covered
         for axis in range(1, self.dim + 1):
             others = [a for a in range(1, self.dim + 1) if a != axis]
-            line = mid.sum(others) / covered.sum(others).clamp_min(1e-6)  # (B, n, C)
-            z = _contract(self._kernel(axis - 1, line.to(v.dtype)), z, axis + 1)
-        z = _normalise(z.movedim(1, -2).flatten(-2), covered)
-        return v + self.out(z.to(v.dtype))
+            line = u.sum(others) / covered.sum(others).clamp_min(1e-6)  # (B, n, C)
+            line = self.mid(line.to(v.dtype))  # linear: of the means
+            z = _contract(self._kernel(axis - 1, line), z, axis + 1)
+        z = z.flatten(2, -2)  # (B, H, points, d)
+        mean, scale = _moments(z, covered.flatten(1, -2)[:, None])
+
+        def out(v: Tensor, z: Tensor) -> Tensor:
+            return v + self.out(join_heads((z - mean) * scale).to(v.dtype)[:, None])
+
+        return by_rows(out, wide, v.flatten(1, -2)[:, None], z, dim=2).view_as(v)
 
     def _places(self, v: Tensor) -> Tensor:
         """(n_1 .., C) sines and cosines of the grid points' places in the unit box."""
@@ -118,11 +130,15 @@ def _contract(kernel: Tensor, z: Tensor, axis: int) -> Tensor:
         return (kernel.unsqueeze(2) @ rows.flatten(4)).view_as(z)
 
 
-def _normalise(z: Tensor, covered: Tensor) -> Tensor:
-    """Every channel of z (B, n_1 .., C) to mean 0 and variance 1 over the covered grid."""
+def _moments(z: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and inverse deviations (B, H, 1, d) of z (B, H, n, d) over what is covered, of the
+    grid's (B, 1, n, 1)."""
     with torch.autocast(z.device.type, enabled=False):
-        flat, share = z.flatten(1, -2), covered.flatten(1, -2).transpose(1, 2)
-        share = share / share.sum(2, keepdim=True).clamp_min(1e-6)
-        centred = flat - share @ flat
-        variance = share @ centred.square()
-        return (centred * torch.rsqrt(variance + 1e-5)).view_as(z)
+        share = covered / covered.sum(2, keepdim=True).clamp_min(1e-6)
+        mean = share.transpose(2, 3) @ z
+
+        def part(z: Tensor, share: Tensor) -> Tensor:
+            return share.transpose(2, 3) @ (z - mean).square()
+
+        variance = sum_rows(part, z[:, :, 0].numel(), z, share, dim=2)
+        return mean, torch.rsqrt(variance + 1e-5)

@@ -7,16 +7,18 @@ linear in v: no bias, no norm and no activation touches it.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .points import Points, by_graph
+from .rows import by_rows, sum_rows
 from .token_mix import check_heads, integral, join_heads, split_heads, spread
 
 #: Distances below this share of the domain's half-width count as this, in kernels of 1 / distance.
 NEAR = 0.01
-#: Receivers whose pairs with all senders are held at once.
-RECEIVERS = 4096
 
 
 class GatedLinear(nn.Module):
@@ -85,8 +87,7 @@ class CarriedAttention(nn.Module):
             return torch.cat([join_heads(share @ part) for part in heads], dim=-1)
 
         # Some receivers at a time, so that their pairs with all senders stay in the cache.
-        pieces = zip(q.split(RECEIVERS, dim=1), pos_to.split(RECEIVERS, dim=1), strict=True)
-        return torch.cat([read(*piece) for piece in pieces], dim=1)
+        return by_rows(read, max(len(q) * self.heads * len(pos[0]), 1), q, pos_to, dim=1)
 
 
 class LowRankKernel(nn.Module):
@@ -98,10 +99,17 @@ class LowRankKernel(nn.Module):
 
     def forward(self, t: Tensor, v: Tensor, points: Points) -> Tensor:
         """t (N, C), v (N, D) -> (N, D)."""
-        factors = self.factors(t), v, points.weight
-        return by_graph(self._integrate, (points.sizes, factors)).to(v.dtype)
+        return by_graph(self._integrate, (points.sizes, (t, v, points.weight)))
 
-    @staticmethod
-    def _integrate(factors: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-        phi, psi = factors.chunk(2, dim=-1)
-        return spread(phi, integral(psi, v, weight).to(v.dtype))
+    def _integrate(self, t: Tensor, v: Tensor, weight: Tensor) -> Tensor:
+        phi, psi = (
+            partial(F.linear, weight=w, bias=b)
+            for w, b in zip(self.factors.weight.chunk(2), self.factors.bias.chunk(2), strict=True)
+        )
+        wide = 2 * len(t) * (t.shape[-1] + v.shape[-1])
+
+        def part(t: Tensor, v: Tensor, weight: Tensor) -> Tensor:
+            return integral(psi(t), v, weight)
+
+        token = sum_rows(part, wide, t, v, weight, dim=1).to(v.dtype)
+        return by_rows(lambda t: spread(phi(t), token), wide, t, dim=1)

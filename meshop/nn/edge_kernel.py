@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ops import CsrTranspose, gather_reduce, rows_of, segment_reduce, segment_softmax
+from .rows import by_rows
 
 KERNELS = ("full", "basis", "diagonal", "low-rank")
 WEIGHTINGS = ("mean", "integral", "quadrature", "attention")
@@ -58,7 +59,7 @@ class EdgeKernelIntegral(nn.Module):
         if kernel == "diagonal" and width_in != width_out:
             raise ValueError(f"a diagonal kernel keeps the width, found {width_in} to {width_out}")
         self.kernel, self.weighting, self.rank = kernel, weighting, rank
-        self.width_in, self.width_out = width_in, width_out
+        self.width_in, self.width_out, self.hidden = width_in, width_out, hidden
         layers: list[nn.Module] = []
         for i in range(depth):
             layers += [nn.Linear(hidden if i else n_edge, hidden), nn.GELU()]
@@ -90,15 +91,18 @@ class EdgeKernelIntegral(nn.Module):
         index (E,) senders, rowptr (N + 1,), edge (E, n_edge), weight (M,) of the senders (ones
         where None); transpose, of index and rowptr, saves sorting in the backward pass.
         """
-        h = self.features(edge)
-        k = self.entries(h)
-        a = self._weights(h, index, rowptr, weight).to(k.dtype)[:, None]
+        k = by_rows(self._entries, 4 * self.hidden, edge)
+        score = None
+        if self.score is not None:
+            k, score = k.split([k.shape[1] - 1, 1], dim=1)
+        a = self._weights(k, score, index, rowptr, weight).to(k.dtype)[:, None]
         if self.kernel == "low-rank":
             left, right = k.unflatten(1, (self.rank, -1)).split([self.width_out, self.width_in], 2)
             inner = a * (right * v[index][:, None]).sum(2)  # (E, rank)
             return segment_reduce((left * inner[:, :, None]).sum(1), rowptr).to(v.dtype)
         if self.kernel == "diagonal":
-            return gather_reduce(v, index, rowptr, (k * a).to(v.dtype), transpose=transpose)
+            k = by_rows(lambda k, a: (k * a).to(v.dtype), 2 * k.shape[1], k, a)
+            return gather_reduce(v, index, rowptr, k, transpose=transpose)
         if self.kernel == "full":
             k = torch.cat([k, torch.ones_like(k[:, :1])], dim=1)
         k, out = (k * a).to(v.dtype), []
@@ -109,16 +113,29 @@ class EdgeKernelIntegral(nn.Module):
             out.append(got.unflatten(1, (len(w), -1)).sum(1))
         return torch.stack(out).sum(0)
 
-    def _weights(self, h: Tensor, index: Tensor, rowptr: Tensor, weight: Tensor | None) -> Tensor:
+    def _entries(self, edge: Tensor) -> Tensor:
+        """Entries of the kernel and, with attention, the score behind them."""
+        h = self.features(edge)
+        k = self.entries(h)
+        return k if self.score is None else torch.cat([k, self.score(h)], dim=1)
+
+    def _weights(
+        self,
+        k: Tensor,
+        score: Tensor | None,
+        index: Tensor,
+        rowptr: Tensor,
+        weight: Tensor | None,
+    ) -> Tensor:
         """a (E,) in float32 or better."""
-        exact = torch.promote_types(h.dtype, torch.float32)
+        exact = torch.promote_types(k.dtype, torch.float32)
         if self.weighting == "mean":
             return 1 / rowptr.diff().to(exact)[rows_of(rowptr, len(index))]
-        w = h.new_ones(len(index), dtype=exact) if weight is None else weight.to(exact)[index]
+        w = k.new_ones(len(index), dtype=exact) if weight is None else weight.to(exact)[index]
         if self.weighting == "integral":
             return w
         if self.weighting == "quadrature":
             total = segment_reduce(w, rowptr).clamp_min(torch.finfo(exact).tiny)
             return w / total[rows_of(rowptr, len(index))]
-        assert self.score is not None
-        return segment_softmax(self.score(h)[:, 0].to(exact) + w.log(), rowptr)
+        assert score is not None
+        return segment_softmax(score[:, 0].to(exact) + w.log(), rowptr)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class FourierBand(nn.Module):
     """sin and cos of pi 2^s x, s at `count` equal steps over the band [low, high].
 
-    x (N, D) in about [-1, 1] -> (N, 2 D count), in float32 or better: a phase has no meaning in
+    x (..., D) in about [-1, 1] -> (..., 2 D count), in float32 or better: a phase has no meaning in
     eight bits. Source: the queries of AROMA (arXiv 2406.02176), whose bands (0, 3), (3, 4), (4, 5)
     share their ends; the band (0, high) is the encoding of NeRF.
     """
@@ -26,7 +26,7 @@ class FourierBand(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        phase = (x[..., None] * self.frequencies.to(x.dtype)).flatten(1)
+        phase = (x[..., None] * self.frequencies.to(x.dtype)).flatten(-2)
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
 

@@ -12,6 +12,7 @@ from ..ops import edge_attention, knn
 from .hierarchy import built, pointer
 from .mlp import mlp
 from .points import Points
+from .rows import by_rows
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,12 @@ class GraphAttention(nn.Module):
         bias = self.right.bias.unflatten(0, (self.heads, -1)).mean(0)
         y = F.linear(h, weight, bias)
         y = y.index_copy(0, graph.index, self._attend(h[graph.index], graph).to(y.dtype))
-        h = self.norm1(h + y)
-        return self.norm2(h + self.ffn(h))
+
+        def feed(h: Tensor, y: Tensor) -> Tensor:
+            h = self.norm1(h + y)
+            return self.norm2(h + self.ffn(h))
+
+        return by_rows(feed, 2 * h.shape[1], h, y)
 
     def _attend(self, x: Tensor, graph: Subgraph) -> Tensor:
         left, value = self.left(x), self.right(x)

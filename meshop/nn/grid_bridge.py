@@ -65,11 +65,19 @@ def one_box_each(points: Points) -> Boxes:
     """The bounding box of every set."""
     with torch.no_grad():
         lo, size = bounding_boxes(_exact(points.pos), points.batch, len(points.sizes))
+    return Boxes(lo, size, _one_each)
 
-    def members(pos: Tensor, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.arange(len(pos) + 1, device=pos.device), batch, pos.new_ones(len(pos))
 
-    return Boxes(lo, size, members)
+@torch.compiler.disable
+def unit_boxes(count: int, like: Tensor) -> Boxes:
+    """The box [-1, 1]^D for each of `count` sets, of the type and dimension of positions `like`."""
+    lo = _exact(like).new_full((count, like.shape[1]), -1.0)
+    return Boxes(lo, torch.full_like(lo, 2.0), _one_each)
+
+
+def _one_each(pos: Tensor, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Every place in the one box of its set."""
+    return torch.arange(len(pos) + 1, device=pos.device), batch, pos.new_ones(len(pos))
 
 
 @dataclass(frozen=True)

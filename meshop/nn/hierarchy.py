@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from ..graph import extreme_points, inverse_distance, nearest_samples
-from ..ops import Csr, farthest_points, gather_reduce, knn, rows_of
+from ..ops import Csr, csr_transpose, farthest_points, gather_reduce, knn, rows_of, segment_reduce
 from .points import Points
+from .rows import by_rows
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,10 +88,10 @@ def sample(points: Points, chosen: tuple[Tensor, ...]) -> Samples:
     pos, count = _exact(points.pos), sum(sizes)
     ptr = pointer(points.sizes, pos.device)
     cluster = nearest_samples(pos, ptr, index, pointer(sizes, pos.device))
-    order = torch.argsort(cluster, stable=True)
+    each = torch.arange(len(cluster) + 1, device=pos.device)
+    members = csr_transpose(cluster, each, count)
+    order, rowptr = members.row, members.rowptr
     weight = points.weight.new_zeros(count).index_add(0, cluster, points.weight)
-    sizes_of = torch.bincount(cluster, minlength=count)
-    rowptr = torch.cat([sizes_of.new_zeros(1), sizes_of.cumsum(0)])
     coarse = Points(
         pos=points.pos[index].detach(),
         x=points.x.new_zeros(count, 0),
@@ -134,11 +135,16 @@ def neighbourhoods(points: Points, k: int) -> Neighbourhoods:
     near = knn(pos, k, ptr=pointer(points.sizes, pos.device))
     row = rows_of(near.rowptr, len(near.index))
     weight = points.weight[near.index]
-    total = weight.new_zeros(len(pos)).index_add(0, row, weight)
-    reach = near.dist2.new_zeros(len(pos)).scatter_reduce(0, row, near.dist2, "amax").sqrt()
-    step = torch.cat([pos[near.index] - pos[row], near.dist2.sqrt()[:, None]], dim=1)
+    total = segment_reduce(weight, near.rowptr)
+    reach = segment_reduce(near.dist2, near.rowptr, "max").sqrt()
     reach = torch.where(reach > 0, reach, 1.0)
-    return Neighbourhoods(near.index, near.rowptr, weight / total[row], step / reach[row, None])
+
+    def relate(index: Tensor, row: Tensor, dist2: Tensor) -> Tensor:
+        step = torch.cat([pos[index] - pos[row], dist2.sqrt()[:, None]], dim=1)
+        return step / reach[row, None]
+
+    step = by_rows(relate, 8 * pos.shape[1], near.index, row, near.dist2)
+    return Neighbourhoods(near.index, near.rowptr, weight / total[row], step)
 
 
 def _exact(pos: Tensor) -> Tensor:
@@ -156,11 +162,25 @@ def edge_geometry(
     pos, count = _exact(points.pos), len(points.pos)
     weight = points.weight[sender]
     share = weight / weight.new_zeros(count).index_add(0, receiver, weight)[receiver]
-    step = pos[sender] - pos[receiver]
-    if period:
+
+    def way(sender: Tensor, receiver: Tensor) -> Tensor:
+        step = pos[sender] - pos[receiver]
+        if not period:
+            return step
         box = step.new_tensor(period)
-        step = step - box * torch.where(box > 0, step / box, 0.0).round()
-    far = step.norm(dim=1)
-    reach = far.new_zeros(count).scatter_reduce(0, receiver, far, "amax")[receiver]
-    reach = torch.where(reach > 0, reach, 1.0)[:, None]
-    return share, torch.cat([step / reach, far[:, None] / reach, reach.log()], dim=1)
+        return step - box * torch.where(box > 0, step / box, 0.0).round()
+
+    def measure(sender: Tensor, receiver: Tensor) -> Tensor:
+        return way(sender, receiver).norm(dim=1)
+
+    wide = 8 * pos.shape[1]
+    far = by_rows(measure, wide, sender, receiver)
+    reach = far.new_zeros(count).scatter_reduce(0, receiver, far, "amax")
+    reach = torch.where(reach > 0, reach, 1.0)
+
+    def relate(sender: Tensor, receiver: Tensor, far: Tensor) -> Tensor:
+        unit = reach[receiver, None]
+        step = way(sender, receiver) / unit
+        return torch.cat([step, far[:, None] / unit, unit.log()], dim=1)
+
+    return share, by_rows(relate, wide, sender, receiver, far)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .grid_bridge import Boxes, bounding_boxes
 from .points import Points
+from .rows import row_blocks
 
 
 @torch.compiler.disable
@@ -90,7 +91,8 @@ def _overlapping(
     lo = torch.where(inner_lo, torch.maximum(lo - halo, first), lo)
     hi = torch.where(inner_hi, torch.minimum(hi + halo, last), hi)
 
-    def members(pos: Tensor, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def shares(pos: Tensor, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """How many boxes each place is in, which, and its shares of them."""
         box = batch[:, None] * per_set + torch.arange(per_set, device=pos.device)  # (M, L)
         at = torch.minimum(torch.maximum(pos, first[batch * per_set]), last[batch * per_set])
         at = at[:, None]
@@ -100,8 +102,13 @@ def _overlapping(
         inside = ((at >= lo[box]) & (at <= hi[box])).all(2)
         share = (up * down).prod(2) * inside
         row, which = (share > 0).nonzero(as_tuple=True)
-        ptr = torch.zeros(len(pos) + 1, dtype=torch.long, device=pos.device)
-        ptr[1:] = (share > 0).sum(1).cumsum(0)
-        return ptr, box[row, which], (share / share.sum(1, keepdim=True))[row, which]
+        part = (share / share.sum(1, keepdim=True))[row, which]
+        return (share > 0).sum(1), box[row, which], part
+
+    def members(pos: Tensor, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        blocks = row_blocks(4 * per_set * pos.shape[1], pos, batch)
+        parts = zip(*(shares(*rows) for rows in blocks), strict=True)
+        many, box, share = (torch.cat(part) for part in parts)
+        return torch.cat([many.new_zeros(1), many.cumsum(0)]), box, share
 
     return Boxes(lo, hi - lo, members)

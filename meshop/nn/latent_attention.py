@@ -6,10 +6,14 @@
 
 With log w_n among the logits the first softmax is a quadrature over the domain: a node split in two
 of half the weight changes nothing, and a fine patch of the mesh draws no more than its area. Linear
-cost, O(N M C). The layers are those of a Perceiver (Jaegle et al., arXiv 2107.14795), pre-norm.
+cost, O(N M C). The layers are those of a Perceiver (Jaegle et al., arXiv 2107.14795), pre-norm;
+keys and values are linear in what points know, so their matrices act on the latents instead.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,27 +21,8 @@ from torch import Tensor, nn
 
 from .mlp import mlp
 from .points import Points, by_graph, latent_group
-from .token_mix import join_heads, split_heads
-
-
-def attend(
-    q: Tensor, k: Tensor, v: Tensor, weight: Tensor | None = None, *, scale: float | None = None
-) -> Tensor:
-    """softmax(scale q k^T + log weight) v for (B, H, n, d), weight (B, keys); 0 without keys.
-
-    scale: 1 / sqrt(d) where None. With weights in float32 or better: a logarithm in eight bits is
-    wrong by percents.
-    """
-    if k.shape[-2] == 0:
-        return v.new_zeros(*q.shape[:-1], v.shape[-1])
-    if weight is None:
-        return F.scaled_dot_product_attention(q, k, v, scale=scale)
-    exact = torch.promote_types(v.dtype, torch.float32)
-    with torch.autocast(v.device.type, enabled=False):
-        mask = weight.to(exact).clamp_min(torch.finfo(exact).tiny).log()[:, None, None, :]
-        q, k, u = (t.to(exact) for t in (q, k, v))
-        mask = mask.expand(-1, -1, q.shape[-2], -1)
-        return F.scaled_dot_product_attention(q, k, u, mask, scale=scale).to(v.dtype)
+from .rows import join_parts, row_blocks, softmax_part
+from .token_mix import join_heads, log_weight, split_heads
 
 
 def feed_forward(width: int, ratio: int = 4) -> nn.Sequential:
@@ -46,7 +31,7 @@ def feed_forward(width: int, ratio: int = 4) -> nn.Sequential:
 
 
 class PointsToLatents(nn.Module):
-    """Latents (B, M, C) read points: keys (N, n_key), values (N, n_value) -> (B, M, C)."""
+    """Latents (B, M, C) read points by keys (n_key) and values (n_value) of each: (B, M, C)."""
 
     def __init__(self, width: int, n_key: int, n_value: int, heads: int, head_width: int) -> None:
         super().__init__()
@@ -59,16 +44,47 @@ class PointsToLatents(nn.Module):
         self.out = nn.Linear(inner, width)
         self.feed = feed_forward(width)
 
-    def forward(self, latent: Tensor, key: Tensor, value: Tensor, points: Points) -> Tensor:
-        q = latent_group(self.q(self.norm_q(latent)))
-        nodes = self.k(self.norm_k(key)), self.v(self.norm_v(value)), points.weight
-        read = by_graph(self._attend, (points.sizes, nodes), q)
-        latent = latent + self.out(read.unflatten(0, latent.shape[:2]))
+    def forward(
+        self,
+        latent: Tensor,
+        points: Points,
+        embed: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    ) -> Tensor:
+        """embed: pos and x of some points to their keys and values, point by point."""
+        count, m, _ = latent.shape
+        exact = torch.promote_types(latent.dtype, torch.float32)
+        q = split_heads(self.q(self.norm_q(latent)), self.heads).to(exact)
+        with torch.autocast(latent.device.type, enabled=False):
+            k = self.k.weight.to(exact).unflatten(0, (self.heads, -1)) / q.shape[-1] ** 0.5
+            ask = (q @ k).flatten(1, 2)  # (B, H M, n_key)
+        nodes = points.sizes, (points.pos, points.x, points.weight)
+        read = by_graph(partial(self._read, embed), nodes, latent_group(ask))
+        with torch.autocast(latent.device.type, enabled=False):
+            v = self.v.weight.to(exact).unflatten(0, (self.heads, -1))
+            read = read.unflatten(0, (count, self.heads, m)) @ v.transpose(-2, -1)
+        latent = latent + self.out(join_heads(read).to(latent.dtype))
         return latent + self.feed(latent)
 
-    def _attend(self, k: Tensor, v: Tensor, weight: Tensor, q: Tensor) -> Tensor:
-        q, k, v = (split_heads(t, self.heads) for t in (q, k, v))
-        return join_heads(attend(q, k, v, weight))
+    def _read(
+        self,
+        embed: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+        pos: Tensor,
+        x: Tensor,
+        weight: Tensor,
+        ask: Tensor,
+    ) -> Tensor:
+        """Means (B, H M, n_value) of the values under softmaxes of ask (B, H M, n_key)."""
+        n_value, parts = self.v.in_features, []
+        if not weight.shape[1]:
+            return ask.new_zeros(*ask.shape[:2], n_value)
+        per_row = len(pos) * (2 * ask.shape[1] + self.k.in_features + n_value)
+        for place, known, share in row_blocks(per_row, pos, x, weight, dim=1):
+            key, value = embed(place, known)
+            key, value = self.norm_k(key).to(ask.dtype), self.norm_v(value).to(ask.dtype)
+            with torch.autocast(pos.device.type, enabled=False):
+                logit = ask @ key.transpose(-2, -1) + log_weight(share.to(ask.dtype))[:, None]
+                parts.append(softmax_part(logit, value))
+        return join_parts(parts)
 
 
 class LatentMixer(nn.Module):
@@ -84,12 +100,13 @@ class LatentMixer(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         parts = self.qkv(self.norm(latent)).chunk(3, dim=-1)
-        latent = latent + self.out(join_heads(attend(*(split_heads(t, self.heads) for t in parts))))
+        q, k, v = (split_heads(t, self.heads) for t in parts)
+        latent = latent + self.out(join_heads(F.scaled_dot_product_attention(q, k, v)))
         return latent + self.feed(latent)
 
 
 class LatentsToPoints(nn.Module):
-    """Points read latents (B, M, C) by queries (N, n_query): (N, n_out)."""
+    """Points read latents (B, M, C) by queries."""
 
     def __init__(self, width: int, n_query: int, n_out: int, heads: int, head_width: int) -> None:
         super().__init__()
@@ -99,14 +116,21 @@ class LatentsToPoints(nn.Module):
         self.kv = nn.Linear(width, 2 * inner, bias=False)
         self.out = nn.Linear(inner, n_out)
 
-    def forward(self, latent: Tensor, query: Tensor, points: Points) -> Tensor:
-        kv = latent_group(self.kv(self.norm(latent)))
-        q = self.q(self.norm_q(query))
-        return self.out(by_graph(self._attend, (points.sizes, (q,)), kv))
+    def memory(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` needs of the latents: (B, H M, n_query) and (B, H M, n_out)."""
+        parts = self.kv(self.norm(latent)).chunk(2, dim=-1)
+        k, v = (split_heads(t, self.heads) for t in parts)  # (B, H, M, d)
+        q, out = (
+            self.q.weight.unflatten(0, (self.heads, -1)),
+            self.out.weight.t().unflatten(0, (self.heads, -1)),
+        )
+        return (k @ q / k.shape[-1] ** 0.5).flatten(1, 2), (v @ out).flatten(1, 2)
 
-    def _attend(self, q: Tensor, kv: Tensor) -> Tensor:
-        parts = (q, *kv.chunk(2, dim=-1))
-        return join_heads(attend(*(split_heads(t, self.heads) for t in parts)))
+    def forward(self, query: Tensor, ask: Tensor, tell: Tensor) -> Tensor:
+        """(B, n, n_query) queries, and `memory` -> (B, n, n_out)."""
+        logit = self.norm_q(query) @ ask.transpose(-2, -1)
+        share = logit.unflatten(-1, (self.heads, -1)).softmax(-1).flatten(-2)
+        return share.to(tell.dtype) @ tell + self.out.bias
 
 
 class LatentReadout(nn.Module):

@@ -3,23 +3,27 @@
 All are `TokenMix` (see `token_mix`). Projections that no nonlinearity follows are moved from the
 nodes to the small matrix, where they cost nothing: with y_n = Q x_n . sum_m k_m (V x_m)^T, only k
 is formed at the nodes, and Q, V and the output's projection act on sum_m k_m x_m^T.
+
+Layers about an attention that treat every node by itself may be given to it, `before` and `after`:
+see `rows`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .latent_attention import attend
 from .mlp import mlp
 from .points import Points, by_graph
-from .rows import by_rows, sum_rows
-from .token_mix import check_heads, integral, join_heads, split_heads
+from .rows import After, Before, by_rows, join_parts, row_blocks, softmax_part, sum_rows
+from .token_mix import check_heads, integral, join_heads, log_weight, split_heads
 
 
 class NormalisedAttention(nn.Module):
@@ -43,23 +47,37 @@ class NormalisedAttention(nn.Module):
         self.values = nn.ModuleList(nn.Linear(width, width) for _ in range(sources))
         self.out = nn.Linear(width, width)
 
-    def memory(self, sources: list[tuple[Tensor, Points]]) -> list[Tensor]:
+    def memory(
+        self, sources: list[tuple[Tensor, Points]], before: Iterable[Before] = repeat(None)
+    ) -> list[Tensor]:
         """What `read` needs of each source's states (M, C): (B C, C + H)."""
         return [
-            by_graph(partial(self._sums, key, value), (points.sizes, (z, points.weight)))
-            for (z, points), key, value in zip(sources, self.keys, self.values, strict=False)
+            by_graph(partial(self._sums, key, value, own), (points.sizes, (z, points.weight)))
+            for (z, points), own, key, value in zip(
+                sources, before, self.keys, self.values, strict=False
+            )
         ]
 
-    def read(self, x: Tensor, points: Points, memory: list[Tensor]) -> Tensor:
-        """(N, C) states of the points -> (N, C)."""
+    def read(
+        self,
+        x: Tensor,
+        points: Points,
+        memory: list[Tensor],
+        before: Before = None,
+        after: After = None,
+        *others: Tensor,
+    ) -> Tensor:
+        """(N, C) states of the points -> (N, C); `after` gets rows of others (N, ...) too."""
         rows = (x.shape[1],) * len(points.sizes)
-        return by_graph(self._read, (points.sizes, (x,)), *((rows, (m,)) for m in memory))
+        read = partial(self._read, before, after, len(memory))
+        return by_graph(read, *((rows, (m,)) for m in memory), (points.sizes, (x, *others)))
 
-    def _sums(self, key: Any, value: Any, z: Tensor, weight: Tensor) -> Tensor:
+    def _sums(self, key: Any, value: Any, before: Before, z: Tensor, weight: Tensor) -> Tensor:
         """[sum w k~ v^T, sum w k~], each head's on the diagonal: (B, C, C + H)."""
         h, width = self.heads, z.shape[-1]
 
         def part(z: Tensor, weight: Tensor) -> Tensor:
+            z = z if before is None else before(z)
             k = self._softmax(key(z).to(weight.dtype)).flatten(-2)
             return integral(k, F.pad(z, (0, 1), value=1.0), weight)
 
@@ -72,15 +90,17 @@ class NormalisedAttention(nn.Module):
             on_diagonal = [(t.unsqueeze(-2) * eye).flatten(-2).flatten(1, 2) for t in (kv, mass)]
             return torch.cat(on_diagonal, dim=-1)
 
-    def _read(self, x: Tensor, *memory: Tensor) -> Tensor:
+    def _read(self, before: Before, after: After, count: int, *tensors: Tensor) -> Tensor:
+        memory, (x, *others) = tensors[:count], tensors[count:]
         width = x.shape[-1]
         sources: Tensor | float = 1.0
         if self.mean:
             present = [(m[:, :, width:].sum((1, 2)) > 0).to(m.dtype) for m in memory]
             sources = sum(present[1:], present[0]).clamp_min(1).view(-1, 1, 1, 1)
 
-        def part(x: Tensor) -> Tensor:
-            q = self._softmax(self.query(x).to(memory[0].dtype))
+        def part(x: Tensor, *others: Tensor) -> Tensor:
+            u = x if before is None else before(x)
+            q = self._softmax(self.query(u).to(memory[0].dtype))
             with torch.autocast(x.device.type, enabled=False):
                 y = q
                 for m in memory:
@@ -88,9 +108,11 @@ class NormalisedAttention(nn.Module):
                     # Without any mass there is nothing to read: 0 / 1e-20.
                     share = 1 / (mass.clamp_min(1e-20).unsqueeze(-1) * sources)
                     y = torch.addcmul(y, value.unflatten(-1, (self.heads, -1)), share)
-            return self.out(y.flatten(-2).to(x.dtype))
+            y = self.out(y.flatten(-2).to(x.dtype))
+            return y if after is None else after(x, y, *others)
 
-        return by_rows(part, 6 * len(x) * width, x, dim=1)
+        per_row, overwrite = 6 * len(x) * width, after is not None
+        return by_rows(part, per_row, x, *others, dim=1, overwrite=overwrite)
 
     def _softmax(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., H, d), over the features of each head."""
@@ -129,11 +151,12 @@ class GalerkinAttention(nn.Module):
                 layer.weight += 1e-2 * torch.eye(width)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, pos: Tensor, points: Points) -> Tensor:
+    def forward(self, x: Tensor, pos: Tensor, points: Points, after: After = None) -> Tensor:
         """(N, C) states and (N, p) positions of the points -> (N, C)."""
-        return by_graph(self._attend, (points.sizes, (x, pos, points.weight))).to(x.dtype)
+        attend = partial(self._attend, after)
+        return by_graph(attend, (points.sizes, (x, pos, points.weight)))
 
-    def _attend(self, x: Tensor, pos: Tensor, weight: Tensor) -> Tensor:
+    def _attend(self, after: After, x: Tensor, pos: Tensor, weight: Tensor) -> Tensor:
         p = pos.shape[-1]
         exact = torch.promote_types(weight.dtype, torch.float32)
         e = torch.cat([pos.to(exact), torch.ones_like(weight)[..., None]], dim=-1)
@@ -157,9 +180,10 @@ class GalerkinAttention(nn.Module):
 
         def read(x: Tensor, e: Tensor) -> Tensor:
             u = self._normal(self.q(x)) if self.fourier else x
-            return u @ at_u.to(u.dtype) + (e @ at_e + self.out.bias)
+            y = (u @ at_u.to(u.dtype) + (e @ at_e + self.out.bias)).to(x.dtype)
+            return y if after is None else after(x, y)
 
-        return by_rows(read, 5 * len(x) * c, x, e, dim=1)
+        return by_rows(read, 5 * len(x) * c, x, e, dim=1, overwrite=after is not None)
 
     def _sums(self, right: nn.Linear | None, x: Tensor, e: Tensor, weight: Tensor) -> Tensor:
         """sum_m w_m [k^, r, 1]_m [v^ or x, r, 1]_m^T of each head: (B, H, d + p + 1, ...)."""
@@ -224,17 +248,35 @@ class LatentAttention(nn.Module):
         self.v = ResidualMLP(width, width, width, depth)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, points: Points) -> Tensor:
+    def forward(
+        self, x: Tensor, points: Points, before: Before = None, after: After = None
+    ) -> Tensor:
         """(N, C) states of the points -> (N, C)."""
-        mid = (self.k(x), self.v(x), points.weight)
-        return self.out(by_graph(self._attend, (points.sizes, mid)))
+        attend = partial(self._attend, before, after)
+        return by_graph(attend, (points.sizes, (x, points.weight)))
 
-    def _attend(self, k: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-        exact = torch.promote_types(weight.dtype, torch.float32)
-        with torch.autocast(k.device.type, enabled=False):
-            k, v = (split_heads(t.to(exact), len(self.queries)) for t in (k, v))
-            q = self.queries.to(exact).expand(len(k), -1, -1, -1)
-            return join_heads(attend(k, q, attend(q, k, v, weight, scale=1.0), scale=1.0))
+    def _attend(self, before: Before, after: After, x: Tensor, weight: Tensor) -> Tensor:
+        heads, latents, _ = self.queries.shape
+        exact, device = torch.promote_types(weight.dtype, torch.float32), x.device.type
+        q = self.queries.to(exact).expand(len(x), -1, -1, -1)
+        per_row = len(x) * max(4 * x.shape[-1], 2 * heads * latents)
+        keys, parts = [], []
+        for rows, share in row_blocks(per_row, x, weight, dim=1):
+            rows = rows if before is None else before(rows)
+            k, v = (split_heads(net(rows).to(exact), heads) for net in (self.k, self.v))
+            keys.append(k)
+            with torch.autocast(device, enabled=False):
+                near = log_weight(share.to(exact))[:, None, None]
+                parts.append(softmax_part(q @ k.transpose(-2, -1) + near, v))
+        z, blocks = join_parts(parts), iter(keys)
+
+        def read(x: Tensor) -> Tensor:
+            with torch.autocast(device, enabled=False):
+                y = join_heads(F.scaled_dot_product_attention(next(blocks), q, z, scale=1.0))
+            y = self.out(y)
+            return y if after is None else after(x, y)
+
+        return by_rows(read, per_row, x, dim=1, overwrite=after is not None)
 
 
 class ResidualMLP(nn.Module):
@@ -292,23 +334,41 @@ class LowRankIntegral(nn.Module):
         self.last_psi = nn.Linear(hidden[-1], width * width * rank)
         self.width, self.rank = width, rank
 
-    def forward(self, v: Tensor, points: Points) -> Tensor:
+    def forward(
+        self, v: Tensor, points: Points, before: Before = None, after: After = None
+    ) -> Tensor:
         """(N, C) values at points whose x are the features a -> (N, C)."""
-        mid = (v, self.phi(points.x), self.psi(points.x), points.weight)
-        return by_graph(self._integrate, (points.sizes, mid))
+        integrate = partial(self._integrate, before, after)
+        return by_graph(integrate, (points.sizes, (v, points.x, points.weight)))
 
-    def _integrate(self, v: Tensor, phi: Tensor, psi: Tensor, weight: Tensor) -> Tensor:
+    def _integrate(
+        self, before: Before, after: After, v: Tensor, a: Tensor, weight: Tensor
+    ) -> Tensor:
         exact = torch.promote_types(weight.dtype, torch.float32)
         shape = (self.width, self.width, self.rank)
+        per_row = 2 * len(v) * max(self.last_psi.in_features, self.width)
+
+        def part(v: Tensor, a: Tensor, weight: Tensor) -> Tensor:
+            v = v if before is None else before(v)
+            # A column of ones: the integral of v itself, for the biases.
+            return integral(v, F.pad(self.psi(a), (0, 1), value=1.0), weight)
+
+        sums, mass = sum_rows(part, per_row, v, a, weight, dim=1).split(
+            [self.last_psi.in_features, 1], dim=-1
+        )
         with torch.autocast(v.device.type, enabled=False):
             w_phi, w_psi, b_phi, b_psi = (
                 t.to(exact).unflatten(0, shape)
                 for layer in ("weight", "bias")
                 for t in (getattr(self.last_phi, layer), getattr(self.last_psi, layer))
             )
-            sums = integral(v, psi, weight)  # sum w v_i psi_k
-            mass = (v.to(exact) * weight[..., None]).sum(1)
-            inner = torch.einsum("bik,oirk->boir", sums, w_psi) + mass[:, None, :, None] * b_psi
+            inner = torch.einsum("bik,oirk->boir", sums, w_psi) + mass[:, None] * b_psi
             at = torch.einsum("boir,oirk->bko", inner, w_phi)
             constant = (inner * b_phi).sum((-2, -1))
-        return phi @ at.to(phi.dtype) + constant[:, None].to(phi.dtype)
+
+        def read(v: Tensor, a: Tensor) -> Tensor:
+            phi = self.phi(a)
+            y = phi @ at.to(phi.dtype) + constant[:, None].to(phi.dtype)
+            return y if after is None else after(v, y)
+
+        return by_rows(read, per_row, v, a, dim=1, overwrite=after is not None)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..ops import CsrTranspose, csr_transpose, knn, radius, rows_of, segment_reduce
 from .edge_kernel import EdgeKernelIntegral
 from .mlp import mlp
+from .rows import by_rows
 
 
 class Balls(NamedTuple):
@@ -94,6 +95,9 @@ class MAGNO(nn.Module):
         for ball in scales:
             edge = ball.edge.to(self.recover.weight.dtype)
             y = self.integral(v, ball.index, ball.rowptr, edge, weight, ball.transpose)
-            g = self.geometry(ball.statistics.to(self.recover.weight.dtype))
-            out.append(self.recover(torch.cat([y, g.to(y.dtype)], dim=1)))
-        return torch.stack(out).mean(0)
+            out.append(by_rows(self._recover, 4 * y.shape[1], y, ball.statistics))
+        return out[0] if len(out) == 1 else torch.stack(out).mean(0)
+
+    def _recover(self, y: Tensor, statistics: Tensor) -> Tensor:
+        g = self.geometry(statistics.to(self.recover.weight.dtype))
+        return self.recover(torch.cat([y, g.to(y.dtype)], dim=1))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..ops import gather_reduce
 from .hierarchy import Neighbourhoods
 from .mlp import mlp
+from .rows import by_rows
 
 
 class MeshConv(nn.Module):
@@ -23,6 +24,13 @@ class MeshConv(nn.Module):
     def forward(self, h: Tensor, near: Neighbourhoods) -> Tensor:
         """(N, width) -> (N, out)."""
         exact = torch.promote_types(h.dtype, torch.float32)
-        kernel = self.kernel(near.step.to(exact)).to(exact) * near.share.to(exact)[:, None]
-        around = gather_reduce(h.to(exact), near.index, near.rowptr, kernel).to(h.dtype)
-        return torch.relu(self.norm(self.here(h) + self.there(around)))
+
+        def weigh(step: Tensor, share: Tensor) -> Tensor:
+            return self.kernel(step.to(exact)).to(exact) * share.to(exact)[:, None]
+
+        def join(h: Tensor, around: Tensor) -> Tensor:
+            return torch.relu(self.norm(self.here(h) + self.there(around.to(h.dtype))))
+
+        kernel = by_rows(weigh, 64, near.step, near.share)
+        around = gather_reduce(h.to(exact), near.index, near.rowptr, kernel)
+        return by_rows(join, 3 * self.here.out_features, h, around)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .points import Points
+from .rows import by_rows, sum_rows
 
 
 class ModulatedSiren(nn.Module):
@@ -47,40 +48,64 @@ class ModulatedSiren(nn.Module):
     def forward(self, code: Tensor, points: Points, x: Tensor | None = None) -> Tensor:
         """Values (N, n_out) of codes (B, code) at points.pos with features x (N, n_features)."""
         with torch.autocast(code.device.type, enabled=False):
-            return self._layers(self._exact(code), points, x)[0]
+            shifts = self._shifts(code)
+            rows = points.pos, points.batch, *self._known(x)
+            return by_rows(lambda *r: self._layers(shifts, *r)[0], self._wide, *rows)
 
     def gradient(
         self, code: Tensor, target: Tensor, points: Points, x: Tensor | None = None
     ) -> Tensor:
         """dJ/dcode (B, code) for target (N, n_out), each graph by itself."""
-        with torch.autocast(code.device.type, enabled=False):
-            value, phases = self._layers(self._exact(code), points, x)
-            weight = points.weight.to(value.dtype)[:, None]
-            back = (value - self._exact(target)) * (2 / value.shape[1] * weight)
+        weights = [cast(nn.Linear, layer).weight for layer in self.hidden]
+
+        def part(target: Tensor, weight: Tensor, pos: Tensor, batch: Tensor, *x: Tensor) -> Tensor:
+            value, phases = self._layers(shifts, pos, batch, *x)
+            back = (value - self._exact(target)) * (2 / value.shape[1] * weight[:, None])
             back = back @ self.last.weight
             sums: list[Tensor] = []
-            weights = [cast(nn.Linear, layer).weight for layer in self.hidden]
             for level in reversed(range(len(phases))):
                 back = back * (self.w0 * phases[level].cos())
-                total = back.new_zeros(len(points.sizes), back.shape[1])
-                sums.insert(0, total.index_add(0, points.batch, back))
+                if len(shifts) == 1:
+                    sums.insert(0, back.sum(0, keepdim=True))
+                else:
+                    total = back.new_zeros(len(shifts), back.shape[1])
+                    sums.insert(0, total.index_add(0, batch, back))
                 if level:
                     back = back @ weights[level - 1]
-            return torch.cat(sums, dim=1) @ self.shifts.weight
+            return torch.cat(sums, dim=1)
+
+        with torch.autocast(code.device.type, enabled=False):
+            shifts = self._shifts(code)
+            weight = points.weight.to(shifts.dtype)
+            rows = target, weight, points.pos, points.batch, *self._known(x)
+            return sum_rows(part, self._wide, *rows) @ self.shifts.weight
+
+    @property
+    def _wide(self) -> int:
+        """Values in the temporaries of a row."""
+        return 4 * self.last.in_features
+
+    def _known(self, x: Tensor | None) -> tuple[Tensor, ...]:
+        assert x is not None or self.features is None
+        return () if self.features is None or x is None else (x,)
+
+    def _shifts(self, code: Tensor) -> Tensor:
+        """(B, layers of sines x width) of the phases."""
+        return self.w0 * self.shifts(self._exact(code))
 
     def _exact(self, x: Tensor) -> Tensor:
         return x.to(torch.promote_types(self.last.weight.dtype, torch.float32))
 
     def _layers(
-        self, code: Tensor, points: Points, x: Tensor | None
+        self, shifts: Tensor, pos: Tensor, batch: Tensor, *x: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
         """Values, and w0 a_l of each layer of sines."""
-        shifts = (self.w0 * self.shifts(code)).chunk(len(self.hidden) + 1, dim=1)
-        phase = self.w0 * self.first(self._exact(points.pos)) + points.spread(shifts[0])
+        mine = shifts if len(shifts) == 1 else shifts[batch]
+        first, *later = mine.chunk(len(self.hidden) + 1, dim=1)
+        phase = self.w0 * self.first(self._exact(pos)) + first
         if self.features is not None:
-            assert x is not None
-            phase = phase + self.features(self._exact(x))
+            phase = phase + self.features(self._exact(*x))
         phases = [phase]
-        for layer, shift in zip(self.hidden, shifts[1:], strict=True):
-            phases.append(self.w0 * layer(phases[-1].sin()) + points.spread(shift))
+        for layer, shift in zip(self.hidden, later, strict=True):
+            phases.append(self.w0 * layer(phases[-1].sin()) + shift)
         return self.last(phases[-1].sin()), phases

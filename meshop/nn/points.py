@@ -41,6 +41,9 @@ class Points:
         """(N, C) values (x where None) -> (B, C) means by weight, summed in float32 or better."""
         values = self.x if values is None else values
         exact = torch.promote_types(values.dtype, torch.float32)
+        if len(self.sizes) == 1 and values.dtype == exact:
+            with torch.autocast(values.device.type, enabled=False):
+                return self.weight.to(exact)[None] @ values
         out = torch.zeros(len(self.sizes), values.shape[1], dtype=exact, device=values.device)
         out = out.index_add(0, self.batch, values.to(exact) * self.weight.to(exact)[:, None])
         return out.to(values.dtype)

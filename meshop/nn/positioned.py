@@ -29,6 +29,8 @@ from torch import Tensor, nn
 from .encodings import RandomFourier
 from .mlp import mlp
 from .points import Points, by_graph
+from .rows import join_parts, softmax_part
+from .token_mix import log_weight
 
 
 def latent_grid(points: Points, side: int, reach: float = 0.75) -> Tensor:
@@ -47,8 +49,8 @@ def latent_grid(points: Points, side: int, reach: float = 0.75) -> Tensor:
 
 
 def pieces(p: Tensor, width: int, *points: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Points (B, n, ...) in pieces whose (B, n, Z, width) numbers take 128 MiB at most."""
-    rows = max(1, 2**25 // (p.shape[0] * p.shape[1] * width))
+    """Points (B, n, ...) in pieces whose (B, n, Z, width) numbers take 8 MiB at most."""
+    rows = max(1, 2**21 // (p.shape[0] * p.shape[1] * width))
     return zip(*(t.split(rows, dim=1) for t in points), strict=True)
 
 
@@ -159,10 +161,8 @@ class ReadPoints(nn.Module):
         self.out = mlp(heads * width, width, n_out, act=nn.GELU)
 
     def forward(self, parts: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """From the `part` of every piece of the nodes: a softmax of softmaxes is the softmax."""
-        share = torch.stack([total for total, _ in parts]).softmax(0)
-        pooled = (share[..., None] * torch.stack([mean for _, mean in parts])).sum(0)
-        return self.out(pooled.to(self.q.weight.dtype).flatten(2))
+        """From the `part` of every piece of the nodes."""
+        return self.out(join_parts(parts).to(self.q.weight.dtype).flatten(2))
 
     def part(
         self, x: Tensor, f: Tensor, weight: Tensor, p: Tensor, sigma: float
@@ -170,8 +170,7 @@ class ReadPoints(nn.Module):
         """log sum of exp of the logits (B, Z, H) of some nodes, and their mean t (B, Z, H, C)."""
         t = nn.functional.gelu(self.t(x, p, f))
         near = window(x, p, sigma)
-        log_weight = weight.clamp_min(torch.finfo(weight.dtype).tiny).log()
-        logits = self.q(t).to(near.dtype) + (near + log_weight.to(near.dtype)[..., None])[..., None]
+        near = near + log_weight(weight).to(near.dtype)[..., None]
+        logits = self.q(t).to(near.dtype) + near[..., None]
         with torch.autocast(t.device.type, enabled=False):
-            mean = torch.einsum("bnzh,bnzc->bzhc", logits.softmax(1), t.to(near.dtype))
-        return logits.logsumexp(1), mean
+            return softmax_part(logits.permute(0, 2, 3, 1), t.to(near.dtype).transpose(1, 2))

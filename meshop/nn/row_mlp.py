@@ -24,8 +24,8 @@ from .rows import row_blocks
 
 aten = torch.ops.aten
 
-#: Values of a row in the buffers of a block, in widths: they are to stay in a core's own cache.
-ROW = 8
+#: Widths that a row of a block counts for: its buffers are to stay in a core's own cache.
+ROW = 2
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .points import Points, by_graph
-from .rows import row_blocks
+from .rows import After, Before, by_rows, row_blocks
 from .token_mix import check_heads, join_heads, split_heads, spread
 
 # The authors clamp their structured variant only, and advise a clamp here too (their issue 13).
@@ -59,16 +61,21 @@ class SliceAttention(nn.Module):
         self.v = nn.Linear(d, d, bias=False)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, points: Points) -> Tensor:
-        """(N, C) states of the points -> (N, C)."""
-        return by_graph(self._attend, (points.sizes, (x, points.weight))).to(x.dtype)
+    def forward(
+        self, x: Tensor, points: Points, before: Before = None, after: After = None
+    ) -> Tensor:
+        """(N, C) states of the points -> (N, C); before, after: see `rows`."""
+        attend = partial(self._attend, before, after)
+        return by_graph(attend, (points.sizes, (x, points.weight)))
 
-    def _attend(self, x: Tensor, weight: Tensor) -> Tensor:
+    def _attend(self, before: Before, after: After, x: Tensor, weight: Tensor) -> Tensor:
         to_slices = self._to_slices(len(x))
         # Unweighted, every node counts the same; a common factor leaves a mean as it is.
         w = weight if self.weighted else torch.full_like(weight, 1 / weight.shape[1])
         assigned, sums = [], []
-        for rows, share in row_blocks(len(x) * self.heads * self.slices, x, w, dim=1):
+        per_row = len(x) * self.heads * self.slices
+        for rows, share in row_blocks(per_row, x, w, dim=1):
+            rows = rows if before is None else before(rows)
             mid = split_heads(self.project_x(rows), self.heads)  # (B, H, n, d)
             assigned.append(self._assign(mid, *to_slices, w.dtype))
             f = mid if self.project_f is None else split_heads(self.project_f(rows), self.heads)
@@ -78,8 +85,13 @@ class SliceAttention(nn.Module):
         token, mass = sum(sums[1:], sums[0]).split([self.q.in_features, 1], dim=-1)
         token = (token / (mass + 1e-12)).to(self.out.weight.dtype)
         token = F.scaled_dot_product_attention(self.q(token), self.k(token), self.v(token))
-        read = [self.out(join_heads(spread(a, token))) for a in assigned]
-        return read[0] if len(read) == 1 else torch.cat(read, dim=1)
+        blocks = iter(assigned)
+
+        def read(x: Tensor) -> Tensor:
+            y = self.out(join_heads(spread(next(blocks), token))).to(x.dtype)
+            return y if after is None else after(x, y)
+
+        return by_rows(read, per_row, x, dim=1, overwrite=after is not None)
 
     def _to_slices(self, many: int) -> tuple[Tensor, Tensor]:
         """W_s (B H, d, G) and b (B H, 1, G), over tau unless each node has its own."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..ops import edge_attention
 from .hierarchy import Samples, built
+from .rows import by_rows
 from .token_mix import check_heads
 
 
@@ -39,7 +40,8 @@ class SpectralBlock(nn.Module):
     def forward(self, h: Tensor, patches: Samples) -> Tensor:
         """(N, C) -> (N, C)."""
         exact = torch.promote_types(h.dtype, torch.float32)
-        key, value = self.key_value(h).to(exact).unflatten(1, (2, self.heads, -1)).unbind(1)
+        known = by_rows(lambda h: self.key_value(h).to(exact), 2 * h.shape[1], h)
+        key, value = known.unflatten(1, (2, self.heads, -1)).unbind(1)
         ask = self.token.to(exact).unflatten(1, (self.heads, -1))
         ask = ask.repeat(len(patches.index), 1, 1)  # (P T, H, d), cluster by cluster
         sender, rowptr, share = token_edges(patches, self.tokens)
@@ -47,12 +49,16 @@ class SpectralBlock(nn.Module):
         t = ask + edge_attention(ask, key, value, sender, rowptr, bias, scale=1.0)
         t = self.solve(t.flatten(1)).unflatten(1, (self.heads, -1))
         # Each point reads the tokens of its cluster.
-        place = torch.arange(self.tokens, device=h.device)
-        place = (self.tokens * patches.cluster[:, None] + place).flatten()
-        rowptr = self.tokens * torch.arange(len(h) + 1, device=h.device)
-        query = self.query(h).to(exact).unflatten(1, (self.heads, -1))
-        read = edge_attention(query, t, t, place, rowptr, scale=1.0)
-        return h + read.flatten(1).to(h.dtype)
+        mine = torch.arange(self.tokens, device=h.device)
+
+        def read(h: Tensor, cluster: Tensor) -> Tensor:
+            place = (self.tokens * cluster[:, None] + mine).flatten()
+            rowptr = self.tokens * torch.arange(len(h) + 1, device=h.device)
+            query = self.query(h).to(exact).unflatten(1, (self.heads, -1))
+            y = edge_attention(query, t, t, place, rowptr, scale=1.0)
+            return h + y.flatten(1).to(h.dtype)
+
+        return by_rows(read, 4 * h.shape[1], h, patches.cluster, gathers=True)
 
     def solve(self, t: Tensor) -> Tensor:
         """t + c_0 + sum_m c_m sin(m t) + d_m cos(m t), channel by channel; (P T, C)."""

@@ -32,6 +32,11 @@ def check_heads(width: int, heads: int) -> None:
         raise ValueError(f"width {width} is no multiple of heads {heads}")
 
 
+def log_weight(weight: Tensor) -> Tensor:
+    """What weights add to logits, so that a softmax over points is a quadrature."""
+    return weight.clamp_min(torch.finfo(weight.dtype).tiny).log()
+
+
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """(B, n, C) -> (B, H, n, C / H)."""
     return x.unflatten(-1, (heads, -1)).transpose(-3, -2)

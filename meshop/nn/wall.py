@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,10 @@ class WallEncoder(nn.Module):
 
     def __init__(self, n_tokens: int, n_cond: int, width: int) -> None:
         super().__init__()
-        self.phi = mlp(n_tokens + n_cond, width, width, width)
+        with warnings.catch_warnings():
+            # Without tokens' features and conditions phi is its bias, as it should be.
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+            self.phi = mlp(n_tokens + n_cond, width, width, width)
 
     def forward(
         self, tokens: Tensor, weight: Tensor, batch: Tensor, cond: Tensor

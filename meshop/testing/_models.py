@@ -197,7 +197,12 @@ def check_pointwise(subject: _Subject) -> None:
     """Where it is promised, a subset of the nodes gets the fields that it has among all."""
     if not subject.kind.pointwise:
         return
+    # Known fields may be known everywhere, for those that say so of themselves.
     model, graph = subject.build(), subject.graph(25, 8)
+    if not model.pointwise:
+        widths = replace(WIDTHS, inputs=0)
+        model, graph = subject.build(widths), subject.graph(25, 8, widths=widths)
+        assert model.pointwise, "not pointwise, with or without known fields"
     some = torch.tensor([3, 11, 20])
     _close("fields", model(_reorder(graph, some)), model(graph)[some])
 

@@ -20,6 +20,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from ..errors import ConditionError, SurrogateError
+from ..graph import GraphSpec
 from ..models import registry
 from ..surrogate import Condition, Field, Scalar, Schema, Sizes, Surrogate, find_device
 from ._cases import Problem
@@ -52,7 +53,7 @@ def learn(
     held: Sequence[StoredCase],
     folder: Path,
     *,
-    model: str = "wall-field",
+    model: str | None = None,
     model_config: Mapping[str, Any] | None = None,
     name: str | None = None,
     steps: int = 20000,
@@ -79,6 +80,7 @@ def learn(
     share of their mean count as that, in relative errors. clock: seconds, by which minutes are
     counted. Raises ConditionError, SurrogateError.
     """
+    model = model or default_operator(problem.spec)
     if model not in registry():
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
     kind = registry()[model]
@@ -152,6 +154,15 @@ def learn(
     surrogate.normaliser.cpu()
     spent = module.elapsed + clock() - start
     return Learned(surrogate, module.global_step, spent, module.history, main)
+
+
+def default_operator(spec: GraphSpec) -> str:
+    """Name of the operator that is best without a word from the user (benchmarks/RESULTS.md).
+
+    Around a body in a far field what is near the wall decides; inside a domain, and on a surface,
+    all of the boundary does.
+    """
+    return "wall-field" if spec.external else "grid-field"
 
 
 def make_schema(

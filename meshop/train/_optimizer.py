@@ -24,7 +24,8 @@ class MuonAdamW(torch.optim.Optimizer):
     def __init__(
         self, parameters: Iterable[nn.Parameter], lr: float = 5e-3, weight_decay: float = 1e-4
     ) -> None:
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for p in parameters:
             hidden = p.ndim == 2 and min(p.shape) >= SMALLEST
             (matrices if hidden else others).append(p)

@@ -20,7 +20,7 @@ from ..errors import ConditionError
 from ..models import registry
 from ..surrogate import Surrogate
 from ._cases import expand, find_problem, split
-from ._learn import learn, make_schema
+from ._learn import default_operator, learn, make_schema
 from ._mirror import known_signs, mirror_of
 from ._report import pictures, table_text, validate
 from ._store import store_cases
@@ -48,7 +48,7 @@ def train(
     scalars: Sequence[str] | None = None,
     conditions: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
-    model: str = "wall-field",
+    model: str | None = None,
     model_config: Mapping[str, Any] | None = None,
     steps: int = 20000,
     minutes: float | None = None,
@@ -88,9 +88,8 @@ def train(
     """
     folder = Path(out)
     pl.seed_everything(seed, workers=True, verbose=False)
-    if model not in registry():
+    if model is not None and model not in registry():
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
-    kind = registry()[model]
     paths = expand(cases)
     problem = find_problem(
         paths,
@@ -100,8 +99,9 @@ def train(
         inputs=inputs,
         wall_inputs=wall_inputs,
         potential=potential,
-        edges=kind.edges,
+        edges=model is not None and registry()[model].edges,
     )
+    model = model or default_operator(problem.spec)
     folder.mkdir(parents=True, exist_ok=True)
     for note in problem.notes:
         log.info("%s", note)

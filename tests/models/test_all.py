@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from meshop.models import registry
-from meshop.testing import check_model
+from meshop.testing import WIDTHS, check_model, sample_graph
+from meshop.testing._models import batch_graphs
 
 #: Sizes that make a model small, and the checks that it is known to fail, with why.
 SMALL = {
@@ -39,6 +41,7 @@ SMALL = {
     "mp-pde": {"width": 8, "layers": 2, "bundle": 3},
     "nuno": {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
+    "grid-field": {"width": 8, "depth": 2, "latent": 6, "grid": 8, "channels": 4, "modes": 2},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},
 }
 FAILS: dict[str, dict[str, str]] = {}
@@ -51,3 +54,24 @@ def test_model(name):
 
 def test_none_is_left_out():
     assert set(SMALL) == set(registry())
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_blocks_of_rows_change_nothing(name, monkeypatch):
+    """With and without gradients, of one graph and two; nor does a pass change what it is given."""
+    kind = registry()[name]
+    torch.manual_seed(0)
+    model = kind(WIDTHS, **SMALL[name]).double().eval()
+    graphs = [sample_graph(n, n, edges=kind.edges) for n in (150, 70)]
+    for graph in (graphs[0], batch_graphs(graphs)):
+        whole = model.outputs(graph)
+        given = {k: v.clone() for k, v in graph.to_dict().items() if torch.is_tensor(v)}
+        with monkeypatch.context() as patch:
+            patch.setattr("meshop.nn.rows.BLOCK", 1)
+            found = [model.outputs(graph)]
+            with torch.no_grad():
+                found += [model.outputs(graph), model.outputs(graph)]
+        for outputs in found:
+            for one, other in zip(outputs, whole, strict=True):
+                torch.testing.assert_close(one, other)
+        assert all(torch.equal(getattr(graph, k), v) for k, v in given.items())

@@ -10,7 +10,7 @@ from torch.nn.functional import gelu, layer_norm
 
 from meshop.models import Widths
 from meshop.models.aroma import Aroma
-from meshop.nn import PointsToLatents, attend
+from meshop.nn import PointsToLatents
 from meshop.testing._models import WIDTHS, _stir, batch_graphs, sample_graph
 from tests.models.learning import WAVE, share_unexplained
 
@@ -102,23 +102,28 @@ def test_frequencies_of_the_bands_share_their_ends():
     torch.testing.assert_close(model.key.frequencies[[0, -1]] / math.pi, torch.tensor([1.0, 16.0]))
 
 
+def share_of(patch, weight):
+    """Of the attention of a latent to which all points look alike."""
+    layer = PointsToLatents(width=2, n_key=1, n_value=2, heads=1, head_width=2)
+    value = torch.stack([patch, 1 - patch], 1)  # normalised: [1, -1] or [-1, 1]
+    rows = torch.zeros(1, len(patch), 1), value[None], weight[None]
+    mean = layer._read(lambda pos, x: (pos, x), *rows, torch.zeros(1, 1, 1))
+    return 0.5 + 0.5 * mean[0, 0, 0].item()
+
+
 def test_an_unweighted_read_would_lean_to_the_dense_patch():
     """A patch of nine nodes draws nine tenths of the attention, unless it stands for its area."""
-    v = torch.tensor([0.0] * 1 + [1.0] * 9)[None, None, :, None]
-    q, k = torch.zeros(1, 1, 1, 4), torch.zeros(1, 1, 10, 4)
-    w = torch.tensor([[0.5] + [0.5 / 9] * 9])
-    assert attend(q, k, v).item() == pytest.approx(0.9)
-    assert attend(q, k, v, w).item() == pytest.approx(0.5)
+    patch = torch.tensor([0.0] + [1.0] * 9)
+    assert share_of(patch, torch.full((10,), 0.1)) == pytest.approx(0.9, abs=1e-5)
+    assert share_of(patch, torch.tensor([0.5] + [0.5 / 9] * 9)) == pytest.approx(0.5, abs=1e-5)
 
 
 def test_weights_count_in_full_precision_under_bfloat16():
     """log w of -12.02 and -12.05 are one number in bfloat16."""
-    v = torch.eye(2)[None, None]
-    w = torch.tensor([[-12.02, -12.05]]).exp()
-    q = k = torch.zeros(1, 1, 2, 4)
+    w = torch.tensor([-12.02, -12.05]).exp()
     with torch.autocast("cpu", torch.bfloat16):
-        a = attend(q, k, v, w)[0, 0, 0]
-    torch.testing.assert_close(a, w[0] / w.sum())
+        found = share_of(torch.tensor([1.0, 0.0]), w)
+    assert found == pytest.approx((w[0] / w.sum()).item(), abs=1e-5)
 
 
 def test_graphs_without_boundary_read_nothing_there():

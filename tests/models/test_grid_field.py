@@ -1,0 +1,85 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from meshop.models import Widths, registry
+from meshop.models.grid_field import SCALES, GridField
+from meshop.testing import sample_graph
+from tests.models.learning import share_unexplained
+
+WIDTHS = Widths(features=3, tokens=4, wall_inputs=1, cond=2, out=2, scalars=1)
+SMALL = {"width": 8, "depth": 2, "latent": 5, "grid": 6, "channels": 4, "modes": 2, "layers": 2}
+
+
+def model(widths: Widths = WIDTHS, **sizes: int) -> GridField:
+    torch.manual_seed(0)
+    operator = GridField(widths, **{**SMALL, **sizes}).double().eval()
+    with torch.no_grad():  # blocks start unmodulated: give the condition something to do
+        operator.modulate[-1].weight.normal_(std=0.3)
+    return operator
+
+
+def test_values_against_the_equations():
+    """One graph, node by node and grid point by grid point."""
+    operator, g = model(), sample_graph(9, 1, WIDTHS)
+    share = g.wall_weight / g.wall_weight.sum()
+    tokens = torch.cat([g.wall_x, g.wall_inputs, g.cond.expand(len(g.wall_x), -1)], 1)
+    hidden = operator.encoder.phi(tokens)
+    z = share @ hidden
+    side = torch.linspace(-1, 1, 6, dtype=torch.float64)
+    rows = []
+    for a in side:
+        for b in side:
+            place = torch.stack([a, b])
+            away = g.wall_pos[:, :2] - place
+            near = int(away.norm(dim=1).argmin())
+            far = [(-away[near].norm() / s).exp() for s in SCALES]
+            rows.append(
+                torch.cat([place, g.cond[0], z, away[near], torch.stack(far), hidden[near]])
+            )
+    v = operator.enter(torch.stack(rows)).view(1, 6, 6, 4)
+    for layer in operator.layers:
+        v = layer(v)
+    read = F.grid_sample(
+        v.permute(0, 3, 2, 1), g.pos[None, None, :, :2], padding_mode="border", align_corners=True
+    )[0, :, 0].T
+    h = operator.lift(torch.cat([g.x, g.cond.expand(9, -1)], 1)) + operator.read(read)
+    for block, part in zip(operator.blocks, operator.modulate(z).chunk(2), strict=True):
+        scale, shift = part.chunk(2)
+        h = h + block.down(F.silu(block.up((1 + scale) * block.norm(h) + shift)))
+    torch.testing.assert_close(operator(g), operator.project(h), atol=1e-10, rtol=1e-8)
+
+
+def test_without_a_boundary_the_grid_knows_places_and_conditions():
+    operator = model()
+    graph = sample_graph(9, 1, WIDTHS, tokens=0)
+    other = graph.clone()
+    other.cond = graph.cond + 1
+    assert torch.isfinite(operator(graph)).all()
+    assert not torch.allclose(operator(graph), operator(other))
+
+
+def test_known_fields_reach_every_node():
+    widths = Widths(features=3, inputs=1, tokens=4, cond=2, out=2)
+    operator, graph = model(widths), sample_graph(12, 2, widths)
+    assert not operator.pointwise and model().pointwise
+    graph.inputs = graph.inputs.requires_grad_()
+    (slope,) = torch.autograd.grad(operator(graph)[7].sum(), graph.inputs)
+    assert (slope.abs() > 0).all()
+
+
+def test_the_default_sizes():
+    count = sum(p.numel() for p in registry()["grid-field"](WIDTHS).parameters())
+    spectral = 4 * (12 * 6 * 24 * 24 * 2)
+    assert spectral < count < spectral + 400_000
+    assert len(GridField(Widths(features=3, tokens=4, out=1, dim=3)).shape) == 3
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_it_learns_an_operator(seed: int):
+    torch.manual_seed(seed)
+    widths = Widths(features=2, inputs=1, tokens=2, out=1)
+    operator = GridField(
+        widths, width=32, depth=2, latent=8, grid=8, channels=12, modes=3, layers=2
+    )
+    assert share_unexplained(operator, steps=150, lr=5e-3) < 0.05
