@@ -47,6 +47,16 @@ def nbytes(*tensors: torch.Tensor) -> int:
     return sum(t.numel() * t.element_size() for t in tensors)
 
 
+def resident(reset: bool = False) -> int:
+    """Peak bytes resident since the last reset; with `reset`, those now resident."""
+    if reset:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    with open("/proc/self/status") as file:
+        status = dict(line.split(":", 1) for line in file)
+    return int(status["VmHWM"].split()[0]) * 1024
+
+
 def copy_bandwidth() -> float:
     """Bytes read and written a second, copying to memory that is there already."""
     a = torch.ones(1 << 26)

@@ -31,7 +31,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from _common import nvidia_transolver
-from _timing import interleaved, machine, table, write_json
+from _timing import interleaved, machine, resident, table, write_json
 from _transcriptions import (
     N_KNOWN,
     WIDTHS,
@@ -190,16 +190,6 @@ def child(
 
 def clock(cpu_time: bool) -> Callable[[], float]:
     return time.process_time if cpu_time else time.perf_counter
-
-
-def resident(reset: bool = False) -> int:
-    """Peak bytes resident since the last reset; with `reset`, those now resident."""
-    if reset:
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")
-    with open("/proc/self/status") as file:
-        status = dict(line.split(":", 1) for line in file)
-    return int(status["VmHWM"].split()[0]) * 1024
 
 
 # Growth with the number of nodes

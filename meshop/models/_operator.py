@@ -123,6 +123,8 @@ MODELS = {
     "grid-field": ("grid_field", "GridField"),
     "latent-spectral": ("latent_spectral", "LatentSpectral"),
     "low-rank": ("low_rank", "LowRank"),
+    "mesh-graph-net": ("mesh_graph_net", "MeshGraphNet"),
+    "mp-pde": ("mp_pde", "MPPDE"),
     "nuno": ("nuno", "NUNO"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),

@@ -7,7 +7,7 @@ belongs to the sample nearest to it, and a sample weighs what its points weigh.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from itertools import accumulate
@@ -152,16 +152,26 @@ def _exact(pos: Tensor) -> Tensor:
 
 
 @built
-def edge_geometry(points: Points, sender: Tensor, receiver: Tensor) -> tuple[Tensor, Tensor]:
+def edge_geometry(
+    points: Points, sender: Tensor, receiver: Tensor, period: Sequence[float] = ()
+) -> tuple[Tensor, Tensor]:
     """Of a graph's edges: share (E,) of the sender in the weight of its receiver's senders, and
     (E, D + 2) the step to the sender and its length, in units of the receiver's longest edge, and
-    the logarithm of that."""
+    the logarithm of that. In a periodic box of lengths `period` (0 along axes that are not
+    periodic) the step is to the nearest image."""
     pos, count = _exact(points.pos), len(points.pos)
     weight = points.weight[sender]
     share = weight / weight.new_zeros(count).index_add(0, receiver, weight)[receiver]
 
+    def way(sender: Tensor, receiver: Tensor) -> Tensor:
+        step = pos[sender] - pos[receiver]
+        if not period:
+            return step
+        box = step.new_tensor(period)
+        return step - box * torch.where(box > 0, step / box, 0.0).round()
+
     def measure(sender: Tensor, receiver: Tensor) -> Tensor:
-        return (pos[sender] - pos[receiver]).norm(dim=1)
+        return way(sender, receiver).norm(dim=1)
 
     wide = 8 * pos.shape[1]
     far = by_rows(measure, wide, sender, receiver)
@@ -170,7 +180,7 @@ def edge_geometry(points: Points, sender: Tensor, receiver: Tensor) -> tuple[Ten
 
     def relate(sender: Tensor, receiver: Tensor, far: Tensor) -> Tensor:
         unit = reach[receiver, None]
-        step = (pos[sender] - pos[receiver]) / unit
+        step = way(sender, receiver) / unit
         return torch.cat([step, far[:, None] / unit, unit.log()], dim=1)
 
     return share, by_rows(relate, wide, sender, receiver, far)

@@ -37,6 +37,8 @@ SMALL = {
         "mlp_ratio": 2,
         "scales": (1.0, 2.0),
     },
+    "mesh-graph-net": {"width": 8, "layers": 2},
+    "mp-pde": {"width": 8, "layers": 2, "bundle": 3},
     "nuno": {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "grid-field": {"width": 8, "depth": 2, "latent": 6, "grid": 8, "channels": 4, "modes": 2},
