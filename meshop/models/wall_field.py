@@ -1,4 +1,4 @@
-"""WallField: a neural field on the nodes, conditioned on the wall. meshop's default operator.
+"""WallField: a neural field on the nodes, conditioned on the wall. The default around bodies.
 
     z   = sum_w share_w phi(token_w, c)                     wall and conditions, one latent a case
     h   = W x;  h <- h + block(h; scale(z), shift(z))       L blocks on every node by itself
@@ -23,7 +23,8 @@ from ._operator import Operator, Widths
 
 
 class WallField(Operator):
-    """Neural field on the nodes, conditioned on the wall and the conditions; the default.
+    """Neural field on the nodes, conditioned on the wall and the conditions; the default
+    around a body in a far field.
 
     width of the blocks, depth their number, latent the size of z.
     """
