@@ -87,6 +87,7 @@ def test_the_default_sizes():
     assert len(GridField(Widths(features=3, tokens=4, out=1, dim=3)).shape) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 def test_it_learns_an_operator(seed: int):
     torch.manual_seed(seed)
