@@ -145,8 +145,7 @@ def _learned(job: Job, task: Task, place: Path, out: Path) -> dict[str, Any]:
         steps=steps,
         minutes=job.minutes,
         batch=batch,
-        # Known fields may be sums over the nodes, also of operators that are pointwise else.
-        points=task.points if kind.pointwise and not task.inputs else None,
+        points=task.points if kind.pointwise else None,
         lr=job.lr,
         seed=job.seed,
         floor=task.floor,

@@ -84,8 +84,6 @@ def learn(
     if model not in registry():
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
     kind = registry()[model]
-    if cases[0].rowptr is not None:
-        points = None  # edges cannot be cut
     accelerator = {"auto": "auto", "cpu": "cpu"}.get(device) or find_device(device)
     first = cases[0]
     surrogate = Surrogate(
@@ -107,6 +105,8 @@ def learn(
         ),
         name=name or folder.resolve().name,
     )
+    if cases[0].rowptr is not None or (kind.pointwise and not surrogate.operator.pointwise):
+        points = None  # edges cannot be cut, nor sums over the nodes of a pointwise operator
     fit_normaliser(surrogate.normaliser, cases, schema, mirror, kind.linear)
     every = max(1, min(steps // VALIDATIONS, 1000))
     sampler = CaseSampler(

@@ -18,6 +18,9 @@ class MuonAdamW(torch.optim.Optimizer):
         AdamW                                                               all other parameters
 
     With this factor both kinds of step have entries of one size, and one lr serves both.
+    parameters: of one network; lr: peak rate of both; weight_decay: of both, decoupled. A rate set
+    on `param_groups` is that of the next step.
+
     Sources: Jordan et al., Muon, 2024; the factor: Liu et al., arXiv 2502.16982.
     """
 
@@ -51,9 +54,11 @@ class MuonAdamW(torch.optim.Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
+        """The parts' states, as `load_state_dict` takes them."""
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Raises ValueError for the state of another number of parts."""
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self.param_groups = [group for part in self.parts for group in part.param_groups]

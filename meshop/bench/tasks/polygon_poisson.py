@@ -4,10 +4,9 @@
 
 Star-shaped polygons of 5 to 12 corners at distances of .5 to 1 from the origin, about 800 points.
 g: a random trigonometric polynomial of the arc length, five waves. f: four Gaussian bumps of random
-place, width, height and sign. f and g
-are known at the nodes (g is zero inside), g on the boundary too. Quadratic elements; the
-field is taken at the corners of the triangles. 1,000 training and 200 test cases, fixed by number.
-Error: relative L2 norm weighted by dual measures. The family is ours.
+place, width, height and sign. f and g are known at the nodes (g is zero inside), g on the boundary
+too. Quadratic elements; the field is taken at the corners of the triangles. 1,000 training and 200
+test cases, fixed by number. Error: relative L2 norm weighted by dual measures. The family is ours.
 """
 
 from __future__ import annotations
