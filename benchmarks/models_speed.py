@@ -205,6 +205,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "factformer": {"width": 32, "heads": 4, "head": 16, "layers": 2, "grid": 16},
     "fno": {"width": 16, "modes": 4, "layers": 2, "grid": 16},
     "gaot": {"channels": 16, "tokens": 16, "hidden": 16, "width": 32, "layers": 2},
+    "grid-field": {"width": 32, "grid": 8, "channels": 8, "modes": 2, "layers": 2},
     "latent-spectral": {"width": 16, "widest": 32, "levels": 2, "heads": 4},
     "nuno": {"width": 16, "modes": 4, "layers": 2, "grid": 8},
     "wall-field": {"width": 32, "depth": 2},

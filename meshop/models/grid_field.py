@@ -25,16 +25,18 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import FiLMBlock, Points, WallEncoder, WallIntegral, mlp, nodes, walls
+from ..nn import Points, mlp, nodes
 from ..nn.grid_bridge import GridBridge, unit_boxes
+from ..nn.rows import by_rows, through
 from ..nn.spectral import FourierLayer
 from ..ops import knn
-from ._operator import Operator, Widths
+from ._modulated import ModulatedField
+from ._operator import Widths
 
 SCALES = (0.06, 0.2, 0.6, 2.0)  # of distances to the boundary, in half sides of the box
 
 
-class GridField(Operator):
+class GridField(ModulatedField):
     """Neural field on the nodes over a latent grid; the default inside domains.
 
     width of the nodes' blocks, depth their number, latent the size of z; grid: points along each
@@ -45,10 +47,8 @@ class GridField(Operator):
 
     paper = "meshop; after Li et al. 2021, Perez et al. 2018"
     cost = "O(L C^2 + 2^D C); once a graph O(L G^D C (C + log G)), grids of G^D points"
-    tokens = True
     positions = True
     translation = False
-    pointwise = True
 
     def __init__(
         self,
@@ -62,13 +62,12 @@ class GridField(Operator):
         modes: int | None = None,
         layers: int = 6,
     ) -> None:
-        super().__init__(widths)
+        super().__init__(widths, width=width, depth=depth, latent=latent)
         dim = widths.dim
         grid = grid or (32 if dim == 2 else 16)
         modes = modes or (6 if dim == 2 else 4)
         self.shape = (grid,) * dim
         self.pointwise = not widths.inputs
-        self.encoder = WallEncoder(widths.walls - widths.cond, widths.cond, latent)
         self.near = dim + len(SCALES) + latent
         self.enter = mlp(dim + widths.cond + latent + self.near, 128, channels)
         if widths.inputs:
@@ -79,49 +78,40 @@ class GridField(Operator):
             FourierLayer(channels, modes, dim, pad, last=True) for _ in range(layers)
         )
         self.gates = nn.ModuleList(nn.Linear(channels, channels) for _ in range(layers))
-        self.lift = nn.Linear(widths.nodes, width)
         self.read = nn.Linear(channels, width, bias=False)
-        self.blocks = nn.ModuleList(FiLMBlock(width) for _ in range(depth))
-        self.modulate = mlp(latent, 128, 2 * width * depth)
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, widths.out)
         self.mix = nn.Linear(channels, width, bias=False)
         self.product = nn.Linear(width, widths.out, bias=False)
-        self.integral = WallIntegral(latent, widths.scalars) if widths.scalars else None
-        # Blocks start unmodulated.
-        for parameter in self.modulate[-1].parameters():
-            nn.init.zeros_(parameter)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, out) and scalars (B, scalars)."""
-        points, wall, cond = nodes(graph), walls(graph, cond=False), graph.cond
-        hidden, latent = self.encoder(wall.x, wall.weight, wall.batch, cond)
-        scalars = latent.new_zeros(len(cond), 0)
-        if self.integral is not None:
-            scalars = self.integral(hidden, wall.weight, wall.batch, latent)
+        points = nodes(graph)
+        wall, hidden, latent, scalars = self.encode(graph)
         bridge = GridBridge(
             points if self.widths.inputs else wall,
-            unit_boxes(len(cond), points.pos),
+            unit_boxes(len(latent), points.pos),
             self.shape,
         )
-        shape = self.enter(self.grid(bridge, wall, hidden, torch.cat([cond, latent], dim=1)))
-        shape = shape.unflatten(1, self.shape)
+        case = torch.cat([graph.cond, latent], dim=1)
+        shape = self.enter(self.grid(bridge, wall, hidden, case)).unflatten(1, self.shape)
         for layer in self.shapes:
             shape = shape + self.run(layer, shape)
         v = shape
         if self.widths.inputs:
-            v = v + bridge.to_grid(self.known(points.x))
+            v = v + bridge.to_grid(through(self.known, points.x))
         for layer, gate in zip(self.layers, self.gates, strict=True):
-            v = self.run(lambda v, layer, gate: v + (1 + gate(shape)) * layer(v), v, layer, gate)
-        here = bridge.at(v, points.pos, points.batch)
-        h = self.lift(points.x) + self.read(here)
-        batch = points.batch if len(cond) > 1 else None
-        for block, part in zip(
-            self.blocks, self.modulate(latent).chunk(len(self.blocks), dim=1), strict=True
-        ):
-            h = self.run(block, h, part, batch)
-        h = self.norm(h)
-        return self.project(h) + self.product(h * self.mix(here)), scalars
+            v = self.run(gated, layer, gate, shape, v)
+        parts = self.modulations(latent)
+
+        def field(x: Tensor, pos: Tensor, batch: Tensor) -> Tensor:
+            here = bridge.at(v, pos, batch)
+            h = self.modulated(self.lift(x) + self.read(here), parts, batch)
+            h = self.norm(h)
+            return self.project(h) + self.product(h * self.mix(here))
+
+        x = points.x, points.pos, points.batch
+        return by_rows(field, 4 * self.width, *x, gathers=True), scalars
 
     def grid(self, bridge: GridBridge, wall: Points, hidden: Tensor, case: Tensor) -> Tensor:
         """(B, G^D, F) what the grid points know: place, `case` (B, K), and of the nearest boundary
@@ -143,3 +133,8 @@ class GridField(Operator):
             near = near.to(known.dtype).index_copy(0, has, known)
         case = case.repeat_interleave(size, dim=0)
         return torch.cat([every.to(case), case, near.to(case)], dim=1).unflatten(0, (count, size))
+
+
+def gated(layer: nn.Module, gate: nn.Module, shape: Tensor, v: Tensor) -> Tensor:
+    """v + (1 + W_g s) . K v."""
+    return v + (1 + gate(shape)) * layer(v)

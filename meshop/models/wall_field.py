@@ -17,12 +17,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
-from ..nn import FiLMBlock, WallEncoder, WallIntegral, mlp, nodes, walls
+from ..nn import nodes
 from ..nn.rows import by_rows
-from ._operator import Operator, Widths
+from ._modulated import ModulatedField
+from ._operator import Widths
 
 
-class WallField(Operator):
+class WallField(ModulatedField):
     """Neural field on the nodes, conditioned on the wall and the conditions; the default
     around a body in a far field.
 
@@ -31,8 +32,6 @@ class WallField(Operator):
 
     paper = "meshop; after Perez et al. 2018, Serrano et al. 2023, Zaheer et al. 2017"
     cost = "O(L C^2)"
-    tokens = True
-    pointwise = True
 
     def __init__(
         self,
@@ -42,30 +41,16 @@ class WallField(Operator):
         depth: int = 6,
         latent: int = 96,
     ) -> None:
-        super().__init__(widths)
-        self.encoder = WallEncoder(widths.tokens + widths.wall_inputs, widths.cond, latent)
-        self.lift = nn.Linear(widths.nodes, width)
-        self.blocks = nn.ModuleList(FiLMBlock(width) for _ in range(depth))
-        self.modulate = mlp(latent, 128, 2 * width * depth)
+        super().__init__(widths, width=width, depth=depth, latent=latent)
         self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, widths.out))
-        self.integral = WallIntegral(latent, widths.scalars) if widths.scalars else None
-        # Blocks start unmodulated.
-        for parameter in self.modulate[-1].parameters():
-            nn.init.zeros_(parameter)
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, out) and scalars (B, scalars); weight plays no part."""
-        points, wall, cond = nodes(graph), walls(graph, cond=False), graph.cond
-        hidden, latent = self.encoder(wall.x, wall.weight, wall.batch, cond)
-        scalars = latent.new_zeros(len(cond), 0)
-        if self.integral is not None:
-            scalars = self.integral(hidden, wall.weight, wall.batch, latent)
-        parts = self.modulate(latent).chunk(len(self.blocks), dim=1)
+        points = nodes(graph)
+        _, _, latent, scalars = self.encode(graph)
+        parts = self.modulations(latent)
 
         def field(x: Tensor, batch: Tensor) -> Tensor:
-            h = self.lift(x)
-            for block, part in zip(self.blocks, parts, strict=True):
-                h = self.run(block, h, part, batch if len(cond) > 1 else None)
-            return self.project(h)
+            return self.project(self.modulated(self.lift(x), parts, batch))
 
-        return by_rows(field, 4 * self.lift.out_features, points.x, points.batch), scalars
+        return by_rows(field, 4 * self.width, points.x, points.batch), scalars
