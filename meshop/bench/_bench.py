@@ -94,6 +94,7 @@ def bench(
                     mine.append(job)
         if not mine:
             continue
+        log.info("%s: %d runs; its cases are prepared first", name, len(mine))
         try:
             place = prepare(name, task, data_root(data), folder, workers=max(1, jobs))
         except MeshopError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from scipy.spatial import Delaunay, cKDTree
 
 from ..errors import MeshopError
 
+log = logging.getLogger("meshop")
 SMOOTHING = 8  # sweeps
 
 
@@ -32,18 +35,23 @@ def generate(
 ) -> list[dict[str, np.ndarray]]:
     """make(i) for every id, kept as folder/i.npz; only what is missing is made.
 
-    make is a module's function and depends on i alone. Raises what it raises.
+    make is a module's function and depends on i alone. Each tenth is said in the log. Raises what
+    make raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
     todo = [(make, i, folder) for i in ids if not (folder / f"{i:05d}.npz").exists()]
     workers = min(workers or os.cpu_count() or 1, max(1, len(todo) // 8))
-    if workers > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for _ in pool.map(_make_one, todo, chunksize=8):
-                pass
-    else:
-        for job in todo:
-            _make_one(job)
+    if todo:
+        log.info("making %d of %d cases, once, in %s", len(todo), len(ids), folder)
+    with ExitStack() as stack:
+        made: Iterable[None] = map(_make_one, todo)
+        if workers > 1:
+            context = get_context("spawn")
+            pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context))
+            made = pool.map(_make_one, todo, chunksize=8)
+        for done, _ in enumerate(made, 1):
+            if done * 10 // len(todo) > (done - 1) * 10 // len(todo):
+                log.info("%d of %d cases", done, len(todo))
     out = []
     for i in ids:
         with np.load(folder / f"{i:05d}.npz") as content:

@@ -113,6 +113,24 @@ def test_the_tangent_is_the_derivative_of_the_stress():
     assert abs(2 * cell.MU * 1.3 - 1) < 1e-12
 
 
+def square(i: int) -> dict[str, np.ndarray]:
+    return {"value": np.array(i**2)}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_making_cases_says_how_far_it_is(workers: int, tmp_path: Path, caplog):
+    with caplog.at_level("INFO", logger="meshop"):
+        generate(square, range(5), tmp_path, workers=1)
+        caplog.clear()
+        found = generate(square, range(25), tmp_path, workers=workers)
+    assert [int(c["value"]) for c in found] == [i**2 for i in range(25)]
+    assert caplog.messages[0] == f"making 20 of 25 cases, once, in {tmp_path}"
+    assert caplog.messages[1:] == [f"{n} of 20 cases" for n in range(2, 21, 2)]
+    caplog.clear()
+    generate(square, range(25), tmp_path)
+    assert not caplog.messages
+
+
 @pytest.mark.parametrize("name", ["polygon_poisson", "hyperelastic_cell"])
 def test_made_cases_depend_on_their_number_alone_and_are_kept(name: str, tmp_path: Path):
     pytest.importorskip("skfem")
