@@ -124,6 +124,7 @@ MODELS = {
     "latent-spectral": ("latent_spectral", "LatentSpectral"),
     "low-rank": ("low_rank", "LowRank"),
     "mesh-graph-net": ("mesh_graph_net", "MeshGraphNet"),
+    "mgno": ("mgno", "MgNO"),
     "mp-pde": ("mp_pde", "MPPDE"),
     "nuno": ("nuno", "NUNO"),
     "transolver": ("transolver", "Transolver"),

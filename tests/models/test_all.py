@@ -38,6 +38,7 @@ SMALL = {
         "scales": (1.0, 2.0),
     },
     "mesh-graph-net": {"width": 8, "layers": 2},
+    "mgno": {"width": 8, "layers": 2, "levels": 2, "rank": 3, "hidden": 6},
     "mp-pde": {"width": 8, "layers": 2, "bundle": 3},
     "nuno": {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
