@@ -119,6 +119,7 @@ MODELS = {
     "fourier": ("galerkin", "Fourier"),
     "galerkin": ("galerkin", "Galerkin"),
     "gaot": ("gaot", "GAOT"),
+    "gno": ("gno", "GNO"),
     "gnot": ("gnot", "Gnot"),
     "grid-field": ("grid_field", "GridField"),
     "latent-spectral": ("latent_spectral", "LatentSpectral"),

@@ -18,6 +18,7 @@ SMALL = {
     "flare": {"width": 8, "heads": 2, "layers": 2, "latents": 4},
     "fourier": {"width": 8, "heads": 2, "layers": 2, "hidden": 12},
     "galerkin": {"width": 8, "heads": 2, "layers": 2, "hidden": 12},
+    "gno": {"width": 8, "layers": 2, "rank": 3, "hidden": 6, "samples": 9},
     "gnot": {"width": 8, "heads": 2, "layers": 2, "experts": 2},
     "low-rank": {"width": 6, "rank": 2, "layers": 2, "kernel": (8, 10)},
     "amg": {"width": 8, "heads": 2, "layers": 2, "slices": 4, "local": 8, "most_global": 6},
