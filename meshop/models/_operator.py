@@ -127,6 +127,7 @@ MODELS = {
     "mesh-graph-net": ("mesh_graph_net", "MeshGraphNet"),
     "mgno": ("mgno", "MgNO"),
     "mp-pde": ("mp_pde", "MPPDE"),
+    "multipole-gno": ("multipole_gno", "MultipoleGNO"),
     "nuno": ("nuno", "NUNO"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),

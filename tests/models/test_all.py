@@ -41,6 +41,7 @@ SMALL = {
     "mesh-graph-net": {"width": 8, "layers": 2},
     "mgno": {"width": 8, "layers": 2, "levels": 2, "rank": 3, "hidden": 6},
     "mp-pde": {"width": 8, "layers": 2, "bundle": 3},
+    "multipole-gno": {"width": 8, "cycles": 2, "levels": 2, "rank": 3, "hidden": 6},
     "nuno": {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "grid-field": {"width": 8, "depth": 2, "latent": 6, "grid": 8, "channels": 4, "modes": 2},
