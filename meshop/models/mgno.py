@@ -97,8 +97,8 @@ class MgNO(Operator):
 
     def outputs(self, graph: MeshGraph) -> tuple[Tensor, Tensor]:
         """Fields (N, out) and scalars (B, scalars)."""
-        points = in_space(nodes(graph), self.widths.dim)
         rungs = self.rungs(graph)
+        points = rungs[0].points
         v = points.x
         for cycle, skip in zip(self.cycles, self.skips, strict=True):
             v = self.run(_layer, cycle, skip, v, rungs)
