@@ -79,9 +79,10 @@ def _balls(points: Points, count: int, reach: float) -> _Balls:
 class GNO(Operator):
     """Graph neural operator: `layers` kernel integrals of width `width` with `rank` functions.
 
-    samples: points that are integrated over. radius: of the balls where the longest side of the
-    mesh's box is 2; where None, that of a ball that holds 12 of the samples of a full square, 24 of
-    a full cube. shared: one kernel for all layers, as published.
+    samples: points that are integrated over; where None 128, or 512 in space. radius: of the balls
+    where the longest side of the mesh's box is 2; where None, that of a ball that holds 12 of the
+    samples of a full square, 24 of a full cube: more samples see closer, fewer farther in as many
+    layers. shared: one kernel for all layers, as published.
     """
 
     paper = "Li et al., arXiv 2003.03485; Kovachki et al., JMLR 24 (2023)"
@@ -98,14 +99,14 @@ class GNO(Operator):
         layers: int = 6,
         rank: int = 16,
         hidden: int = 64,
-        samples: int = 512,
+        samples: int | None = None,
         radius: float | None = None,
         shared: bool = False,
     ) -> None:
         super().__init__(widths)
         dim = widths.dim
         ball = pi ** (dim / 2) / gamma(dim / 2 + 1)  # volume of the unit ball
-        self.samples = samples
+        self.samples = samples = samples or (128 if dim == 2 else 512)
         self.radius = radius or 2 * (12 * (dim - 1) / (ball * samples)) ** (1 / dim)
         self.basis = EdgeBasis(dim + 2, rank, hidden, widths.nodes)
         self.lift = nn.Linear(widths.nodes, width)
