@@ -44,6 +44,17 @@ def test_transfers_keep_constants_and_integrals(coarsening):
         above = level.weight
 
 
+def test_nodes_without_weight_say_nothing():
+    """As cells of a lower dimension do: all is finite, also where they are all that is near."""
+    torch.manual_seed(0)
+    model = MgNO(WIDTHS, width=4, levels=2, layers=1)
+    graph = sample_graph(60, 3, WIDTHS, edges=True, dtype=torch.float32)
+    graph.weight[graph.edge_index[0, graph.edge_index[1] == 7]] = 0
+    rung = model.rungs(graph)[0]
+    assert not rung.share[rung.row == 7].any() and float(rung.share.sum()) > 50
+    assert bool(model(graph).isfinite().all())
+
+
 class Indicators(nn.Module):
     """One function for each of a grid's eight neighbours, and no weights."""
 
