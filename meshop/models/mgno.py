@@ -9,7 +9,7 @@ He, Liu and Xu, "MgNO: efficient parameterization of linear operators via multig
 arXiv 2310.19809). Theirs are 3 x 3 convolutions and grids that halve. Here A and S are kernels on
 the edges of each level, in a few functions phi of the step in units of the receiver's longest edge
 and of the logarithm of that, which all levels and layers share; nothing in phi depends on u, so Mg
-is linear, and with the indicators of a grid's eight neighbours it is their convolution. The sums
+is linear, and with the indicators of a grid's eight neighbours for share phi it is theirs. The sums
 are means by quadrature weight, so that a graded mesh needs nothing else. Coarser sets are farthest
 points or aggregates; R = M^-1 P^T M and P keep constants.
 
