@@ -17,6 +17,7 @@ from .readout import MeanReadout
 from .slice_attention import SliceAttention
 from .token_mix import check_heads, integral, join_heads, split_heads, spread
 from .v_cycle import (
+    Borrowed,
     DenseSolve,
     FixedMatrix,
     FixedScale,
@@ -29,6 +30,7 @@ from .v_cycle import (
 from .wall import WallEncoder, WallIntegral, weighted_sum
 
 __all__ = [
+    "Borrowed",
     "DenseSolve",
     "FiLMBlock",
     "FixedMatrix",

@@ -161,7 +161,9 @@ def edge_geometry(
     periodic) the step is to the nearest image."""
     pos, count = _exact(points.pos), len(points.pos)
     weight = points.weight[sender]
-    share = weight / weight.new_zeros(count).index_add(0, receiver, weight)[receiver]
+    total = weight.new_zeros(count).index_add(0, receiver, weight)
+    # Senders that all weigh nothing (cells of a lower dimension) have no share.
+    share = weight / total.clamp_min(torch.finfo(total.dtype).tiny)[receiver]
 
     def way(sender: Tensor, receiver: Tensor) -> Tensor:
         step = pos[sender] - pos[receiver]

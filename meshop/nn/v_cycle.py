@@ -35,6 +35,17 @@ class Relaxation(nn.Module):
         return u + self.smoother(f - self.operator(u, at), at)
 
 
+class Borrowed(nn.Module):
+    """A module that another one owns: used in two places, its weights are listed and saved once."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.owned = (module,)  # a tuple is not searched for weights
+
+    def forward(self, *args: Any) -> Any:
+        return self.owned[0](*args)
+
+
 class VCycle(nn.Module):
     """One V-cycle for f (N, C_f) -> u (N, C_u): smooth, restrict the residual, correct, smooth.
 
@@ -43,7 +54,8 @@ class VCycle(nn.Module):
     for each level but the coarsest, A of the residual f - A u that is restricted; None restricts f
     itself (MgNO's code), as do levels that no `before` smooths. transfers: for each level but the
     coarsest, a module with restrict(f, below), prolong(u, above, below) and start(u, below): what
-    the coarser level begins with, or None for zero. Steps may share modules or have their own.
+    the coarser level begins with, or None for zero. Steps may share modules (`Borrowed`) or have
+    their own.
 
     Linear in f where all modules are. With a fixed A, S = omega D^-1 and smoothed aggregation
     (`classical_v_cycle`) it is the textbook's; with learned ones it is the layer of MgNO (He, Liu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +84,8 @@ class Normaliser(nn.Module):
         """A shallow copy of the graph with x, wall_x, cond and known fields standardised, and
         positions in the plane or in space, centred and scaled."""
         graph = graph.__copy__()
-        for name in ("pos", "wall_pos"):
+        levels = [name for name in graph.keys() if re.fullmatch(r"level\d+_pos", name)]  # noqa: SIM118
+        for name in ("pos", "wall_pos", *levels):
             if name in graph:
                 place = graph[name][:, : len(self.pos_shift)]
                 graph[name] = (place - self.pos_shift) / self.pos_scale

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 
 from meshop.errors import ConditionError, MeshError, SurrogateError
-from meshop.graph import GraphSpec, build_graph
+from meshop.graph import GraphSpec, LevelSpec, build_graph
 from meshop.surrogate import Condition, Field, Scalar, Schema, Sizes, Surrogate, available
 from meshop.surrogate._surrogate import _digest
 from tests.meshes import box, ring
@@ -115,6 +115,19 @@ def test_tiled_equals_whole():
     whole, tiled = small().evaluate(mesh, GIVEN), small().evaluate(mesh, GIVEN, tile=37)
     for name, values in whole.fields.items():
         np.testing.assert_allclose(values, tiled.fields[name], rtol=1e-5, atol=1e-6)
+
+
+def test_places_of_levels_are_scaled_as_those_of_nodes():
+    surrogate = small()
+    spec = SPEC.model_copy(update={"levels": LevelSpec(method="farthest", count=2)})
+    graph = build_graph(ring(24, 5), GIVEN, spec)
+    surrogate.normaliser.pos_shift[:] = torch.tensor([0.5, -0.25])
+    surrogate.normaliser.pos_scale.fill_(4.0)
+    ready = surrogate.normaliser.inputs(graph)
+    for level, before in zip(ready.levels, graph.levels, strict=True):
+        place = (level.pos[:, None] - ready.pos[None]).norm(dim=2).amin(1)
+        assert float(place.max()) < 1e-6 and len(level.pos) > 1  # samples are nodes
+        assert before.pos.shape[1] == 3  # what was given stays
 
 
 def test_conditions_are_checked():
