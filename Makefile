@@ -9,8 +9,10 @@ CPP    := $(foreach kind,h cpp cu cuh,$(wildcard cpp_ext/*.$(kind) benchmarks/*.
           $(foreach under,* */* */*/*,tests/cuda_emulation/$(under).$(kind))))
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard cpp_ext/*)
 
-# Two cores are common; one thread a process keeps timings and results steady.
-PYTEST := OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) $(BIN)/python -m pytest
+# A process a core (JOBS=...), one thread each: threads that wait for each other on a busy machine
+# cost more than they give. A file's tests share a process, and so what is made once for them.
+PYTEST := OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) $(BIN)/python -m pytest \
+          -n $(or $(JOBS),auto) --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test test-all test-paraview lint bench cuda wheel wheel-test install clean
 .DEFAULT_GOAL := test
