@@ -1,6 +1,6 @@
 """Learned preconditioners beside multigrid, pyamg and Jacobi, on meshes that they have not seen.
 
-    OMP_NUM_THREADS=1 python benchmarks/learned_solver.py [--steps 600] [--json FILE] [--save DIR]
+    OMP_NUM_THREADS=1 python benchmarks/learned_solver.py [--steps 300] [--json FILE] [--save DIR]
 
 P1 diffusion on random polygons, zero on the boundary. Families: `poisson`; `lognormal` (a smooth
 coefficient, factors of 100), `rough` (another in each triangle, exp of 1.5 times a normal number),
@@ -142,8 +142,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--families", nargs="+", default=FAMILIES)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 4000, 16000])
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--count", type=int, default=4, help="meshes of each size")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--count", type=int, default=3, help="meshes of each size")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--save", type=Path, help="a folder for the networks")
     parser.add_argument("--json")

@@ -14,6 +14,7 @@ from ._multigrid import BETAS, Multigrid
 from ._net import Net, whole
 from ._reading import EDGES, NODES, Reading, read
 
+LANCZOS = 12  # steps: scales that are learned spread more than those of `Multigrid`
 REACH = 1.5  # of the network: it changes entries and scales by up to exp(1.5) either way
 
 
@@ -49,7 +50,7 @@ class CycleNet(Net):
         width: int = 12,
         rounds: int = 1,
         smoothing: int = 1,
-        degree: int = 2,
+        degree: int = 3,
         theta: float = 0.04,
     ) -> None:
         super().__init__(
@@ -81,21 +82,21 @@ class CycleNet(Net):
         on = a.row == a.index
         weight = []
         for k in range(self.smoothing):
-            off = torch.where(on, 0.0, -pull[a.row] * a.value * by_entry[:, k].exp())
+            off = torch.where(on, 0.0, -pull[a.row] * a.value * by_entry[:, k])
             # Rows of A that sum to zero keep the constant; others lose as much as they would.
-            keep = 1 - pull * total * by_row[:, 1 + k].exp()
+            keep = 1 - pull * total * by_row[:, 1 + k]
             own = keep - segment_reduce(off[:, None], a.rowptr)[:, 0]
             weight.append(torch.where(on, own[a.row], off))
-        return Written(scale * by_row[:, 0].exp(), weight)
+        return Written(scale * by_row[:, 0], weight)
 
     def gains(self, reading: Reading) -> tuple[Tensor, Tensor]:
-        """(N, 1 + k) and (E, k) logarithms of what rows and entries are changed by, float64."""
+        """(N, 1 + k) and (E, k) factors that rows and entries are changed by, float32."""
         h = F.silu(self.enter(reading.node))
-        for entry, update in zip(self.entry, self.update, strict=False):
+        for entry, update in zip(self.entry[:-1], self.update, strict=True):
             told = segment_reduce(entry(h, reading) * reading.share, reading.rowptr)
             h = h + F.silu(update(torch.cat([h, told], 1)))
         by_entry = self.entries(self.entry[-1](h, reading))
-        return REACH * self.rows(h).double().tanh(), REACH * by_entry.double().tanh()
+        return (REACH * self.rows(h).tanh()).exp(), (REACH * by_entry.tanh()).exp()
 
     def setup(self, matrix: Any, coarsest: int = 300) -> LearnedMultigrid:
         """The cycle of A: SciPy sparse, torch sparse or `Csr`. coarsest: as in `Multigrid`."""
@@ -133,4 +134,4 @@ class LearnedMultigrid(Multigrid):
         up = tentative
         for weight in written.weight:
             up = csr_matmul(a.with_value(weight), up, sort=False)
-        return written.scale, spectral_radius(a, written.scale), up
+        return written.scale, spectral_radius(a, written.scale, LANCZOS), up

@@ -19,8 +19,8 @@ from ._solve import solve
 from ._two_grid import TwoGrid, coarser, energy
 
 COLUMNS = 8  # errors at a time
-THETAS = (0.02, 0.04, 0.08, 0.12, 0.16)
-LEAST = 60  # unknowns of a coarser matrix that is worth learning from
+THETAS = (0.04, 0.08, 0.12, 0.16, 0.2)
+LEVELS, LEAST = 3, 30  # of a matrix that are learned from, and the unknowns of the last
 
 
 def learn(
@@ -29,7 +29,7 @@ def learn(
     *,
     net: Net | None = None,
     steps: int = 300,
-    rate: float = 0.01,
+    rate: float | None = None,
     seed: int = 0,
 ) -> Net:
     """A network that preconditions matrices like these, learned from them without solutions.
@@ -38,15 +38,15 @@ def learn(
     2,000 unknowns will do, for others of their family and for larger ones. kind: "cycle", a
     `CycleNet` that writes a symmetric positive V-cycle, or "direction", a `DirectionNet`. net: one
     to train on, in place; by default a new one, a `CycleNet`'s theta being what needs the least
-    work before training. steps: of Adam, one matrix each; rate: the highest of one cycle. The
-    result is the same for the same seed on one machine.
+    work before training. steps: of Adam, one matrix each. rate: the highest of its one cycle, by
+    default .02, of a direction .005. The same seed gives the same network on one machine.
 
         net = meshop.solvers.learn(matrices)
         x = meshop.solve(A, b, net)
 
-    The cycle is judged by how much it shrinks the energy norm of errors that it shrinks least, on
-    each matrix and on the next coarser (coarse solutions exact); the direction by what a step along
-    it leaves of the energy, from right sides over the spectrum and the residuals it meets then.
+    The cycle is judged by how much it shrinks the energy norm of the errors that it shrinks least,
+    on each matrix and the next two coarser ones (coarse solutions exact); the direction by what a
+    step along it leaves of the energy, from errors over the spectrum and those it meets then.
     Sources: Luz et al., ICML 2020; Kaneda et al., ICML 2023. Raises SolveError where a matrix is
     not positive definite or training leads to NaN.
     """
@@ -59,6 +59,7 @@ def learn(
             if kind not in KINDS:
                 raise ValueError(f"kind: expected {' or '.join(KINDS)}, found {kind!r}")
             net = CycleNet(theta=best_theta(given)) if kind == "cycle" else DirectionNet()
+    rate = rate or (0.02 if isinstance(net, CycleNet) else 0.005)
     random = torch.Generator().manual_seed(seed)
     task = CycleTask(net, given) if isinstance(net, CycleNet) else DirectionTask(net, given)
     optimiser = torch.optim.Adam(net.parameters(), rate)
@@ -119,7 +120,7 @@ class CycleTask:
 
     def __call__(self, number: int, random: torch.Generator) -> Tensor:
         a, losses = self.matrices[number], []
-        for level in range(2):
+        for level in range(LEVELS):
             tentative, _ = aggregation(a, self.net.theta * 0.5**level)
             if (level and a.rows < LEAST) or not 0 < tentative.columns < a.rows:
                 break

@@ -145,7 +145,7 @@ class Multigrid:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{n:,}" for n in self.sizes)
-        return f"Multigrid({sizes} unknowns, complexity {self.complexity:.2f})"
+        return f"{type(self).__name__}({sizes} unknowns, complexity {self.complexity:.2f})"
 
     def __call__(self, r: Vector) -> Vector:
         """One cycle from zero; returns what r is: array or tensor, its shape and dtype."""

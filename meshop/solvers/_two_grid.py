@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..ops import Csr, csr_matmul
 from ._coarsen import spectral_radius
-from ._cycle_net import CycleNet
+from ._cycle_net import LANCZOS, CycleNet
 from ._multigrid import BETAS
 
 
@@ -59,7 +59,7 @@ def _radius(a: Csr, scale: Tensor) -> Tensor:
         v = fixed[:, None] * a(v)
         v = v / v.norm()
     rayleigh = energy(a, v)[0] / (v[:, 0] ** 2 / scale).sum()
-    return spectral_radius(a, fixed) * rayleigh / rayleigh.detach()
+    return spectral_radius(a, fixed, LANCZOS) * rayleigh / rayleigh.detach()
 
 
 def coarser(a: Csr, tentative: Csr, weight: list[Tensor]) -> Csr:
