@@ -31,7 +31,7 @@ class CycleNet(Net):
     The hierarchy is that of smoothed aggregation. Each level's smoother is a Chebyshev polynomial
     of diag(s) A, and its prolongation W_k .. W_1 P_0 of the aggregates P_0; s (N,) and W, which has
     A's pattern and row sums that keep the constant, come from a graph network over the entries
-    a_ij / sqrt(a_ii a_jj). The untrained network changes nothing: it is `Multigrid`'s level. All
+    a_ij / sqrt(a_ii a_jj). The untrained network changes nothing: these are `Multigrid`'s. All
     levels share it, so one that learned on small meshes works on large ones.
 
     net(A) gives the cycle, a `LearnedMultigrid`: linear, symmetric, and positive whatever was

@@ -75,9 +75,13 @@ def test_an_untrained_cycle_is_the_classical_one():
     for k, degree in ((1, 2), (2, 3)):
         ours = CycleNet(smoothing=k, degree=degree)(a, 20)
         theirs = Multigrid(a, smoothing=k, degree=degree, coarsest=20)
-        r = right_side(a.shape[0])
-        assert ours.sizes == theirs.sizes
-        np.testing.assert_allclose(ours(r), theirs(r), rtol=1e-9, atol=1e-12)
+        assert ours.sizes == theirs.sizes and len(ours.levels) == len(theirs.levels) >= 2
+        for mine, given in zip(ours.levels, theirs.levels, strict=True):
+            for x, y in ((mine.a, given.a), (mine.up, given.up)):
+                assert torch.equal(x.index, y.index)
+                torch.testing.assert_close(x.value, y.value, rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(mine.scale, given.scale)
+            assert mine.rho == pytest.approx(given.rho, rel=0.05)  # from more steps of Lanczos
 
 
 def test_the_loss_is_of_the_cycle_that_solves():
