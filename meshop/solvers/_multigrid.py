@@ -95,7 +95,7 @@ class Multigrid:
             raise ValueError(f"matrix: expected as many rows as columns, found {a.rows, a.columns}")
         a = a.to(torch.float64)
         sparse = len(a.index) <= 10 * a.rows
-        smoothing = (2 if sparse else 1) if smoothing is None else smoothing
+        self.smoothing = (2 if sparse else 1) if smoothing is None else smoothing
         degree = (3 if sparse else 4) if degree is None else degree
         if not 1 <= degree <= len(BETAS):
             raise ValueError(f"degree: expected 1 to {len(BETAS)}, found {degree!r}")
@@ -104,12 +104,10 @@ class Multigrid:
         self.levels: list[GridLevel] = []
         self.sizes, self.entries = [a.rows], [len(a.index)]
         while a.rows > coarsest:
-            scale = smoother_scale(a)
             tentative, _ = aggregation(a, theta * 0.5 ** len(self.levels))
             if not 0 < tentative.columns <= STALLED * a.rows:
                 break
-            rho = spectral_radius(a, scale)
-            up = prolongation(a, tentative, scale, rho, smoothing)
+            scale, rho, up = self._level(a, tentative)
             down = up.t
             rows = [Rows.of(part, dtype) for part in (a, up, down)]
             self.levels.append(GridLevel(rows[0], scale.to(dtype), rho, *rows[1:]))
@@ -117,6 +115,12 @@ class Multigrid:
             self.sizes.append(a.rows)
             self.entries.append(len(a.index))
         self._finish(a, coarsest)
+
+    def _level(self, a: Csr, tentative: Csr) -> tuple[Tensor, float, Csr]:
+        """The smoother's scale, its spectral radius, and the prolongation of one level."""
+        scale = smoother_scale(a)
+        rho = spectral_radius(a, scale)
+        return scale, rho, prolongation(a, tentative, scale, rho, self.smoothing)
 
     def _finish(self, a: Csr, coarsest: int) -> None:
         """The coarsest matrix: inverted where small, else smoothed (nothing in it couples)."""
@@ -141,7 +145,7 @@ class Multigrid:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{n:,}" for n in self.sizes)
-        return f"Multigrid({sizes} unknowns, complexity {self.complexity:.2f})"
+        return f"{type(self).__name__}({sizes} unknowns, complexity {self.complexity:.2f})"
 
     def __call__(self, r: Vector) -> Vector:
         """One cycle from zero; returns what r is: array or tensor, its shape and dtype."""

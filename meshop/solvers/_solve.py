@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from ..errors import SolveError
 from ..ops import Csr, rows_of, segment_reduce
 from ._multigrid import Jacobi, Multigrid, Rows
+from ._net import Net
 
 Named = Literal["multigrid", "jacobi", "none"]
 Preconditioner = Named | Callable[[Any], Any]
@@ -25,6 +27,7 @@ class Details(NamedTuple):
     residual: float  #: largest |b - A x| / |b| over columns and systems, computed from x itself
     residuals: list[float]  #: the same after each iteration, as the recurrence has it
     used: str  #: "preconditioner", or "fallback" where that was there first
+    fault: str = ""  #: why the preconditioner was left before the end, where it was
 
 
 def solve(
@@ -37,6 +40,7 @@ def solve(
     x0: Any = None,
     ptr: Tensor | None = None,
     fallback: Preconditioner | None = "jacobi",
+    directions: int | None = None,
     details: bool = False,
 ) -> Any:
     """The solution x of A x = b, A symmetric positive definite, |b - A x| <= tol |b|.
@@ -44,14 +48,17 @@ def solve(
     A: SciPy sparse, torch sparse, or `meshop.ops.Csr`, (N, N). b: array or tensor (N,), or (N, C)
     for C right-hand sides; x is of the same kind and shape, float64 unless b is float32.
     preconditioner: "multigrid" (smoothed aggregation), "jacobi", "none", a `Multigrid` that was
-    set up before, or any callable that takes a residual of b's kind and shape (float64) and
-    returns something like A^-1 of it: a learned one, say; it may be nonlinear. ptr (B + 1,): A is
-    of B systems end to end (a ragged batch), each of which converges on its own. x0: where to
-    begin. details: return (x, `Details`).
+    set up before, what `meshop.solvers.learn` gave, or any callable that takes a residual of b's
+    kind and shape (float64) and returns something like A^-1 of it; it may be nonlinear. ptr
+    (B + 1,): A is of B systems end to end (a ragged batch), each of which converges on its own. x0:
+    where to begin. directions: how many of the last each is made A-orthogonal to: by default 1,
+    which will do for what is symmetric and nearly linear, 2 for a `DirectionNet`. details: return
+    (x, `Details`).
 
-    A callable is not trusted: plain conjugate gradients with `fallback` run beside it, an extra
-    product with A an iteration, and whichever is there first gives the answer. A preconditioner
-    that is not positive, gives NaN or stagnates thus takes no more iterations than the fallback.
+    A callable or learned network is not trusted: plain conjugate gradients with `fallback` run
+    beside it, an extra product with A an iteration, and whichever is there first gives the answer.
+    A preconditioner that is not positive, gives NaN or stagnates thus takes no more iterations than
+    the fallback, and `Details.fault` says what was wrong with it.
     Singular A (no value prescribed) will do if b is in its range.
 
     Source: Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22 (2000). Raises SolveError
@@ -60,13 +67,18 @@ def solve(
     """
     system = _System(Csr.of(A).to(torch.float64), b, ptr, tol)
     limit = 10_000 if max_iterations is None else max_iterations
-    chosen = _named(system.matrix, preconditioner)
-    trusted = isinstance(chosen, (Multigrid, Jacobi, _Identity))
     x = torch.zeros_like(system.b) if x0 is None else system.column(x0, "x0").clone()
-    tracks = [_Track(system, _called(chosen, system), x, "preconditioner")]
+    chosen, fault = _chosen(system.matrix, preconditioner, fallback is not None)
+    if directions is None:
+        directions = int(getattr(chosen, "directions", 1))
+    if directions < 0:
+        raise ValueError(f"directions: expected 0 or more, found {directions}")
+    tracks = [_Track(system, _called(chosen, system), x, "preconditioner", directions)]
+    tracks[0].fault = tracks[0].fault or fault
+    trusted = type(chosen) in TRUSTED and not fault
     if not trusted and fallback is not None:
         second = _called(_named(system.matrix, fallback), system)
-        tracks.append(_Track(system, second, x, "fallback"))
+        tracks.append(_Track(system, second, x, "fallback", 1))
     best = _race(system, tracks, limit)
     if not best.done:
         raise SolveError(
@@ -76,7 +88,8 @@ def solve(
         )
     if not details:
         return system.given(best.x)
-    told = Details(best.iterations, best.true_residual(), best.residuals, best.name)
+    fault = tracks[0].fault
+    told = Details(best.iterations, best.true_residual(), best.residuals, best.name, fault)
     return system.given(best.x), told
 
 
@@ -110,7 +123,24 @@ class _Identity:
         return r
 
 
+TRUSTED = (Multigrid, Jacobi, _Identity)  # themselves, not what is learned
+
+
+def _chosen(matrix: Csr, chosen: Preconditioner, safe: bool) -> tuple[Callable[[Any], Any], str]:
+    """The preconditioner, and why there is none: what a network writes need not be sound."""
+    if not isinstance(chosen, Net):
+        return _named(matrix, chosen), ""
+    try:
+        return chosen.setup(matrix), ""
+    except (ArithmeticError, RuntimeError, ValueError) as error:
+        if not safe:
+            raise
+        return _Identity(), f"could not be set up: {error}"
+
+
 def _named(matrix: Csr, chosen: Preconditioner) -> Callable[[Any], Any]:
+    if isinstance(chosen, Net):
+        return chosen.setup(matrix)
     if callable(chosen):
         return chosen
     made: dict[str, Callable[[], Any]] = {
@@ -127,7 +157,7 @@ def _named(matrix: Csr, chosen: Preconditioner) -> Callable[[Any], Any]:
 
 def _called(chosen: Callable[[Any], Any], system: _System) -> Callable[[Tensor], Tensor]:
     """On (N, C) tensors, whatever the callable works on."""
-    if isinstance(chosen, (Multigrid, Jacobi, _Identity)):
+    if isinstance(chosen, TRUSTED):
         return chosen
 
     def call(r: Tensor) -> Tensor:
@@ -189,18 +219,23 @@ class _Track:
     """Flexible conjugate gradients with one preconditioner, a step at a time."""
 
     def __init__(
-        self, system: _System, precondition: Callable[[Tensor], Tensor], x: Tensor, name: str
+        self,
+        system: _System,
+        precondition: Callable[[Tensor], Tensor],
+        x: Tensor,
+        name: str,
+        directions: int,
     ) -> None:
         self.system, self.precondition, self.name = system, precondition, name
+        self.last: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=directions)
         self.x, self.iterations, self.fault, self.done = x.clone(), 0, "", False
         self.residuals: list[float] = []
         self.restarts = 0
-        self.r_before = self.rz = x  # of the step before, once there is a direction p
         self._begin()
 
     def _begin(self) -> None:
         self.r = self.system.product(self.x, self.system.b, -1.0)
-        self.p: Tensor | None = None
+        self.last.clear()
         self._judge(true=True)
 
     def true_residual(self) -> float:
@@ -238,23 +273,20 @@ class _Track:
         if bool(((rz <= 0) & self.open).any()):
             self.fault = "is not positive: r^T M r <= 0"
             return
-        if self.p is None:
-            self.p = z.clone()
-        else:
-            # Polak and Ribiere: also right for an M that changes from step to step.
-            change = rz - system.dot(self.r_before, z)
-            beta = torch.where(self.open & (self.rz > 0), change / self.rz, 0.0)
-            self.p.mul_(system.spread(beta)).add_(z)
-        q = system.product(self.p)
-        pq = system.dot(self.p, q)
+        p = z.clone()
+        for before, image, size in self.last:
+            p.addcmul_(before, system.spread(-system.dot(p, image) / size))
+        q = system.product(p)
+        pq = system.dot(p, q)
         if bool(((pq <= 0) & self.open).any()):
             self.fault = "is not positive definite: p^T A p <= 0"
             return
         # Along p exactly: the error's energy never rises, whatever M is.
-        alpha = torch.where(self.open, system.dot(self.r, self.p) / pq, 0.0)
-        self.rz, self.r_before = rz, self.r
+        alpha = torch.where(self.open, system.dot(self.r, p) / pq, 0.0)
         along = system.spread(alpha)
-        self.x.addcmul_(self.p, along)
+        self.x.addcmul_(p, along)
         self.r = torch.addcmul(self.r, q, along, value=-1)
+        # What is there needs no more directions, and may have none.
+        self.last.append((p, q, torch.where(self.open, pq, torch.inf)))
         self.iterations += 1
         self._judge()
