@@ -46,7 +46,10 @@ from ._operator import Operator, Widths
 
 
 class Aroma(Operator):
-    """See the module. `noise` adds the published reparametrised noise to codes in training."""
+    """A field as a few latent tokens, decoded by local attention.
+
+    noise: the published reparametrised noise of codes in training.
+    """
 
     paper = "Serrano et al., NeurIPS 2024, arXiv 2406.02176"
     cost = "O((M + C) C), M latents"

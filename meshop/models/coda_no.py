@@ -97,7 +97,10 @@ class _Block(nn.Module):
 
 
 class CodaNO(Operator):
-    """See the module. Sizes: width of a token, heads, layers, slices of a layer, embedding."""
+    """Attention between physical variables, whose order does not matter, any subset of them.
+
+    width of a token, heads, layers, slices of a layer, embedding of a variable.
+    """
 
     paper = "Rahman et al., NeurIPS 2024, arXiv 2403.12553"
     cost = "O(L V (G C + C^2 + V C)), V variables, G slices"

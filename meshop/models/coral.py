@@ -37,7 +37,10 @@ class _Block(nn.Module):
 
 
 class Coral(Operator):
-    """See the module. Sizes: code, width and depth of the SIRENs; hidden, blocks of the map."""
+    """Fields as codes of a modulated SIREN, mapped code to code.
+
+    code, width and depth of the SIRENs; hidden, blocks of the map.
+    """
 
     paper = "Serrano et al., NeurIPS 2023, arXiv 2306.07266"
     cost = "O(7 L C^2)"

@@ -54,7 +54,10 @@ def _head(n_in: int, width: int, n_out: int) -> nn.Sequential:
 
 
 class Enf2Enf(Operator):
-    """See the module. `sigma` None is D / side; `encoder` is "gradient" or "attention"."""
+    """Latents with places, read by relative position alone.
+
+    sigma: of the latents' windows, D / side where None; encoder: "gradient" or "attention".
+    """
 
     paper = "Catalani et al., 2025, arXiv 2504.18591"
     cost = "O(Z C^2), Z = 3^D latents"

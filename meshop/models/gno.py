@@ -77,12 +77,13 @@ def _balls(points: Points, count: int, reach: float) -> _Balls:
 
 
 class GNO(Operator):
-    """Graph neural operator: `layers` kernel integrals of width `width` with `rank` functions.
+    """Graph neural operator: integrals over balls of evenly spread samples.
 
-    samples: points that are integrated over; where None 128, or 512 in space. radius: of the balls
-    where the longest side of the mesh's box is 2; where None, that of a ball that holds 12 of the
-    samples of a full square, 24 of a full cube: more samples see closer, fewer farther in as many
-    layers. shared: one kernel for all layers, as published.
+    layers of width `width` with `rank` functions; samples: points that are integrated over; where
+    None 128, or 512 in space. radius: of the balls where the longest side of the mesh's box is 2;
+    where None, that of a ball that holds 12 of the samples of a full square, 24 of a full cube:
+    more samples see closer, fewer farther in as many layers. shared: one kernel for all layers, as
+    published.
     """
 
     paper = "Li et al., arXiv 2003.03485; Kovachki et al., JMLR 24 (2023)"

@@ -24,12 +24,13 @@ from ._operator import Operator, Widths
 
 
 class MeshGraphNet(Operator):
-    """MeshGraphNets: `layers` rounds of messages of width `width`.
+    """Rounds of messages along the edges of the mesh (MeshGraphNets).
 
-    Perceptrons have `hidden` hidden layers. aggregate: "sum" of the messages, as published, "mean",
-    or "quadrature", the mean by the senders' weights. A sum grows with the number of neighbours, so
-    that meshes of another kind of cell are another task. None is stable under refinement: messages
-    reach `layers` cells, and a node written twice takes a place among the neighbours.
+    layers of width `width`; perceptrons have `hidden` hidden layers. aggregate: "sum" of the
+    messages, as published, "mean", or "quadrature", the mean by the senders' weights. A sum grows
+    with the number of neighbours, so that meshes of another kind of cell are another task. None is
+    stable under refinement: messages reach `layers` cells, and a node written twice takes a place
+    among the neighbours.
     """
 
     paper = "Pfaff et al., ICLR 2021, arXiv 2010.03409"

@@ -60,11 +60,12 @@ def v_cycle(given: int, width: int, depth: int, rank: int, before: int, after: i
 
 
 class MgNO(Operator):
-    """MgNO on graphs: `layers` V-cycles of width `width` with `rank` functions on the edges.
+    """Multigrid V-cycles on the edges and levels of any mesh, linear in what they carry.
 
-    levels: node sets below the nodes, by `coarsening` as of `LevelSpec`; before, after: smoothing
-    steps. Farthest points do not depend on the order of the nodes, aggregates do, a little; those
-    follow a mesh's grading down to its finest cells, where points fill space evenly.
+    layers: V-cycles, of `width` with `rank` functions on the edges; levels: node sets below the
+    nodes, by `coarsening` as of `LevelSpec`; before, after: smoothing steps. Farthest points do not
+    depend on the order of the nodes, aggregates do, a little; those follow a mesh's grading down to
+    its finest cells, where points fill space evenly.
     """
 
     paper = "He, Liu and Xu, ICLR 2024, arXiv 2310.19809"

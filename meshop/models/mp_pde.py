@@ -69,15 +69,16 @@ def normalise(f: Tensor, points: Points, eps: float = 1e-5) -> Tensor:
 
 
 class MPPDE(Operator):
-    """Message-passing solver: `layers` rounds of width `width`, `bundle` steps ahead at once.
+    """Message-passing solver: rounds of messages, several time steps ahead at once.
 
-    `widths.out` holds bundle steps of all fields, step by step. period: the lengths of a periodic
-    box, in the units of pos, 0 along axes that are not; the graph's edges must cross it. norm:
-    "instance", as published, over each graph, which forgets amplitudes, or "layer", over the
-    channels of a node. aggregate: "mean" of the messages, as published, "sum", or "quadrature", the
-    mean by the senders' weights. None is stable under refinement: a node written twice takes a
-    place among the neighbours. Raises ValueError for an unknown norm or aggregate, a bundle that
-    does not divide out, and a period of another length than dim.
+    layers of width `width`; bundle: those steps; `widths.out` holds bundle steps of all fields,
+    step by step. period: the lengths of a periodic box, in the units of pos, 0 along axes that are
+    not; the graph's edges must cross it. norm: "instance", as published, over each graph, which
+    forgets amplitudes, or "layer", over the channels of a node. aggregate: "mean" of the messages,
+    as published, "sum", or "quadrature", the mean by the senders' weights. None is stable under
+    refinement: a node written twice takes a place among the neighbours. Raises ValueError for an
+    unknown norm or aggregate, a bundle that does not divide out, and a period of another length
+    than dim.
     """
 
     paper = "Brandstetter et al., ICLR 2022, arXiv 2202.03376"

@@ -73,11 +73,10 @@ class _Between(nn.Module):
 
 
 class MultipoleGNO(Operator):
-    """Multipole graph neural operator: `cycles` V-cycles of width `width`, `rank` functions a kind
-    of edge.
+    """Multipole graph neural operator: levels that each add the annulus finer ones leave out.
 
-    levels: node sets below the nodes, by `coarsening` as of `LevelSpec`. shared: the cycles have
-    one set of kernels, as published.
+    cycles of width `width`, `rank` functions a kind of edge; levels: node sets below the nodes, by
+    `coarsening` as of `LevelSpec`. shared: the cycles have one set of kernels, as published.
     """
 
     paper = "Li et al., NeurIPS 2020, arXiv 2006.09535"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import getdoc
+
 import pytest
 import torch
 
@@ -57,6 +59,14 @@ def test_model(name):
 
 def test_none_is_left_out():
     assert set(SMALL) == set(registry())
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_its_first_line_says_what_it_is(name):
+    """`meshop models` prints it: words, no sizes, and no reference to elsewhere."""
+    line, _, _ = (getdoc(registry()[name]) or "").partition("\n\n")
+    assert 20 < len(line) < 130 and line.endswith(".") and "`" not in line
+    assert not line.startswith("See ")
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
