@@ -7,6 +7,9 @@ g: a random trigonometric polynomial of the arc length, five waves. f: four Gaus
 place, width, height and sign. f and g are known at the nodes (g is zero inside), g on the boundary
 too. Quadratic elements; the field is taken at the corners of the triangles. 1,000 training and 200
 test cases, fixed by number. Error: relative L2 norm weighted by dual measures. The family is ours.
+
+`polygon_poisson_fine`: the same training cases; the first 50 test cases on such meshes, and the
+same 50 problems on meshes of half the edge length, four times the points.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ from .._meshes import triangle_mesh, with_case
 from .._task import Split, Task
 
 TRAIN, TEST, SEED, POINTS = 1000, 200, 20601, 800
+FINE, FINER = 50, 2  # cases on finer meshes, and how many times shorter their edges are
 
 
-def make(i: int) -> dict[str, np.ndarray]:
-    """Points, triangles, u, f and g (zero inside) of case i."""
+def make(i: int, finer: int = 1) -> dict[str, np.ndarray]:
+    """Points, triangles, u, f and g (zero inside) of case i; finer: on edges so much shorter."""
     for attempt in range(20):  # a corner may be too sharp for the mesh
         random = np.random.default_rng([SEED, i, attempt])
         corners = polygon(random)
@@ -48,6 +52,10 @@ def make(i: int) -> dict[str, np.ndarray]:
         ]
     )
     waves = random.normal(size=(2, 6)) / (1 + np.arange(6))
+    if finer > 1:
+        h, random = h / finer, np.random.default_rng([SEED, i, finer])
+        edge = along(corners, h)
+        points, triangles = triangulate([edge], partial(in_polygon, corners), h, random)
     step = np.linalg.norm(np.roll(edge, -1, axis=0) - edge, axis=1)
     arc = 2 * np.pi * np.concatenate([[0], np.cumsum(step)[:-1]]) / step.sum()
     k = np.arange(6)[:, None]
@@ -109,6 +117,16 @@ def load(data: Path, work: Path) -> Split:
     return Split(cases[:TRAIN], {"test": cases[TRAIN:]})
 
 
+def load_fine(data: Path, work: Path) -> Split:
+    """The training cases, and test problems on meshes of their size and on finer ones."""
+    base = load(data, work)
+    ids = range(TRAIN, TRAIN + FINE)
+    found = generate(partial(make, finer=FINER), ids, cache_folder() / "polygon_poisson_fine-1")
+    return Split(
+        base.train, {"same": base.tests["test"][:FINE], "fine": [_mesh(case) for case in found]}
+    )
+
+
 def _mesh(case: dict[str, np.ndarray]) -> Mesh:
     base = triangle_mesh(case["points"], case["triangles"])
     return with_case(base, {name: case[name] for name in "ufg"})
@@ -116,15 +134,29 @@ def _mesh(case: dict[str, np.ndarray]) -> Mesh:
 
 TASKS = [
     Task(
-        name="polygon_poisson",
-        summary="Poisson's equation on random polygons, random source and boundary data",
-        load=load,
+        name=name,
+        summary=summary,
+        load=loader,
         targets=("u",),
         conditions=(),
         inputs=("f", "g"),
         wall_inputs=("g",),
-        version=2,
+        version=version,
         measure="quadrature",
         source="none; the family is meshop's",
+    )
+    for name, loader, version, summary in (
+        (
+            "polygon_poisson",
+            load,
+            2,
+            "Poisson's equation on random polygons, random source and boundary data",
+        ),
+        (
+            "polygon_poisson_fine",
+            load_fine,
+            1,
+            "the same, asked on meshes of four times the points too",
+        ),
     )
 ]
