@@ -110,6 +110,7 @@ MODELS = {
     "aroma": ("aroma", "Aroma"),
     "beno": ("beno", "BENO"),
     "beno-published": ("beno_published", "PublishedBENO"),
+    "bsms": ("bsms", "BSMS"),
     "coda-no": ("coda_no", "CodaNO"),
     "coral": ("coral", "Coral"),
     "enf2enf": ("enf2enf", "Enf2Enf"),
