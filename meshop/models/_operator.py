@@ -127,6 +127,7 @@ MODELS = {
     "mesh-graph-net": ("mesh_graph_net", "MeshGraphNet"),
     "mp-pde": ("mp_pde", "MPPDE"),
     "nuno": ("nuno", "NUNO"),
+    "rigno": ("rigno", "RIGNO"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }
