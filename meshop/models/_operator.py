@@ -111,6 +111,7 @@ MODELS = {
     "beno": ("beno", "BENO"),
     "beno-published": ("beno_published", "PublishedBENO"),
     "bsms": ("bsms", "BSMS"),
+    "bvp-gnn": ("bvp_gnn", "BVPGNN"),
     "coda-no": ("coda_no", "CodaNO"),
     "coral": ("coral", "Coral"),
     "enf2enf": ("enf2enf", "Enf2Enf"),

@@ -23,6 +23,7 @@ SMALL = {
     "amg": {"width": 8, "heads": 2, "layers": 2, "slices": 4, "local": 8, "most_global": 6},
     "beno": {"width": 8, "layers": 2, "kernels": 2, "edge_width": 4, "rank": 3, "readers": 2},
     "beno-published": {"width": 8, "layers": 2, "wall_layers": 1},
+    "bvp-gnn": {"width": 8, "layers": 2, "terms": 3},
     "bsms": {"width": 8, "levels": 2},
     "latent-spectral": {"width": 8, "widest": 16, "levels": 2, "heads": 2, "tokens": 2, "basis": 2},
     "factformer": {"width": 8, "heads": 2, "head": 4, "layers": 2, "grid": 6, "projection": 8},
