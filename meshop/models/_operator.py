@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..graph import MeshGraph
+from ..graph import GraphSpec, MeshGraph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,10 @@ class Operator(nn.Module):
         (B, scalars)."""
         raise NotImplementedError
 
+    def tie(self, normaliser: Any, spec: GraphSpec) -> None:
+        """Told before training how inputs and fields are normalised (`surrogate.Normaliser`), for
+        what must hold in physical units; what it keeps belongs in buffers."""
+
     def forward(self, graph: MeshGraph) -> Tensor:
         """Fields (N, out), or (M, out) at the queries, normalised."""
         return self.outputs(graph)[0]
@@ -129,6 +133,7 @@ MODELS = {
     "mp-pde": ("mp_pde", "MPPDE"),
     "nuno": ("nuno", "NUNO"),
     "rigno": ("rigno", "RIGNO"),
+    "spon": ("spon", "SPON"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

@@ -43,6 +43,7 @@ SMALL = {
     "mp-pde": {"width": 8, "layers": 2, "bundle": 3},
     "nuno": {"width": 8, "modes": 2, "heads": 2, "layers": 2, "depth": 2, "grid": 6},
     "rigno": {"width": 8, "rounds": 2, "levels": 2},
+    "spon": {"width": 8, "levels": 2, "rounds": 2},
     "transolver": {"width": 8, "heads": 2, "layers": 2, "slices": 4},
     "grid-field": {"width": 8, "depth": 2, "latent": 6, "grid": 8, "channels": 4, "modes": 2},
     "wall-field": {"width": 8, "depth": 2, "latent": 6},
