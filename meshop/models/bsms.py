@@ -35,7 +35,7 @@ class BSMS(Operator):
     """
 
     paper = "Cao et al., ICML 2023, arXiv 2210.02573"
-    cost = "O(k C^2), k neighbours, four times over for all levels"
+    cost = "O(4 k C^2), k neighbours, over all levels"
     edges = True
     positions = True
     refinement = False

@@ -98,7 +98,7 @@ class RIGNO(Operator):
     """
 
     paper = "Mousavi et al., 2025, arXiv 2501.19205"
-    cost = "O(k C^2 + C^2), k = 6 to 20 regions; once a graph O(L R k C^2), R = N / 4"
+    cost = "O((k + L j / 4) C^2), k = 4 to 7 regions, j = 8 to 20 among regions"
     edges = True
     positions = True
     refinement = False

@@ -47,7 +47,7 @@ class SPON(Operator):
     """
 
     paper = "Bouziani and Boulle, 2024 (withdrawn), arXiv 2410.01065"
-    cost = "O(k C^2), k neighbours, three times over for all levels"
+    cost = "O(3 k C^2), k neighbours, over all levels"
     edges = True
     positions = True
     refinement = False

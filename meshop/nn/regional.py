@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..graph import coarse_size
-from ..ops import csr_transpose, radius, segment_reduce
+from ..ops import csr_transpose, radius, rows_of, segment_reduce
 from .hierarchy import built, edge_geometry, farthest_order, pointer, sample
 from .points import Points
 
@@ -92,8 +92,7 @@ def regions(
         if back:
             turned = csr_transpose(node, rowptr, len(pos))
             rowptr, node, weight = turned.rowptr, turned.row, few.points.weight
-        row = torch.arange(len(rowptr) - 1, device=pos.device)
-        row = row.repeat_interleave(rowptr.diff(), output_size=len(node))
+        row = rows_of(rowptr, len(node))
         region = node if back else row
         step = centre[node] - pos[row] if back else pos[node] - centre[row]
         unit = torch.where(reach > 0, reach, 1.0)[region, None]
@@ -105,8 +104,9 @@ def regions(
     place = few.index.new_zeros(len(pos))
     place[few.index] = torch.arange(count, device=pos.device)
     for level in range(levels):
-        part = few if level == 0 else sample(points, tuple(o[: max(len(o) >> 2 * level, 1)]
-                                                           for o in order))  # fmt: skip
+        part = few
+        if level:
+            part = sample(points, tuple(o[: max(len(o) >> 2 * level, 1)] for o in order))
         ends = place[part.index[part.cluster]]
         a, b = ends[sender], ends[receiver]
         pairs += [b * count + a, a * count + b]

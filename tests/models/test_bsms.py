@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from meshop.graph import LevelSpec, levels_of
 from meshop.models import Widths
 from meshop.models.bsms import BSMS
-from meshop.nn.row_mlp import RowMLP
 from meshop.testing import sample_graph
 
 from .graph_learning import relative_error, waves
+from .slow_messages import one_round, perceptron
 
 WIDTHS = Widths(features=4, inputs=2, cond=1, out=3, scalars=1)
-
-
-def perceptron(part: RowMLP, x: Tensor, *before: Tensor) -> Tensor:
-    """With the weights of what comes before in x."""
-    first, *rest = part.layers
-    x = F.linear(x, torch.cat([*before, first.weight], 1), first.bias)
-    for layer in rest:
-        x = layer(x.clamp(min=0))
-    return x if part.norm is None else part.norm(x)
-
-
-def message(block, h: Tensor, pos: Tensor, sender: Tensor, receiver: Tensor) -> Tensor:
-    step = pos[sender] - pos[receiver]
-    far = step.norm(dim=1, keepdim=True)
-    unit = torch.ones(len(h), 1, dtype=h.dtype)
-    for i in set(receiver.tolist()):
-        unit[i] = far[receiver == i].max()
-    unit = unit[receiver]
-    edge = torch.cat([h[sender], h[receiver], step / unit, far / unit, unit.log()], 1)
-    m = perceptron(block.edge, edge, *block.ends.weight.chunk(2))
-    heard = torch.stack([m[receiver == i].sum(0) for i in range(len(h))])
-    return h + perceptron(block.node, torch.cat([heard, h], 1), block.heard.weight)
 
 
 def slow(model: BSMS, graph) -> Tensor:
@@ -47,13 +24,13 @@ def slow(model: BSMS, graph) -> Tensor:
     sets = [(graph.pos, *graph.edge_index)] + [(v.pos, *v.edge_index()) for v in levels]
     skips = []
     for (block,), where, level in zip(model.messages.down, sets, (*levels, None), strict=True):
-        h = message(block, h, *where)
+        h = one_round(block, h, *where)
         if level is not None:
             skips.append(h)
             h = level.down.dense() @ h
     for number in (1, 0):
         (block,) = model.messages.up[number]
-        h = skips[number] + message(block, levels[number].up.dense() @ h, *sets[number])
+        h = skips[number] + one_round(block, levels[number].up.dense() @ h, *sets[number])
     return model.head(h)
 
 

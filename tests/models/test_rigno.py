@@ -155,5 +155,5 @@ def test_learns():
     torch.manual_seed(0)
     graph = waves(edges=True)
     widths = Widths(features=2, tokens=4, wall_inputs=1, cond=2, out=1)
-    model = RIGNO(widths, width=16, rounds=3, masking=0.0)
-    assert relative_error(model, graph, 80) < 0.1
+    model = RIGNO(widths, width=16, rounds=1, levels=2, masking=0.0)
+    assert relative_error(model, graph, 50) < 0.15

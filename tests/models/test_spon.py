@@ -6,67 +6,40 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from meshop.graph import GraphSpec, LevelSpec, levels_of
 from meshop.models import Widths
 from meshop.models.spon import SPON
-from meshop.nn.row_mlp import RowMLP
 from meshop.testing import sample_graph
 from meshop.testing._models import batch_graphs
 
 from .graph_learning import relative_error, waves
+from .slow_messages import one_round, perceptron
 
 WIDTHS = Widths(features=4, inputs=2, cond=1, out=3, scalars=1)
-
-
-def perceptron(part: RowMLP, x: Tensor, *before: Tensor) -> Tensor:
-    """With the weights of what comes before in x."""
-    first, *rest = part.layers
-    x = F.linear(x, torch.cat([*before, first.weight], 1), first.bias)
-    for layer in rest:
-        x = layer(x.clamp(min=0))
-    return x if part.norm is None else part.norm(x)
-
-
-def message(block, h: Tensor, where) -> Tensor:
-    pos, mass, sender, receiver = where
-    step = pos[sender] - pos[receiver]
-    far = step.norm(dim=1, keepdim=True)
-    unit = torch.ones(len(h), 1, dtype=h.dtype)
-    for i in set(receiver.tolist()):
-        unit[i] = far[receiver == i].max()
-    unit = unit[receiver]
-    edge = torch.cat([h[sender], h[receiver], step / unit, far / unit, unit.log()], 1)
-    m = perceptron(block.edge, edge, *block.ends.weight.chunk(2))
-    heard = torch.zeros_like(h)
-    for i in set(receiver.tolist()):
-        mine = receiver == i
-        heard[i] = mass[sender[mine]] @ m[mine] / mass[sender[mine]].sum()
-    return h + perceptron(block.node, torch.cat([heard, h], 1), block.heard.weight)
 
 
 def slow(model: SPON, graph) -> Tensor:
     levels = levels_of(graph, LevelSpec(method="farthest", count=2, ratio=0.25, neighbours=3))
     h = torch.cat([graph.x, graph.inputs, graph.cond.expand(len(graph.x), -1)], 1)
     h = perceptron(model.node, h)
-    sets = [(graph.pos, graph.weight, *graph.edge_index)]
-    sets += [(v.pos, v.weight, *v.edge_index()) for v in levels]
+    sets = [(graph.pos, *graph.edge_index, graph.weight)]
+    sets += [(v.pos, *v.edge_index(), v.weight) for v in levels]
     skips, mass = [], graph.weight
     for number in (0, 1):
         (block,) = model.messages.down[number]
-        h = message(block, h, sets[number])
+        h = one_round(block, h, *sets[number])
         skips.append(h)
         # M_coarse^-1 P^T M_fine
         up = levels[number].up.dense()
         coarse = up.t() @ mass
         h, mass = (up.t() @ (mass[:, None] * h)) / coarse[:, None], coarse
     for block in model.messages.down[2]:
-        h = message(block, h, sets[2])
+        h = one_round(block, h, *sets[2])
     for number in (1, 0):
         (block,) = model.messages.up[number]
-        h = skips[number] + message(block, levels[number].up.dense() @ h, sets[number])
+        h = skips[number] + one_round(block, levels[number].up.dense() @ h, *sets[number])
     return model.head(h)
 
 
