@@ -5,8 +5,9 @@
 is the finite-volume Laplacian A_ij / |x_j - x_i| whose dual faces A share the measure of their
 node, sum_j A_ij |x_j - x_i| = 2 D V_i, evenly among its n_i edges. Inside rectangular grids of any
 stretching, in any dimension, it is the difference matrix (five points in the plane), inside
-lattices of equilateral triangles the P1 stiffness; elsewhere it has their scaling, and no edge
-pulls the wrong way, as the cotangents of obtuse triangles do.
+lattices of equilateral triangles the P1 stiffness; elsewhere it has their scaling: on good meshes
+of triangles its entries are 6 % from P1's, and the solution of -laplace u = 1 is 2 %. No edge pulls
+the wrong way, as the cotangents of obtuse triangles do.
 
 Two scalings have a spectrum with a known bound, so that L^ = 2 L / bound - 1 lies in [-1, 1]:
     degree   L = diag(K)^-1 K, at most 2: every cell has its share, whatever the grading
