@@ -97,6 +97,13 @@ def edges_of(matrix: Csr) -> tuple[Tensor, Tensor, Tensor]:
     return torch.cat([ends.new_zeros(1), ends]), matrix.index[off], matrix.value[off]
 
 
+def touching(nodes: Nodes, cluster: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """rowptr, index and value, as of `edges_of`, of the graph of `count` clusters (N,)."""
+    start = torch.arange(nodes.count + 1, device=cluster.device)
+    flat = Csr(start, cluster, nodes.weight.new_ones(nodes.count), count)
+    return edges_of(flat.t @ (laplacian(nodes, nodes.strength) @ flat))
+
+
 def by_aggregation(nodes: Nodes, smoothed: bool, depth: int) -> Coarse:
     """Vanek, Mandel and Brezina 1996: greedy aggregates, constant or smoothed by a Jacobi step.
 
@@ -147,9 +154,7 @@ def by_farthest_points(nodes: Nodes, ratio: float, neighbours: int) -> Coarse:
     sample, ptr = found.index.sort()[0], found.ptr
     up = inverse_distance(nodes.pos[sample], ptr, nodes.pos, nodes.ptr, neighbours)
     cluster = nearest_samples(nodes.pos, nodes.ptr, sample, ptr)
-    start = torch.arange(nodes.count + 1, device=sample.device)
-    flat = Csr(start, cluster, nodes.weight.new_ones(nodes.count), len(sample))
-    rowptr, index, value = edges_of(flat.t @ (laplacian(nodes, nodes.strength) @ flat))
+    rowptr, index, value = touching(nodes, cluster, len(sample))
     batch = nodes.batch()[sample]
     return Coarse(up, nodes.pos[sample], nodes.fixed[sample], batch, rowptr, index, -value)
 
@@ -158,9 +163,11 @@ def by_fronts(nodes: Nodes) -> Coarse:
     """Bi-stride pooling: every second front of a walk through each connected component.
 
     Walks begin at the node nearest to the component's centroid; the smaller half is kept. Kept
-    nodes keep their values, the others take the mean of kept neighbours by strength; kept nodes
-    two edges apart share a coarse edge. Source: Cao et al., ICML 2023, arXiv 2210.02573, with
-    transfers that preserve constants.
+    nodes keep their values, the others take the mean of kept neighbours by strength. Two kept nodes
+    share an edge where they, or nodes whose strongest kept neighbours they are, do: a contraction,
+    which stays connected, and in the plane stays planar. Source: Cao et al., ICML 2023, arXiv
+    2210.02573, whose edges join all that lie two apart, twice as many a node on every level, and
+    with transfers that preserve constants.
     """
     part = components(nodes.rowptr, nodes.index)
     seeds = central_nodes(nodes.pos, nodes.weight, part)
@@ -180,18 +187,11 @@ def by_fronts(nodes: Nodes) -> Coarse:
     columns = torch.cat([place[sample], place[nodes.index[use]]])
     value = torch.cat([nodes.weight.new_ones(len(sample)), nodes.strength[use] / total[row[use]]])
     up = _csr(rows, columns, value, nodes.count, len(sample))
-    # Two edges lead from a kept node to another: through any node, or along an edge and a stay.
-    stay = torch.arange(nodes.count)
-    to = kept[nodes.index]
-    ones = nodes.weight.new_ones
-    step = _csr(
-        torch.cat([stay[kept], row[to]]),
-        torch.cat([place[stay[kept]], place[nodes.index[to]]]),
-        ones(len(sample) + int(to.sum())),
-        nodes.count,
-        len(sample),
-    )
-    rowptr, index, _ = edges_of(step.t @ step)
+    # The strongest kept neighbour of each, of equals the first.
+    top = up.value.new_zeros(nodes.count).scatter_reduce(0, up.row, up.value, "amax")
+    pick = torch.where(up.value == top[up.row], up.index, len(sample))
+    cluster = pick.new_full((nodes.count,), len(sample)).scatter_reduce(0, up.row, pick, "amin")
+    rowptr, index, _ = touching(nodes, cluster, len(sample))
     pos = nodes.pos[sample]
     return Coarse(up, pos, nodes.fixed[sample], nodes.batch()[sample], rowptr, index, None)
 

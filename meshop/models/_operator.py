@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..graph import MeshGraph
+from ..graph import GraphSpec, MeshGraph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,10 @@ class Operator(nn.Module):
         (B, scalars)."""
         raise NotImplementedError
 
+    def tie(self, normaliser: Any, spec: GraphSpec) -> None:
+        """Told before training how inputs and fields are normalised (`surrogate.Normaliser`), for
+        what must hold in physical units; what it keeps belongs in buffers."""
+
     def forward(self, graph: MeshGraph) -> Tensor:
         """Fields (N, out), or (M, out) at the queries, normalised."""
         return self.outputs(graph)[0]
@@ -110,6 +114,8 @@ MODELS = {
     "aroma": ("aroma", "Aroma"),
     "beno": ("beno", "BENO"),
     "beno-published": ("beno_published", "PublishedBENO"),
+    "bsms": ("bsms", "BSMS"),
+    "bvp-gnn": ("bvp_gnn", "BVPGNN"),
     "coda-no": ("coda_no", "CodaNO"),
     "coral": ("coral", "Coral"),
     "enf2enf": ("enf2enf", "Enf2Enf"),
@@ -129,6 +135,8 @@ MODELS = {
     "mp-pde": ("mp_pde", "MPPDE"),
     "multipole-gno": ("multipole_gno", "MultipoleGNO"),
     "nuno": ("nuno", "NUNO"),
+    "rigno": ("rigno", "RIGNO"),
+    "spon": ("spon", "SPON"),
     "transolver": ("transolver", "Transolver"),
     "wall-field": ("wall_field", "WallField"),
 }

@@ -108,6 +108,7 @@ def learn(
     if cases[0].rowptr is not None or (kind.pointwise and not surrogate.operator.pointwise):
         points = None  # edges cannot be cut, nor sums over the nodes of a pointwise operator
     fit_normaliser(surrogate.normaliser, cases, schema, mirror, kind.linear)
+    surrogate.operator.tie(surrogate.normaliser, problem.spec)
     every = max(1, min(steps // VALIDATIONS, 1000))
     sampler = CaseSampler(
         cases,

@@ -119,6 +119,8 @@ def sample(
         scalars=case.scalars[None],
         energy=torch.from_numpy(case.energy).float()[None],
     )
+    if case.kind is not None:
+        graph.kind = torch.from_numpy(np.array(case.kind[ids]))
     if case.inputs is not None:
         graph.inputs = torch.from_numpy(np.array(case.inputs[ids]))
     if case.wall_inputs is not None:

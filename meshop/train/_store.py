@@ -38,8 +38,9 @@ class StoredCase:
     dual measures, chance (N,) cumulative sampling probability, dist (N,), pos (N, 3); wall_x
     (W, T), wall_weight (W,); cond (K,), lift, scalars; reference (C,) far-field values; energy (C,)
     mean squares of the deviation from them under the training measure; moments and heights describe
-    the wall's shape, the latter (0,) unless it is one plane loop. Where there are any: inputs
-    (N, A), wall_inputs (W, V), and edges as of `MeshGraph`."""
+    the wall's shape, the latter (0,) unless it is one plane loop. kind (N,) as of `MeshGraph`, None
+    in cases stored before there was one. Where there are any: inputs (N, A), wall_inputs (W, V),
+    and edges as of `MeshGraph`."""
 
     case: Case
     x: np.ndarray
@@ -60,6 +61,7 @@ class StoredCase:
     energy: np.ndarray
     moments: np.ndarray
     heights: np.ndarray
+    kind: np.ndarray | None = None
     inputs: np.ndarray | None = None
     wall_inputs: Tensor | None = None
     edge_index: np.ndarray | None = None
@@ -197,6 +199,7 @@ def compute_case(
         energy=(measure[:, None] * (y - reference) ** 2).sum(0),
         moments=wall_moments(geo.wall.centre, geo.wall.measure),
         heights=_heights(geo),
+        kind=geo.kind,
         inputs=graph.inputs.numpy() if spec.inputs else None,
         wall_inputs=graph.wall_inputs if spec.wall_inputs else None,
         edge_index=graph.edge_index.numpy().astype(np.int32) if spec.edges else None,

@@ -181,6 +181,25 @@ def test_fronts_keep_every_second_node_of_a_path_and_interpolate_linearly():
     assert level.index.tolist()[:3] == [1, 0, 2]
 
 
+@pytest.mark.parametrize("graded", [False, True])
+def test_fronts_of_triangles_stay_planar_and_connected(graded):
+    """At most six neighbours on average, on every level, down to a hundredth of the nodes."""
+    graph, _ = triangles(3000, 1, graded)
+    levels = build_levels(*graph, LevelSpec(method="bistride", count=7))
+    for level in levels:
+        assert len(level.index) < 6 * len(level.weight)
+        seen = torch.zeros(len(level.weight), dtype=torch.bool)
+        seen[0] = True
+        for _ in range(len(seen)):
+            wider = seen.clone()
+            wider[rows_of(level.rowptr, len(level.index))[seen[level.index]]] = True
+            if torch.equal(wider, seen):
+                break
+            seen = wider
+        assert bool(seen.all())
+    assert 10 < len(levels[-1].weight) < 30
+
+
 def test_farthest_levels_keep_the_share_and_take_the_values_of_samples():
     graph, _ = triangles(200, 8)
     (level,) = build_levels(*graph, LevelSpec(method="farthest", count=1, ratio=0.2))
