@@ -77,6 +77,8 @@ class Surrogate:
             states = tuple(f.name for f in schema.fields)
             if spec.inputs[: len(states)] != states:
                 raise ValueError(f"a stepper's first inputs are its fields {states}")
+            if sizes.out != stepper.bundle * len(schema.state_columns):
+                raise ValueError(f"a stepper of {states} does not give {sizes.out} columns")
 
     @property
     def n_parameters(self) -> int:

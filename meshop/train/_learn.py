@@ -198,11 +198,10 @@ def default_operator(problem: Problem) -> str:
     """Name of the operator that is best without a word from the user (benchmarks/RESULTS.md).
 
     Around a body in a far field what is near the wall decides; inside a domain, and on a surface,
-    all of the boundary does. One step in time is decided by the neighbours.
+    all of the boundary does. A state in time is known at the nodes, which wall-field does not see
+    together.
     """
-    if problem.dt is not None:
-        return "mesh-graph-net"
-    return "wall-field" if problem.spec.external else "grid-field"
+    return "wall-field" if problem.spec.external and problem.dt is None else "grid-field"
 
 
 def make_stepper(

@@ -114,7 +114,7 @@ def train(
         inputs=inputs,
         wall_inputs=wall_inputs,
         potential=potential,
-        edges=stepping if model is None else registry()[model].edges,
+        edges=model is not None and registry()[model].edges,
         series=stepping,
     )
     model = model or default_operator(problem)

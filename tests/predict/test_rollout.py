@@ -130,6 +130,13 @@ def test_the_stepper_is_in_the_file_and_files_without_one_are_as_before(tmp_path
     steady.save(tmp_path / "s.safetensors")
     assert Surrogate.load(tmp_path / "s.safetensors").stepper is None
     assert Surrogate.load("airfoil-rans").stepper is None
+    shown = CliRunner().invoke(app, ["models", "show", str(tmp_path / "m.safetensors")])
+    assert "steps of 0.1, residual, bundle 2" in shown.stdout
+    with pytest.raises(ValueError, match="does not give 4 columns"):
+        Surrogate(
+            model.schema, model.spec, model.operator_name, model.operator_config,
+            sizes=model.sizes, stepper=Stepper(form="residual", dt=DT),
+        )  # fmt: skip
 
 
 def test_predict_with_steps_writes_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
