@@ -80,7 +80,7 @@ def show(
     print(f"  operator    {model.operator_name}, {model.n_parameters:,} parameters")
     print(f"  meshes      {schema.dim}-D, fields on {schema.location}s")
     if (stepper := model.stepper) is not None:
-        how = stepper.form
+        how: str = stepper.form
         if how == "derivative":
             how += f" by {stepper.scheme}, sub-steps {stepper.substeps}"
         print(f"  in time     steps of {stepper.dt:g}, {how}, bundle {stepper.bundle}")
