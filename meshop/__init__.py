@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .io import write_series as write_series
     from .mesh import Mesh as Mesh
     from .predict import predict as predict
+    from .predict import rollout as rollout
     from .solvers import solve as solve
     from .surrogate import Surrogate as Surrogate
     from .train import train as train
@@ -33,6 +34,7 @@ _HOMES = {
     "Mesh": "mesh",
     "Surrogate": "surrogate",
     "predict": "predict",
+    "rollout": "predict",
     "train": "train",
     "info": "predict",
     "solve": "solvers",
@@ -44,7 +46,7 @@ _PACKAGES = (
 
 __all__ = [
     "Mesh", "Surrogate", "__version__", "info", "mesh_cad", "predict", "read", "read_series",
-    "solve", "train", "write_series",
+    "rollout", "solve", "train", "write_series",
 ]  # fmt: skip
 
 getLogger("meshop").addHandler(NullHandler())  # the command line alone decides what is shown

@@ -79,6 +79,11 @@ def show(
     print(f"{model.name}\n  file        {path} ({_size(path)})\n  hash        {model.hash}")
     print(f"  operator    {model.operator_name}, {model.n_parameters:,} parameters")
     print(f"  meshes      {schema.dim}-D, fields on {schema.location}s")
+    if (stepper := model.stepper) is not None:
+        how: str = stepper.form
+        if how == "derivative":
+            how += f" by {stepper.scheme}, sub-steps {stepper.substeps}"
+        print(f"  in time     steps of {stepper.dt:g}, {how}, bundle {stepper.bundle}")
     for title, items in (("fields", schema.fields), ("scalars", schema.scalars)):
         listed = ", ".join(f"{i.name} [{i.units}]" if i.units else i.name for i in items)
         print(f"  {title:<12}{listed or 'none'}")
@@ -111,6 +116,7 @@ def _entry(name: str, path: Path, model: Surrogate) -> dict[str, Any]:
         "operator": model.operator_name,
         "parameters": model.n_parameters,
         "schema_of_model": model.schema.model_dump(mode="json"),
+        "stepper": None if model.stepper is None else model.stepper.model_dump(mode="json"),
         "card": {k: v for k, v in model.card.items() if k not in ("truth", "predicted")},
         "meta": model.meta,
     }

@@ -26,6 +26,7 @@ from ._console import (
     usage_error,
     warn,
 )
+from ._rollout import march
 
 if TYPE_CHECKING:
     from ..predict import Prediction
@@ -58,6 +59,17 @@ def predict(
     tile: Annotated[
         int | None, typer.Option(min=1, help="Cells evaluated at once; the result is the same.")
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Time steps, of a model that advances the state in the file; the output is then "
+            "a series, airfoil.pred.vtkhdf (or .pvd, .vtu.series).",
+        ),
+    ] = None,
+    time: Annotated[
+        float | None, typer.Option(help="With --steps: where to start; the file's last time.")
+    ] = None,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Write no PNG.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -65,7 +77,7 @@ def predict(
     """Predict the flow around meshes.
 
     Writes each mesh with its predicted fields to a file that ParaView opens, and a picture; prints
-    Cl, Cd, Cm.
+    Cl, Cd, Cm. With --steps, advances the state in each file and writes the series of states.
     """
     files, conditions = split_arguments(arguments)
     if not files:
@@ -75,7 +87,12 @@ def predict(
         )  # fmt: skip
     from ..predict import plan_outputs
 
-    outputs = plan_outputs(files, out)
+    outputs = plan_outputs(files, out, series=steps is not None)
+    if steps is not None:
+        march(files, outputs, model, steps, time, device, tile, conditions, as_json, quiet)
+        return
+    if time is not None:
+        usage_error("--time is where a rollout starts", "without --steps there is none", "--steps")
     job = _Job(model, conditions, device, tile, not no_picture)
     many = len(files) > 1
     entries: list[dict[str, Any]] = []

@@ -6,13 +6,13 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from ..errors import ConditionError
 from ._arguments import AsJson, Quiet
-from ._console import guarded, print_json, say, table, warn
+from ._console import guarded, print_json, say, table, usage_error, warn
 
 
 @guarded
@@ -65,6 +65,24 @@ def train(
     potential: Annotated[
         bool, typer.Option(help="Let cells know the plane potential flow about the wall.")
     ] = True,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn to advance series in time: state, residual or derivative. The cases are "
+            "then files of several times (.pvd, .vtkhdf, .vtu.series, ..., OpenFOAM cases)."
+        ),
+    ] = None,
+    scheme: Annotated[
+        str, typer.Option(help="Of derivatives, in predictions: euler, heun, ab2, rk4.")
+    ] = "rk4",
+    substeps: Annotated[int, typer.Option(min=1, help="Of a time step, for derivatives.")] = 1,
+    bundle: Annotated[int, typer.Option(min=1, help="Time steps that are given at once.")] = 1,
+    noise: Annotated[
+        float, typer.Option(min=0.0, help="Of training states, in their standard deviations.")
+    ] = 0.0,
+    pushforward: Annotated[
+        int, typer.Option(min=0, help="Steps at most that are unrolled before the learned one.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where --out stopped.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -78,6 +96,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a model on solved cases. Fields, scalars and conditions are found in the files."""
+    from ..surrogate import Form, Scheme
     from ..train import train as run
 
     _talk(quiet or as_json)
@@ -101,6 +120,12 @@ def train(
             validation=validation,
             patience=patience,
             potential=potential,
+            form=_one_of("--form", form, Form) if form else None,
+            scheme=_one_of("--scheme", scheme, Scheme),
+            substeps=substeps,
+            bundle=bundle,
+            noise=noise,
+            pushforward=pushforward,
             seed=seed,
             resume=resume,
             device=device,
@@ -130,8 +155,10 @@ def train(
 
 def card_tables(card: dict[str, Any]) -> Iterator[str]:
     """The error card as text, one table for each family of held-out cases."""
-    models = {"surrogate": "this model", "nearest": "nearest case", "least_squares": "fit"}
+    steady = {"surrogate": "this model", "nearest": "nearest case", "least_squares": "fit"}
+    in_time = {"surrogate": "this model", "persistence": "first state stays"}
     for family, entry in card.get("families", {}).items():
+        models = in_time if "persistence" in entry else steady
         rows = [[f"{family}: {entry['cases']} cases held out", *models.values()]]
         for quantity in entry.get("surrogate", {}):
             row = [quantity]
@@ -147,6 +174,13 @@ def card_tables(card: dict[str, Any]) -> Iterator[str]:
 
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _one_of(option: str, text: str, kind: Any) -> Any:
+    """The text, where it is one of a Literal's."""
+    if text not in (known := get_args(kind)):
+        usage_error(f"{option} {text}", f"known are {', '.join(known)}", f"{option} {known[-1]}")
+    return text
 
 
 def _pairs(text: str | None) -> dict[str, str] | None:

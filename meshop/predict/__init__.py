@@ -6,10 +6,12 @@ from ._info import info
 from ._paths import default_output, picture_path, plan_outputs
 from ._predict import DEFAULT_MODEL, evaluate, load, predict, write
 from ._prediction import Prediction
+from ._rollout import Rollout, rollout
 
 __all__ = [
     "DEFAULT_MODEL",
     "Prediction",
+    "Rollout",
     "check_names",
     "default_output",
     "evaluate",
@@ -20,5 +22,6 @@ __all__ = [
     "picture_path",
     "plan_outputs",
     "predict",
+    "rollout",
     "write",
 ]

@@ -9,14 +9,16 @@ from pathlib import Path
 from ..errors import MeshFileError
 from ..io import find_case
 
+SERIES = (".vtkhdf", ".pvd", ".vtu.series")
 
-def default_output(source: str | os.PathLike) -> Path:
+
+def default_output(source: str | os.PathLike, suffix: str = ".vtu") -> Path:
     """airfoil.vtu -> airfoil.pred.vtu, whatever the format; case/case.foam -> case.pred.vtu."""
     source = Path(source)
     if (case := find_case(source)) is not None:  # beside the case, never inside it
-        target = case.with_name(f"{case.name}.pred.vtu")
+        target = case.with_name(f"{case.name}.pred{suffix}")
         return target if source.is_absolute() else Path(os.path.relpath(target))
-    return source.with_name(f"{source.stem}.pred.vtu")
+    return source.with_name(f"{source.stem}.pred{suffix}")
 
 
 def picture_path(output: str | os.PathLike) -> Path:
@@ -26,8 +28,10 @@ def picture_path(output: str | os.PathLike) -> Path:
     return Path(output).with_suffix(".png")
 
 
-def plan_outputs(sources: Sequence[str | os.PathLike], out: str | os.PathLike | None) -> list[Path]:
-    """One output path for each source.
+def plan_outputs(
+    sources: Sequence[str | os.PathLike], out: str | os.PathLike | None, series: bool = False
+) -> list[Path]:
+    """One output path for each source; series: of rollouts, which are series.
 
     `out` is a file (one source only), a folder that exists, or a new folder when it ends in a
     slash or there are several sources. Of one source, it may be an OpenFOAM case, which then gets
@@ -38,7 +42,8 @@ def plan_outputs(sources: Sequence[str | os.PathLike], out: str | os.PathLike | 
     for source in sources:
         if os.path.isdir(source) and find_case(source) is None:
             raise MeshFileError(source, "", "input", "this is a folder", f"{source}/*.vtu")
-    if text is not None and (case := find_case(text)) is not None:
+    suffix = SERIES[0] if series else ".vtu"
+    if text is not None and not series and (case := find_case(text)) is not None:
         if len(sources) > 1:
             raise MeshFileError(
                 text, "OpenFOAM", "output", f"{len(sources)} results do not fit into one case",
@@ -46,17 +51,22 @@ def plan_outputs(sources: Sequence[str | os.PathLike], out: str | os.PathLike | 
             )  # fmt: skip
         return [case if Path(text).is_absolute() else Path(os.path.relpath(case))]
     if text is None:
-        outputs = [default_output(source) for source in sources]
+        outputs = [default_output(source, suffix) for source in sources]
     elif len(sources) > 1 or text.endswith(("/", os.sep)) or Path(text).is_dir():
         if Path(text).exists() and not Path(text).is_dir():
             raise MeshFileError(
                 text, "", "output", f"{len(sources)} results do not fit into one file",
                 "-o FOLDER/",
             )  # fmt: skip
-        outputs = [Path(text) / default_output(source).name for source in sources]
+        outputs = [Path(text) / default_output(source, suffix).name for source in sources]
     else:
         outputs = [Path(text)]
-        if outputs[0].suffix.lower() != ".vtu":
+        if series and not outputs[0].name.lower().endswith(SERIES):
+            raise MeshFileError(
+                text, "", "output", f"rollouts are written as {', '.join(SERIES)}",
+                f"-o {outputs[0].with_suffix(suffix)}",
+            )  # fmt: skip
+        if not series and outputs[0].suffix.lower() != ".vtu":
             raise MeshFileError(
                 text, "", "output", "predictions are written as .vtu: other formats would drop "
                 "fields, coefficients or provenance", f"-o {outputs[0].with_suffix('.vtu')}",

@@ -109,7 +109,7 @@ def evaluate(
     fields: dict[str, np.ndarray] = {}
     truth: dict[str, np.ndarray] = {}
     for item in schema.fields:
-        fields[item.name] = _with_three(outcome.fields[item.name])
+        fields[item.name] = with_three(outcome.fields[item.name])
         if (known := truth_in(data, item.name, fields[item.name].shape)) is not None:
             truth[item.name] = known
     warnings = list(outcome.warnings)
@@ -187,7 +187,7 @@ def _place(name: str) -> tuple[int, str]:
     return (COEFFICIENTS.index(name) if name in COEFFICIENTS else len(COEFFICIENTS), name)
 
 
-def _with_three(values: np.ndarray) -> np.ndarray:
+def with_three(values: np.ndarray) -> np.ndarray:
     """(n, c) float32; plane vectors get a zero z: ParaView's vectors have three components."""
     values = np.asarray(values, dtype=np.float32).reshape(len(values), -1)
     if values.shape[1] == 2:

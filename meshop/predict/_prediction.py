@@ -158,9 +158,13 @@ class Arrays:
                 )
             data.update(new)
         meta = meta | {"arrays": {place: sorted(new) for place, (_, new) in places.items()}}
-        text = json.dumps(meta, sort_keys=True, ensure_ascii=True)
-        result.field_data[META] = np.array([text])
+        result.field_data[META] = meta_text(meta)
         return result
+
+
+def meta_text(meta: dict[str, Any]) -> np.ndarray:
+    """Provenance as field data hold it: one line of JSON."""
+    return np.array([json.dumps(meta, sort_keys=True, ensure_ascii=True)])
 
 
 def _earlier(mesh: Mesh) -> dict[str, list[str]]:

@@ -1,20 +1,25 @@
-"""What is saved and loaded: operator, schema, normaliser, error card, provenance."""
+"""What is saved and loaded: operator, schema, normaliser, stepper, error card, provenance."""
 
 from ._device import find_device
 from ._normaliser import Normaliser, Sizes
 from ._schema import Condition, Field, Scalar, Schema
-from ._surrogate import Evaluation, Surrogate, available, wall_shape
+from ._stepper import Form, Scheme, Stepper
+from ._surrogate import Evaluation, Surrogate, available, wall_shape, with_state
 
 __all__ = [
     "Condition",
     "Evaluation",
     "Field",
+    "Form",
     "Normaliser",
     "Scalar",
     "Schema",
+    "Scheme",
     "Sizes",
+    "Stepper",
     "Surrogate",
     "available",
     "find_device",
     "wall_shape",
+    "with_state",
 ]

@@ -73,6 +73,12 @@ class Schema(_Model):
     extent: tuple[float, float]
     thickness: tuple[float, float]
 
+    @property
+    def state_columns(self) -> list[int]:
+        """Where the predicted components lie among all of the fields', one after the other."""
+        components = [value for field in self.fields for value in field.constant]
+        return [i for i, value in enumerate(components) if value is None]
+
     def check_conditions(self, given: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
         """Conditions as floats in the schema's order, and a warning for each out of range.
 

@@ -8,7 +8,7 @@ import importlib.resources
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from ..mesh import Mesh
 from ..models import Operator, build_operator
 from ._normaliser import Normaliser, Sizes
 from ._schema import Schema
+from ._stepper import Stepper
 
 FORMAT, VERSION = "meshop-surrogate", 1
 TILE = 1 << 14  # nodes at a time: bounds the activations' memory, and stays in the caches
@@ -47,7 +48,9 @@ class Evaluation:
 class Surrogate:
     """A trained operator with its schema, graph spec, normaliser, error card and provenance.
 
-    card: errors on cases held out, beside the null models. meta: versions, data, seeds, budget.
+    stepper: where the fields are states that it advances in time; the spec's first inputs are then
+    these fields, in the schema's order. card: errors on cases held out, beside the null models.
+    meta: versions, data, seeds, budget.
     """
 
     def __init__(
@@ -58,16 +61,24 @@ class Surrogate:
         operator_config: dict[str, Any],
         *,
         sizes: Sizes,
+        stepper: Stepper | None = None,
         card: dict[str, Any] | None = None,
         meta: dict[str, Any] | None = None,
         name: str = "unnamed",
     ) -> None:
         self.schema, self.spec, self.name, self.sizes = schema, spec, name, sizes
         self.operator_name, self.operator_config = operator_name, dict(operator_config)
+        self.stepper = stepper
         self.card, self.meta = dict(card or {}), dict(meta or {})
         self.operator: Operator = build_operator(operator_name, sizes, **operator_config)
         self.normaliser = Normaliser(sizes)
         self.hash = ""
+        if stepper is not None:
+            states = tuple(f.name for f in schema.fields)
+            if spec.inputs[: len(states)] != states:
+                raise ValueError(f"a stepper's first inputs are its fields {states}")
+            if sizes.out != stepper.bundle * len(schema.state_columns):
+                raise ValueError(f"a stepper of {states} does not give {sizes.out} columns")
 
     @property
     def n_parameters(self) -> int:
@@ -88,12 +99,18 @@ class Surrogate:
 
         Raises ConditionError, MeshError (no wall, wrong dimension) and SurrogateError.
         """
+        if self.stepper is not None:
+            raise SurrogateError(
+                f"model {self.name!r} advances a state in time",
+                f"one step is {self.stepper.dt:g} of time; how many are wanted is not said",
+                "meshop predict FILE --steps 100, or model.rollout(mesh, 100)",
+            )
         seconds = {}
         start = time.perf_counter()
         geometry(mesh, self.spec)  # a wrong mesh is the first thing to say
         values, warnings = self.schema.check_conditions(conditions)
         graph = build_graph(mesh, values, self.spec)
-        warnings += self._wall_warnings(mesh)
+        warnings += self.wall_warnings(mesh)
         seconds["graph"] = time.perf_counter() - start
         start = time.perf_counter()
         fields, scalars = self.run(graph, device, tile)
@@ -105,7 +122,7 @@ class Surrogate:
                 f"compare with the training range: `meshop models show {self.name}`",
             )
         return Evaluation(
-            fields=self._split(fields.numpy()),
+            fields=self.named(fields.numpy()),
             scalars={s.name: float(v) for s, v in zip(self.schema.scalars, scalars, strict=True)},
             warnings=warnings,
             in_range=not warnings,
@@ -118,9 +135,42 @@ class Surrogate:
         self, graph: MeshGraph, device: str = "cpu", tile: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Physical fields (N, C) and scalars (S,) of one graph, on the CPU."""
-        operator = self.operator.to(device).eval()
-        normaliser = self.normaliser.to(device)
-        ready = normaliser.inputs(graph.to(device))
+        self.operator.to(device).eval()
+        self.normaliser.to(device)
+        fields, scalars = self._run(graph.to(device), tile)
+        return fields.float().cpu(), scalars[0].float().cpu()
+
+    @torch.inference_mode()
+    def march(
+        self, graph: MeshGraph, device: str = "cpu", tile: int | None = None
+    ) -> Iterator[Tensor]:
+        """The states (N, C) one dt, two dt, ... after the one that is the graph's, without end, on
+        the CPU. Raises SurrogateError where the model is no stepper."""
+        stepper = self.need_stepper()
+        self.operator.to(device).eval()
+        self.normaliser.to(device)
+        graph = graph.to(device)
+        columns = self.schema.state_columns
+
+        def rate(state: Tensor) -> Tensor:
+            return self._run(with_state(graph, columns, state), tile)[0]
+
+        for state in stepper.march(rate, graph.inputs[:, columns]):
+            yield state.float().cpu()
+
+    def need_stepper(self) -> Stepper:
+        """The stepper. Raises SurrogateError where there is none."""
+        if self.stepper is None:
+            raise SurrogateError(
+                f"model {self.name!r} does not advance in time",
+                "it was trained on one state of each case",
+                "without steps; or train one that does: meshop train SERIES --form derivative",
+            )
+        return self.stepper
+
+    def _run(self, graph: MeshGraph, tile: int | None) -> tuple[Tensor, Tensor]:
+        operator, normaliser = self.operator, self.normaliser
+        ready = normaliser.inputs(graph)
         parts = [ready]
         tile = tile or TILE
         if operator.pointwise and len(graph.x) > tile:
@@ -133,11 +183,10 @@ class Surrogate:
                 parts.append(part)
         outputs = [operator.outputs(part) for part in parts]
         out = torch.cat([fields for fields, _ in outputs])
-        fields = normaliser.fields(ready, out)
-        scalars = normaliser.scalars(ready, outputs[0][1])
-        return fields.float().cpu(), scalars[0].float().cpu()
+        return normaliser.fields(ready, out), normaliser.scalars(ready, outputs[0][1])
 
-    def _split(self, out: np.ndarray) -> dict[str, np.ndarray]:
+    def named(self, out: np.ndarray) -> dict[str, np.ndarray]:
+        """Fields by name, as files have them, from what is predicted (N, C)."""
         fields, at = {}, 0
         for field in self.schema.fields:
             values = np.empty((len(out), field.components), dtype=np.float32)
@@ -150,7 +199,8 @@ class Surrogate:
             fields[field.name] = values if field.components > 1 else values[:, 0]
         return fields
 
-    def _wall_warnings(self, mesh: Mesh) -> list[str]:
+    def wall_warnings(self, mesh: Mesh) -> list[str]:
+        """Says where the wall's size or shape is outside the training range."""
         extent, thickness = wall_shape(mesh, self.spec)
         remedy = f": scale the mesh by {self.spec.length / max(extent, 1e-300):.3g}"
         found = []
@@ -169,6 +219,10 @@ class Surrogate:
         # predict lies above surrogate, so it is found by name when called.
         return importlib.import_module("meshop.predict").predict(mesh, model=self, **options)
 
+    def rollout(self, mesh: Any, steps: int, **options: Any) -> Any:
+        """`meshop.rollout` with this surrogate; same options and result."""
+        return importlib.import_module("meshop.predict").rollout(mesh, self, steps, **options)
+
     # -- files ----------------------------------------------------------------------------------
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -177,7 +231,7 @@ class Surrogate:
         return {k: v.detach().cpu().contiguous() for k, v in state.items()}
 
     def _header(self) -> dict[str, Any]:
-        return {
+        header = {
             "format": FORMAT,
             "version": VERSION,
             "name": self.name,
@@ -188,6 +242,9 @@ class Surrogate:
             "card": self.card,
             "meta": self.meta,
         }
+        if self.stepper is not None:  # files without one are as they were before there were any
+            header["stepper"] = self.stepper.model_dump(mode="json")
+        return header
 
     def save(self, path: str | os.PathLike) -> None:
         """Write one .safetensors file (written beside, then replaced) and set `hash`."""
@@ -237,6 +294,7 @@ class Surrogate:
                 header["operator"]["name"],
                 header["operator"]["config"],
                 sizes=Sizes(**header["sizes"]),
+                stepper=Stepper.model_validate(header["stepper"]) if "stepper" in header else None,
                 card=header["card"],
                 meta=header["meta"],
                 name=header["name"],
@@ -250,6 +308,14 @@ class Surrogate:
             raise SurrogateError(f"{path} does not fit its own header", str(error), hint) from error
         found.hash = stated
         return found
+
+
+def with_state(graph: MeshGraph, columns: Sequence[int], state: Tensor) -> MeshGraph:
+    """A shallow copy of the graph whose known fields hold `state` (N, C) in those columns."""
+    graph = graph.__copy__()
+    graph.inputs = graph.inputs.clone()
+    graph.inputs[:, columns] = state.to(graph.inputs.dtype)
+    return graph
 
 
 def wall_shape(mesh: Mesh, spec: GraphSpec) -> tuple[float, float]:

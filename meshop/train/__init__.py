@@ -6,13 +6,16 @@ from ._nulls import contour_heights, least_squares, nearest_case, wall_moments
 from ._sampling import collate, sample
 from ._store import StoredCase, compute_case, load_case, store_cases
 from ._train import TrainResult, train
+from ._transitions import Perturbation, Transitions
 
 __all__ = [
     "Case",
     "Learned",
+    "Perturbation",
     "Problem",
     "StoredCase",
     "TrainResult",
+    "Transitions",
     "collate",
     "compute_case",
     "contour_heights",

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import ConditionError, MeshError
 from ..graph import GraphSpec, Location, find_boundary, surface_facets, wall_facets
-from ..io import read
+from ..io import Series, find_case, read, read_series
 from ..mesh import Mesh
 
 DIRECTIONS = ("aoa_deg", "aoa", "alpha_deg", "alpha", "angle_of_attack", "incidence")
@@ -25,6 +25,9 @@ NOT_PHYSICAL = re.compile(
 )
 NOT_TARGET = re.compile(r"_(pred|error|std)$|normal|coord|^vtk|^(gmsh|su2|medit|cell_tags)", re.I)
 LEAST_STRATUM = 4  # walls: a family of fewer is no family
+SAME_STEP = 1e-3  # of a time step: times in files are rounded
+LOOKS = 4  # at each series, before all of it is read
+SERIES_SUFFIXES = {".pvd", ".vtkhdf", ".series"}
 SUFFIXES = {".vtu", ".su2", ".msh", ".vtk", ".cgns", ".med", ".xdmf", ".inp", ".bdf", ".exo", ".e"}
 
 
@@ -46,12 +49,18 @@ class Case:
         """The mesh with its arrays: at hand, or read."""
         return read(self.path) if self.mesh is None else self.mesh
 
+    def series(self) -> Series:
+        """Its meshes over time."""
+        return read_series(self.path)
+
 
 @dataclass
 class Problem:
     """What is learned: graph spec, targets with their number of components, scalars, cases.
 
-    constants: per target and component, the one value it has everywhere, None where it varies.
+    constants: per target and component, the one value it has everywhere, None where it varies. dt:
+    where the cases are series to be advanced in time, their time step; the targets are then the
+    first of the spec's inputs.
     """
 
     spec: GraphSpec
@@ -62,15 +71,26 @@ class Problem:
     extent: tuple[float, float]
     thickness: tuple[float, float]
     notes: list[str] = field(default_factory=list)
+    dt: float | None = None
 
 
-def expand(paths: Iterable[str | Path]) -> list[Path]:
-    """Files from files, folders (their mesh files) and glob patterns; sorted, each once."""
+def expand(paths: Iterable[str | Path], series: bool = False) -> list[Path]:
+    """Files from files, folders (their mesh files) and glob patterns; sorted, each once.
+
+    series: of folders, the files that hold several times; OpenFOAM cases, and folders of them.
+    """
     found: list[Path] = []
+    wanted = SERIES_SUFFIXES if series else SUFFIXES
     for item in paths:
         path = Path(item)
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        if series and path.is_dir() and find_case(path) is not None:
+            found.append(path)
+        elif path.is_dir():
+            inside = sorted(
+                p
+                for p in path.iterdir()
+                if p.suffix.lower() in wanted or (series and p.is_dir() and find_case(p))
+            )
             found += [p for p in inside if ".pred" not in p.suffixes]
         elif path.is_file():
             found.append(path)
@@ -94,6 +114,7 @@ def find_problem(
     external: bool | None = None,
     edges: bool = False,
     meshes: Sequence[Mesh] | None = None,
+    series: bool = False,
 ) -> Problem:
     """Read all cases once and decide what is learned from what.
 
@@ -103,7 +124,8 @@ def find_problem(
     arrays known at the nodes; wall_inputs: arrays known on the boundary. potential: add the
     potential flow to what nodes know, where it exists (a plane external flow at an angle).
     external: whether a wall lies inside a far field (default: found). meshes: the cases themselves,
-    where they are in memory; paths then only name them.
+    where they are in memory; paths then only name them. series: the cases are series of one mesh
+    over time, and the targets a state that is to be advanced.
     Raises ConditionError where nothing fits or a named array is missing; file errors pass through.
     """
     if len(paths) < 4:
@@ -115,7 +137,10 @@ def find_problem(
     scan = _Scan()
     for i, path in enumerate(paths):
         try:
-            scan.add(path, read(path) if meshes is None else meshes[i])
+            if series:
+                scan.add_series(path, read_series(path))
+            else:
+                scan.add(path, read(path) if meshes is None else meshes[i])
         except MeshError as error:
             raise MeshError(f"{path}: {error.what}", error.why, error.hint) from error
     if external is not None:
@@ -140,6 +165,30 @@ class _Scan:
         self.external = True
         self.walls: list[tuple[float, float]] = []
         self.ranges: dict[tuple[str, str], np.ndarray] = {}
+        self.dt: float | None = None
+
+    def add_series(self, path: Path, series: Series) -> None:
+        """A case over time, seen at a few of its times. Raises ConditionError for uneven steps."""
+        times = np.array(series.times)
+        steps = np.diff(times)
+        dt = float(np.median(steps)) if len(steps) else 0.0
+        if len(times) < 2 or np.abs(steps - dt).max() > SAME_STEP * dt:
+            raise ConditionError(
+                f"{path}: no series of equal time steps",
+                f"{len(times)} times"
+                + (f", {steps.min():g} to {steps.max():g} apart" if len(steps) else ""),
+                "one file or case for each series, at least two times a constant step apart",
+            )
+        self.dt = dt if self.dt is None else self.dt
+        if abs(dt - self.dt) > SAME_STEP * self.dt:
+            raise ConditionError(
+                f"{path}: its time step is {dt:g}",
+                f"that of {self.rows[0][0]} is {self.dt:g}",
+                "one model is trained on one time step",
+            )
+        self.add(path, series[0])
+        for i in sorted({*np.linspace(0, len(times) - 1, LOOKS).astype(int)} - {0}):
+            self._add_arrays(series[int(i)])
 
     def add(self, path: Path, mesh: Mesh) -> None:
         numbers = {
@@ -148,6 +197,20 @@ class _Scan:
             if v.size == 1 and v.dtype.kind in "fiu" and np.isfinite(v.ravel()[0])
         }
         self.numbers = set(numbers) if self.numbers is None else self.numbers & set(numbers)
+        self._add_arrays(mesh)
+        self.dims.add(mesh.dim)
+        surface = mesh.dim == 2 and not mesh.is_planar
+        self.planar.add(not surface)
+        found = find_boundary(mesh)
+        self.external &= bool(found.far.any() and found.wall.any())
+        wall = surface_facets(mesh) if surface else wall_facets(mesh, found=found)
+        corners = mesh.points[wall.nodes[wall.nodes >= 0]]
+        sides = np.ptp(corners[:, : 3 if surface else max(mesh.dim, 1)], axis=0)
+        self.walls.append((float(sides.max()), float(sides.min() / max(sides.max(), 1e-300))))
+        shape = np.sort(np.round((wall.centre - corners.min(0)) / sides.max(), 4), axis=0)
+        self.rows.append((path, numbers, hashlib.blake2b(shape.tobytes()).hexdigest()))
+
+    def _add_arrays(self, mesh: Mesh) -> None:
         for place, data in (("cell", mesh.cell_data), ("point", mesh.point_data)):
             mine = {
                 name: int(np.prod(a.shape[1:], dtype=int))
@@ -163,17 +226,6 @@ class _Scan:
                     self.ranges[place, name] = span
             seen = self.arrays.setdefault(place, mine)
             self.arrays[place] = {k: n for k, n in seen.items() if mine.get(k) == n}
-        self.dims.add(mesh.dim)
-        surface = mesh.dim == 2 and not mesh.is_planar
-        self.planar.add(not surface)
-        found = find_boundary(mesh)
-        self.external &= bool(found.far.any() and found.wall.any())
-        wall = surface_facets(mesh) if surface else wall_facets(mesh, found=found)
-        corners = mesh.points[wall.nodes[wall.nodes >= 0]]
-        sides = np.ptp(corners[:, : 3 if surface else max(mesh.dim, 1)], axis=0)
-        self.walls.append((float(sides.max()), float(sides.min() / max(sides.max(), 1e-300))))
-        shape = np.sort(np.round((wall.centre - corners.min(0)) / sides.max(), 4), axis=0)
-        self.rows.append((path, numbers, hashlib.blake2b(shape.tobytes()).hexdigest()))
 
     def problem(
         self,
@@ -235,6 +287,9 @@ class _Scan:
         if conditions is None:
             conditions = [n for n in physical if n not in scalars and not SCALAR_NAME.fullmatch(n)]
         direction = next((n for n in DIRECTIONS if n in conditions), None)
+        if self.dt is not None:  # states of a flow are no deviation from the potential flow
+            potential, scalars = False, []
+            known = ((*chosen, *(n for n in known[0] if n not in chosen)), known[1])
         dim: Literal[2, 3] = 2 if self.dims == {2} else 3
         potential = potential and dim == 2 and self.external and direction is not None
         extents = [w[0] for w in self.walls]
@@ -274,6 +329,7 @@ class _Scan:
             (min(extents), max(extents)),
             (min(thick), max(thick)),
             notes,
+            self.dt,
         )
 
     def _pick(self, location: str, targets: Sequence[str] | None) -> dict[str, int]:

@@ -17,19 +17,33 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from pydantic import ValidationError
 from torch.utils.data import DataLoader
 
 from ..errors import ConditionError, SurrogateError
-from ..graph import GraphSpec
 from ..models import registry
-from ..surrogate import Condition, Field, Scalar, Schema, Sizes, Surrogate, find_device
+from ..surrogate import (
+    Condition,
+    Field,
+    Form,
+    Scalar,
+    Schema,
+    Scheme,
+    Sizes,
+    Stepper,
+    Surrogate,
+    find_device,
+)
 from ._cases import Problem
 from ._fit_normaliser import fit_normaliser
 from ._module import ENERGY_FLOOR, Epochs, Fit
 from ._sampling import CaseSampler, Mirror, collate, sample
 from ._store import StoredCase
+from ._transitions import Perturbation, Transitions
 
 VALIDATIONS = 25  # over a run
+SHOWN = 256  # steps of series that stand for all, to the normaliser
+CHECKED = 32  # steps of held-out series in each validation
 AVERAGE = 0.999  # of the weights, per step
 LOG_RATIO = 3.0  # a positive condition that varies by more is learned as its logarithm
 
@@ -64,6 +78,9 @@ def learn(
     weight_decay: float = 1e-4,
     seed: int = 0,
     mirror: Mirror | None = None,
+    stepper: Stepper | None = None,
+    noise: float = 0.0,
+    pushforward: int = 0,
     floor: float = ENERGY_FLOOR,
     resume: bool = False,
     patience: int = 10,
@@ -76,14 +93,29 @@ def learn(
 ) -> Learned:
     """Train an operator on prepared cases; the best weights on `held`, or the last ones without.
 
-    Options as of `train`. folder takes checkpoints and logs. floor: energies of cases below this
+    Options as of `train`. stepper: the cases are series (of a problem with a dt), the operator
+    advances their states. folder takes checkpoints and logs. floor: energies of cases below this
     share of their mean count as that, in relative errors. clock: seconds, by which minutes are
     counted. Raises ConditionError, SurrogateError.
     """
-    model = model or default_operator(problem.spec)
+    model = model or default_operator(problem)
     if model not in registry():
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
     kind = registry()[model]
+    shown: Sequence[StoredCase] = cases  # to the normaliser
+    perturbation = None
+    if stepper is not None:
+        cases = Transitions(cases, stepper, schema, past=pushforward)
+        if not len(cases):
+            raise ConditionError(
+                "the series are too short",
+                f"none has the times that {stepper.form} steps of bundle {stepper.bundle} and "
+                f"pushforward {pushforward} read",
+                "longer series, or a smaller bundle or pushforward",
+            )
+        shown = cases.some(SHOWN)
+        held = Transitions(held, stepper, schema).some(CHECKED) if held else []
+        perturbation = Perturbation(stepper, schema, noise, pushforward, seed)
     accelerator = {"auto": "auto", "cpu": "cpu"}.get(device) or find_device(device)
     first = cases[0]
     surrogate = Surrogate(
@@ -103,11 +135,16 @@ def learn(
             wall_inputs=0 if first.wall_inputs is None else first.wall_inputs.shape[1],
             dim=problem.spec.space,
         ),
+        stepper=stepper,
         name=name or folder.resolve().name,
     )
-    if cases[0].rowptr is not None or (kind.pointwise and not surrogate.operator.pointwise):
-        points = None  # edges cannot be cut, nor sums over the nodes of a pointwise operator
-    fit_normaliser(surrogate.normaliser, cases, schema, mirror, kind.linear)
+    if (
+        stepper is not None
+        or first.rowptr is not None
+        or (kind.pointwise and not surrogate.operator.pointwise)
+    ):
+        points = None  # edges cannot be cut, nor states, nor sums over nodes of pointwise operators
+    fit_normaliser(surrogate.normaliser, shown, schema, mirror, kind.linear)
     surrogate.operator.tie(surrogate.normaliser, problem.spec)
     every = max(1, min(steps // VALIDATIONS, 1000))
     sampler = CaseSampler(
@@ -121,7 +158,7 @@ def learn(
         seconds=60 * minutes / VALIDATIONS if minutes and devices == 1 else None,
         clock=clock,
     )
-    energy = torch.from_numpy(np.mean([c.energy for c in cases], axis=0)).float()
+    energy = torch.from_numpy(np.mean([c.energy for c in shown], axis=0)).float()
     module = Fit(
         surrogate.operator,
         surrogate.normaliser,
@@ -132,6 +169,7 @@ def learn(
         steps=steps,
         minutes=minutes,
         floor=floor,
+        perturbation=perturbation,
         clock=clock,
     )
     start = clock()
@@ -157,13 +195,25 @@ def learn(
     return Learned(surrogate, module.global_step, spent, module.history, main)
 
 
-def default_operator(spec: GraphSpec) -> str:
+def default_operator(problem: Problem) -> str:
     """Name of the operator that is best without a word from the user (benchmarks/RESULTS.md).
 
     Around a body in a far field what is near the wall decides; inside a domain, and on a surface,
-    all of the boundary does.
+    all of the boundary does. A state in time is known at the nodes, which wall-field does not see
+    together.
     """
-    return "wall-field" if spec.external else "grid-field"
+    return "wall-field" if problem.spec.external and problem.dt is None else "grid-field"
+
+
+def make_stepper(
+    problem: Problem, form: Form, scheme: Scheme, substeps: int, bundle: int
+) -> Stepper:
+    """How the states of a problem of series are advanced. Raises ConditionError."""
+    assert problem.dt is not None
+    try:
+        return Stepper(form=form, dt=problem.dt, scheme=scheme, substeps=substeps, bundle=bundle)
+    except ValidationError as error:
+        raise ConditionError("no such stepper", error.errors()[0]["msg"]) from None
 
 
 def make_schema(

@@ -17,6 +17,7 @@ from ..graph import MeshGraph
 from ..models import Operator
 from ..surrogate import Normaliser, Schema
 from ._optimizer import MuonAdamW
+from ._transitions import Perturbation
 
 log = logging.getLogger("meshop")
 SCALAR_SHARE = 0.3  # of the loss, against the fields' relative errors
@@ -28,7 +29,8 @@ class Fit(pl.LightningModule):
 
     loss = mean over cases and fields of sqrt(sum share |e|^2 / energy) + mean |scalar error|.
     Learning rate: linear warm-up, then half a cosine over the budget, which is `steps` or
-    `minutes`, whichever ends first; `clock` gives the seconds.
+    `minutes`, whichever ends first; `clock` gives the seconds. perturbation: of the states, where
+    the operator advances them. Its bundle of steps counts as one field of so many more components.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Fit(pl.LightningModule):
         steps: int,
         minutes: float | None,
         floor: float = ENERGY_FLOOR,
+        perturbation: Perturbation | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
@@ -53,6 +56,10 @@ class Fit(pl.LightningModule):
         fields = [f for f in schema.fields if f.active]
         sizes = [len(f.active) for f in fields]
         self.groups = [list(range(sum(sizes[:i]), sum(sizes[: i + 1]))) for i in range(len(sizes))]
+        self.perturbation = perturbation
+        if perturbation is not None:
+            steps_ahead = range(0, perturbation.stepper.bundle * sum(sizes), sum(sizes))
+            self.groups = [[k + c for k in steps_ahead for c in group] for group in self.groups]
         self.names = [f.name for f in fields]
         self.scalar_names = [s.name for s in schema.scalars]
         self.register_buffer("energy_floor", floor * energy, persistent=False)
@@ -81,6 +88,14 @@ class Fit(pl.LightningModule):
         return torch.stack(columns, dim=1).clamp_min(1e-12).sqrt()
 
     def training_step(self, graph: MeshGraph, _: int) -> Tensor:
+        if self.perturbation is not None:
+            graph = self.perturbation(
+                graph,
+                lambda given: self.predict_fields(given)[0],
+                self.normaliser.inputs_std,
+                self.global_step * self.trainer.world_size + self.trainer.global_rank,
+                self.progress(),
+            )
         fields, scalars = self.predict_fields(graph)
         loss = self.relative_errors(graph, fields).mean()
         if self.scalar_names:

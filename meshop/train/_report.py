@@ -92,14 +92,15 @@ def validate(
 
 def table_text(card: dict[str, Any]) -> str:
     """The card as a Markdown table."""
-    lines = ["| family | quantity | surrogate mean | median | nearest case | least squares |",
-             "|---|---|---|---|---|---|"]  # fmt: skip
+    nulls = {"nearest": "nearest case", "least_squares": "least squares"}
+    if any("persistence" in table for table in card["families"].values()):
+        nulls = {"persistence": "first state stays"}
+    lines = [f"| family | quantity | surrogate mean | median | {' | '.join(nulls.values())} |",
+             f"|---|---|---|---|{'---|' * len(nulls)}"]  # fmt: skip
     for family, table in card["families"].items():
         for key, value in table["surrogate"].items():
-            null = table.get("nearest", {}).get(key, {}).get("mean")
-            fit = table.get("least_squares", {}).get(key, {}).get("mean")
-            percent = " " in key
-            cells = [_number(v, percent) for v in (value["mean"], value["median"], null, fit)]
+            found = [table.get(null, {}).get(key, {}).get("mean") for null in nulls]
+            cells = [_number(v, " " in key) for v in (value["mean"], value["median"], *found)]
             lines.append(f"| {family} ({table['cases']}) | {key} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -117,7 +118,7 @@ def pictures(
     names = [s.name for s in surrogate.schema.scalars]
     if names and len(card["truth"]):
         scalar_scatter(card["truth"], card["predicted"], names, folder / "scalars.png")
-    if not held or surrogate.spec.dim != 2:
+    if not held or surrogate.spec.dim != 2 or surrogate.stepper is not None:
         return
     first = next(iter(card["per_case"][0].keys() - {"name", "family"}))
     order = np.argsort([row[first] for row in card["per_case"]])

@@ -123,6 +123,8 @@ def sample(
         graph.kind = torch.from_numpy(np.array(case.kind[ids]))
     if case.inputs is not None:
         graph.inputs = torch.from_numpy(np.array(case.inputs[ids]))
+    if case.past is not None:
+        graph.past = torch.from_numpy(np.array(case.past[ids]))
     if case.wall_inputs is not None:
         graph.wall_inputs = case.wall_inputs
     if case.rowptr is not None:

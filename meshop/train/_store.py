@@ -40,7 +40,9 @@ class StoredCase:
     mean squares of the deviation from them under the training measure; moments and heights describe
     the wall's shape, the latter (0,) unless it is one plane loop. kind (N,) as of `MeshGraph`, None
     in cases stored before there was one. Where there are any: inputs (N, A), wall_inputs (W, V),
-    and edges as of `MeshGraph`."""
+    and edges as of `MeshGraph`. Of a series, whose first time this is: states (T, N, C), y at every
+    time. Of one time in it (`Transitions`): past (N, R, C), the states one, two, ... calls of the
+    operator before."""
 
     case: Case
     x: np.ndarray
@@ -67,6 +69,8 @@ class StoredCase:
     edge_index: np.ndarray | None = None
     rowptr: np.ndarray | None = None
     edge_attr: np.ndarray | None = None
+    states: np.ndarray | None = None
+    past: np.ndarray | None = None
 
 
 TENSORS = ("wall_pos", "wall_x", "wall_weight", "wall_inputs", "cond", "lift", "scalars")
@@ -103,14 +107,16 @@ def store_cases(
     paths = key or [str(case.path.resolve()) for case in problem.cases]
     constants = problem.constants
     stated = [problem.spec.model_dump(mode="json"), constants, problem.scalars, paths, about_zero]
+    stated += [problem.dt] if problem.dt is not None else []
     text = json.dumps(stated)
     stamp = folder / "key.json"
     if folder.exists() and (not stamp.exists() or stamp.read_text() != text):
         shutil.rmtree(folder)  # of another problem
     folder.mkdir(parents=True, exist_ok=True)
     stamp.write_text(text)
+    series = problem.dt is not None
     jobs = [
-        (case, problem.spec, constants, problem.scalars, about_zero, folder / f"{i:05d}")
+        (case, problem.spec, constants, problem.scalars, about_zero, series, folder / f"{i:05d}")
         for i, case in enumerate(problem.cases)
     ]
     todo = [job for job in jobs if not (job[-1] / "done").exists()]
@@ -127,20 +133,41 @@ def store_cases(
     return [load_case(job[0], job[-1]) for job in jobs]
 
 
-def _store_one(job: tuple[Case, GraphSpec, dict, list[str], bool, Path]) -> None:
-    case, spec, constants, scalars, about_zero, folder = job
+def _store_one(job: tuple[Case, GraphSpec, dict, list[str], bool, bool, Path]) -> None:
+    case, spec, constants, scalars, about_zero, series, folder = job
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    steps = case.series() if series else None
+    mesh = case.load() if steps is None else steps[0]
     try:
-        found = compute_case(case, case.load(), spec, constants, scalars, about_zero)
+        found = compute_case(case, mesh, spec, constants, scalars, about_zero)
     finally:
         torch.set_num_threads(threads)
     folder.mkdir(exist_ok=True)
+    if steps is not None:  # one time in memory, whatever their number
+        shape = (len(steps), *found.y.shape)
+        states = np.lib.format.open_memmap(folder / "states.npy", "w+", np.float32, shape)
+        states[0] = found.y
+        for i in range(1, len(steps)):
+            now = steps[i]
+            _check_same(case, mesh, now, steps.times[i])
+            states[i] = targets_of(case, now, spec, constants)
+        states.flush()
     for name in ARRAYS:
         value = getattr(found, name)
         if value is not None:
             np.save(folder / f"{name}.npy", np.asarray(value))
     (folder / "done").touch()
+
+
+def _check_same(case: Case, first: Mesh, now: Mesh, time: float) -> None:
+    for name in ("points", "cell_types", "cell_nodes"):
+        if not np.array_equal(getattr(now, name), getattr(first, name)):
+            raise MeshError(
+                f"{case.path}: the mesh at time {time:g} is not the first one",
+                f"its {name.replace('_', ' ')} differ",
+                "states are advanced on meshes that do not move or change",
+            )
 
 
 def compute_case(
@@ -158,14 +185,7 @@ def compute_case(
     """
     graph = build_graph(mesh, case.conditions, spec)
     geo = geometry(mesh, spec)
-    data = mesh.cell_data if spec.location == "cell" else mesh.point_data
-    columns = []
-    for name, constant in constants.items():
-        array = data[name].reshape(len(data[name]), -1)
-        columns += [array[:, i] for i, value in enumerate(constant) if value is None]
-    y = np.stack(columns, axis=1).astype(np.float32)
-    if not np.isfinite(y).all():
-        raise MeshError(f"{case.path}: a target holds NaN or infinity", "", "repair or drop it")
+    y = targets_of(case, mesh, spec, constants)
     weight = geo.weight
     measure = near_measure(geo, spec.length) if spec.external else weight
     measure = measure / measure.sum()
@@ -206,6 +226,28 @@ def compute_case(
         rowptr=graph.rowptr.numpy() if spec.edges else None,
         edge_attr=graph.edge_attr.numpy() if spec.edges else None,
     )
+
+
+def targets_of(
+    case: Case, mesh: Mesh, spec: GraphSpec, constants: Mapping[str, Sequence[float | None]]
+) -> np.ndarray:
+    """(N, C) float32 components of the targets that vary. Raises MeshError for NaN or infinity."""
+    data = mesh.cell_data if spec.location == "cell" else mesh.point_data
+    columns = []
+    for name, constant in constants.items():
+        array = data[name].reshape(len(data[name]), -1)
+        columns += [array[:, i] for i, value in enumerate(constant) if value is None]
+        known = [value is None or (array[:, i] == value).all() for i, value in enumerate(constant)]
+        if not all(known):  # only a few times of a series were looked at
+            raise MeshError(
+                f"{case.path}: a component of {name} varies at some times only",
+                f"it is {constant[known.index(False)]:g} at most times, and everywhere",
+                f"--targets without {name}",
+            )
+    y = np.stack(columns, axis=1).astype(np.float32)
+    if not np.isfinite(y).all():
+        raise MeshError(f"{case.path}: a target holds NaN or infinity", "", "repair or drop it")
+    return y
 
 
 def load_case(case: Case, folder: Path, edges: bool = True) -> StoredCase:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import logging
 import platform
@@ -18,11 +19,12 @@ import torch
 from .. import __version__
 from ..errors import ConditionError
 from ..models import registry
-from ..surrogate import Surrogate
+from ..surrogate import Form, Scheme, Surrogate
 from ._cases import expand, find_problem, split
-from ._learn import default_operator, learn, make_schema
+from ._learn import default_operator, learn, make_schema, make_stepper
 from ._mirror import known_signs, mirror_of
 from ._report import pictures, table_text, validate
+from ._rollouts import validate_rollouts
 from ._store import store_cases
 
 log = logging.getLogger("meshop")
@@ -62,6 +64,12 @@ def train(
     inputs: Sequence[str] = (),
     wall_inputs: Sequence[str] = (),
     potential: bool = True,
+    form: Form | None = None,
+    scheme: Scheme = "rk4",
+    substeps: int = 1,
+    bundle: int = 1,
+    noise: float = 0.0,
+    pushforward: int = 0,
     resume: bool = False,
     patience: int = 10,
     device: str = "auto",
@@ -80,7 +88,11 @@ def train(
     share of cases held out, whole walls at a time. mirror: also learn from mirror images y -> -y
     (default: where every sign in them is known). inputs, wall_inputs: arrays that are known at the
     nodes and on the boundary, in the cases and in every mesh to predict on. potential: let nodes
-    know the plane potential flow about the wall, where it exists. patience: validations without
+    know the plane potential flow about the wall, where it exists. form: "state", "residual" or
+    "derivative": the cases are series, and what is learned is to advance their targets, the state,
+    by one time step (`Stepper`, with scheme, substeps and bundle); inputs may be named besides.
+    noise: of the states that training steps start from, in their standard deviations; pushforward:
+    at most so many earlier calls of the operator make that state. patience: validations without
     improvement before stopping early. device, devices, strategy, precision: of Lightning's Trainer.
     progress(done, total) is called while cases are prepared.
 
@@ -90,7 +102,10 @@ def train(
     pl.seed_everything(seed, workers=True, verbose=False)
     if model is not None and model not in registry():
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
-    paths = expand(cases)
+    stepping = form is not None
+    if stepping and scalars:
+        raise ConditionError("scalars of a series", "only fields are advanced in time")
+    paths = expand(cases, series=stepping)
     problem = find_problem(
         paths,
         targets=targets,
@@ -100,8 +115,12 @@ def train(
         wall_inputs=wall_inputs,
         potential=potential,
         edges=model is not None and registry()[model].edges,
+        series=stepping,
     )
-    model = model or default_operator(problem.spec)
+    model = model or default_operator(problem)
+    stepper = make_stepper(problem, form, scheme, substeps, bundle) if form is not None else None
+    if bundle > 1 and "bundle" in inspect.signature(registry()[model]).parameters:
+        model_config = {"bundle": bundle, **(model_config or {})}
     folder.mkdir(parents=True, exist_ok=True)
     for note in problem.notes:
         log.info("%s", note)
@@ -135,6 +154,8 @@ def train(
         "potential": problem.spec.potential,
         "precision": precision,
     }
+    if stepper is not None:
+        settings |= {"stepper": stepper.model_dump(), "noise": noise, "pushforward": pushforward}
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
     learned = learn(
         problem,
@@ -153,6 +174,9 @@ def train(
         weight_decay=weight_decay,
         seed=seed,
         mirror=flip,
+        stepper=stepper,
+        noise=noise,
+        pushforward=pushforward,
         resume=resume,
         patience=patience,
         device=device,
@@ -166,7 +190,10 @@ def train(
     if not learned.main:  # of several processes, the first one writes
         return TrainResult(surrogate, path, {}, folder)
     surrogate.save(path)  # whatever the report may run into
-    card = validate(surrogate, fit_cases, held) if held else {"cases": 0, "families": {}}
+    card = {"cases": 0, "families": {}}
+    if held:
+        check = validate if stepper is None else validate_rollouts
+        card = check(surrogate, fit_cases, held)
     surrogate.card = card
     surrogate.meta = {
         "meshop": __version__,
