@@ -26,12 +26,12 @@ from ._operator import Operator, Widths
 
 
 class BSMS(Operator):
-    """Bi-stride multi-scale messages of width `width` on a mesh and `levels` levels below it.
+    """Messages on a mesh and its bi-stride levels, down and up again.
 
-    Perceptrons have `hidden` hidden layers; published: width 128, 7 levels for 5,000 nodes, 5 for
-    2,000, 3 hidden layers. aggregate: "sum" of the messages, as published, "mean", or "quadrature",
-    the mean by the senders' weights. No promise for split nodes: a node written twice takes a place
-    among the neighbours.
+    width; levels below the nodes. Perceptrons have `hidden` hidden layers; published: width 128, 7
+    levels for 5,000 nodes, 5 for 2,000, 3 hidden layers. aggregate: "sum" of the messages, as
+    published, "mean", or "quadrature", the mean by the senders' weights. No promise for split
+    nodes: a node written twice takes a place among the neighbours.
     """
 
     paper = "Cao et al., ICML 2023, arXiv 2210.02573"

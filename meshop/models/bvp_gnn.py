@@ -27,10 +27,11 @@ from ._operator import Operator, Widths
 
 
 class BVPGNN(Operator):
-    """`layers` Chebyshev convolutions of width `width` with `terms` polynomials each.
+    """Chebyshev convolutions on the Laplacian of the mesh.
 
-    scaling: of the Laplacian, "degree" or "mass", as of `meshop.nn.chebyshev`. No promise for split
-    nodes: a node written twice takes a place among the neighbours.
+    layers of width `width` with `terms` polynomials each; scaling: of the Laplacian, "degree" or
+    "mass", as of `meshop.nn.chebyshev`. No promise for split nodes: a node written twice takes a
+    place among the neighbours.
     """
 
     paper = "Lotzsch et al., 2022, arXiv 2206.14092"

@@ -89,12 +89,12 @@ class Round(nn.Module):
 
 
 class RIGNO(Operator):
-    """Regional messages of width `width`: one round in, `rounds` among `ratio` of the nodes, one
-    back.
+    """Messages among regions of the mesh: one round in, some between them, one back.
 
-    Published: width 128, rounds 12 or 18. levels: scales of edges among regional nodes; overlap: of
-    the regions that are read and written to; masking: share of edges left out in training; hidden:
-    hidden layers of the perceptrons. No promise for split nodes: samples are chosen by node.
+    width; rounds among `ratio` of the nodes. Published: width 128, rounds 12 or 18. levels: scales
+    of edges among regional nodes; overlap: of the regions that are read and written to; masking:
+    share of edges left out in training; hidden: hidden layers of the perceptrons. No promise for
+    split nodes: samples are chosen by node.
     """
 
     paper = "Mousavi et al., 2025, arXiv 2501.19205"

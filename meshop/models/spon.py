@@ -36,14 +36,15 @@ FIXED = ("boundary", "wall")
 
 
 class SPON(Operator):
-    """Messages on a mesh and `levels` coarser node sets, `rounds` on the coarsest, hard Dirichlet.
+    """Messages on a mesh and coarser node sets, with boundary values that hold exactly.
 
-    given: for each field the column of the nodes' `inputs` that holds its values on the boundary,
-    None for fields that have none; () where no field has. They are prescribed at the nodes of the
-    whole "boundary" or of the "wall" (fixed), which graphs know by `kind`, and in the fields' own
-    units once `learn` has told the operator what those are. Nodes must then be points. aggregate:
-    as of `InteractionBlock`. No promise for split nodes: samples are chosen by node. Raises
-    ValueError for columns that inputs do not have, and for graphs that do not know their boundary.
+    levels below the nodes; rounds on the coarsest. given: for each field the column of the nodes'
+    `inputs` that holds its values on the boundary, None for fields that have none; () where no
+    field has. They are prescribed at the nodes of the whole "boundary" or of the "wall" (fixed),
+    which graphs know by `kind`, and in the fields' own units once `learn` has told the operator
+    what those are. Nodes must then be points. aggregate: as of `InteractionBlock`. No promise for
+    split nodes: samples are chosen by node. Raises ValueError for columns that inputs do not have,
+    and for graphs that do not know their boundary.
     """
 
     paper = "Bouziani and Boulle, 2024 (withdrawn), arXiv 2410.01065"
