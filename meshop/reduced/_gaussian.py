@@ -119,9 +119,9 @@ class GaussianProcess:
         chosen = [name for name, _ in names]
         for trend in trends[1:]:
             for kernel in kernels:
-                rows = [i for i in range(q) if chosen[i] == kernel]
-                if rows:
-                    offer(kernel, trend, torch.tensor(rows))
+                same = [i for i in range(q) if chosen[i] == kernel]
+                if same:
+                    offer(kernel, trend, torch.tensor(same))
         assert best is not None
         hyper = best
         self.kernels, self.trends = [k for k, _ in names], [t for _, t in names]
@@ -260,9 +260,7 @@ class _Fit:
         return -((error / deviation).square() / 2 + deviation.log()).sum(0)
 
 
-def negative_log_likelihood(
-    kernel: str, x: Tensor, z: Tensor, h: Tensor, hyper: _Hyper
-) -> Tensor:
+def negative_log_likelihood(kernel: str, x: Tensor, z: Tensor, h: Tensor, hyper: _Hyper) -> Tensor:
     """(Q,) of z (n, Q) at x (n, D) with trend h (n, p): the best variance put in, the trend's
     coefficients integrated out (the restricted likelihood, equation 2.45)."""
     lengths, noise, power = (value.exp() for value in hyper)

@@ -195,7 +195,9 @@ def test_what_a_trend_and_a_kernel_can_do_is_found():
     x = random.uniform(-1, 1, (40, 2))
 
     def f(x):
-        return np.stack([1 + 2 * x[:, 0] - x[:, 0] * x[:, 1] + x[:, 1] ** 2, np.sin(4 * x[:, 0])], 1)
+        return np.stack(
+            [1 + 2 * x[:, 0] - x[:, 0] * x[:, 1] + x[:, 1] ** 2, np.sin(4 * x[:, 0])], 1
+        )
 
     far = random.uniform(-1, 1, (20, 2)) * 3
     process = GaussianProcess(kernel="auto", trend="auto").fit(x, f(x))
