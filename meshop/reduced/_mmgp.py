@@ -91,7 +91,7 @@ class MMGP:
             self._choose(parts, codes)
             self.process = GaussianProcess(kernel=self.kernel, trend=self.trend)
             self.process.fit(self._row(parts), np.concatenate(codes, axis=1))
-        self._calibrate(codes, there, weight)
+        self._calibrate(codes, meshes, fields)
         return self
 
     def predict(self, meshes: Sequence[Mesh], conditions: ArrayLike) -> list[tuple[Array, Array]]:
@@ -99,16 +99,13 @@ class MMGP:
 
         Raises MeshError for meshes that cannot be morphed to the reference.
         """
-        back = [self.carry(mesh)[1] for mesh in meshes]
         mean = deviation = np.zeros((len(meshes), 0))
         if self.process is not None:
             parts = self._describe(meshes, np.asarray(conditions, np.float64))
             mean, deviation = self.process.predict(self._row(parts), noise=True)
-        out = []
-        for i, matrix in enumerate(back):
-            fields, variances = self._decode(mean[i], deviation[i])
-            out.append((matrix @ fields, np.sqrt(np.maximum(matrix @ variances, 0))))
-        return out
+        return [
+            self._back(mesh, *self._decode(mean[i], deviation[i])) for i, mesh in enumerate(meshes)
+        ]
 
     def carry(self, mesh: Mesh) -> tuple[csr_matrix, csr_matrix]:
         """Matrices that take nodal values to the reference (R, N), and back (N, R)."""
@@ -202,18 +199,27 @@ class MMGP:
             variances.append(self.factor[c] ** 2 * variance)
         return np.stack(fields, axis=1), np.stack(variances, axis=1)
 
-    def _calibrate(self, codes: Sequence[Array], there: Array, weight: Array) -> None:
-        """Scale the bands so that they hold LEVEL of the nodes' errors when one is left out."""
+    def _calibrate(
+        self, codes: Sequence[Array], meshes: Sequence[Mesh], fields: Sequence[Array]
+    ) -> None:
+        """Scale the bands so that they hold LEVEL of the errors, at the points of its own mesh, of
+        each case left out."""
         every = np.concatenate(codes, axis=1)
         miss = spread = np.zeros_like(every)
         if self.process is not None:
             miss, spread = self.process.leave_one_out(), self.process.leave_one_out_deviation()
-        ratios, self.left_out = np.empty_like(there), np.empty((len(there), len(codes)))
-        for i, truth in enumerate(there):
-            fields, variance = self._decode(every[i] + miss[i], spread[i])
-            size = np.abs(truth).max(0)
-            ratios[i] = np.abs(fields - truth) / np.sqrt(variance + (1e-12 * size) ** 2 + 1e-300)
-            gap, norm = (weight @ v**2 for v in (fields - truth, truth))
+        ratios, self.left_out = [], np.empty((len(meshes), len(codes)))
+        for i, (mesh, truth) in enumerate(zip(meshes, fields, strict=True)):
+            found, deviation = self._back(mesh, *self._decode(every[i] + miss[i], spread[i]))
+            size = 1e-12 * np.abs(truth).max(0) + 1e-150
+            ratios.append(np.abs(found - truth) / np.hypot(deviation, size))
+            weight = mesh.p1().lumped if self.weight == "mass" else np.ones(len(truth))
+            gap, norm = (weight @ v**2 for v in (found - truth, truth))
             self.left_out[i] = np.sqrt(gap / np.maximum(norm, 1e-300))
-        found = np.quantile(ratios.reshape(-1, len(codes)), LEVEL, axis=0) / NORMAL
-        self.factor = np.where(found > 0, found, 1.0)
+        factor = np.quantile(np.concatenate(ratios), LEVEL, axis=0) / NORMAL
+        self.factor = np.where(factor > 0, factor, 1.0)
+
+    def _back(self, mesh: Mesh, fields: Array, variances: Array) -> tuple[Array, Array]:
+        """Fields and deviations (N, C) at a mesh's points."""
+        matrix = self.carry(mesh)[1]
+        return matrix @ fields, np.sqrt(np.maximum(matrix @ variances, 0))

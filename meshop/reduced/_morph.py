@@ -5,7 +5,9 @@ the unit circle, or, with fewer than three corners, the circle. Holes go to give
 interior follows by the harmonic map, -laplace xi = 0 with P1 elements. Onto a convex domain the
 harmonic map is one to one (Rado, Kneser, Choquet), its discretisation where all edge weights are
 positive (Tutte 1963; Floater, Math. Comp. 72, 2003): where the cotangent weights fold a triangle,
-positive ones take their place. With holes there is no such theorem, so validity is checked.
+positive ones take their place. Holes are left free at first, faces of the embedding, and then
+brought to their circles by a flow whose velocity is harmonic; for them there is no theorem, so
+validity is checked.
 Source: Casenave, Staber, Roynard, MMGP: a Mesh Morphing Gaussian Process, NeurIPS 2023.
 """
 
@@ -24,6 +26,8 @@ from ..solvers import solve
 TURN = 25.0  # degrees: a boundary that turns by more has a corner there
 LEAST_WEIGHT = 1e-3  # of the mean weight, where cotangents are not positive
 TOLERANCE = 1e-11  # of the linear systems
+FIRST_STEP, LEAST_STEP = 0.2, 1e-3  # of the way that holes go to their places
+LEAST_SHRINK = 0.3  # of a triangle's area in one step
 
 
 class Loop(NamedTuple):
@@ -178,8 +182,8 @@ def morph(mesh: Mesh, target: Target, turn: float = TURN) -> Chart:
             "this mesh cannot be morphed to the reference",
             f"expected {len(target.holes)} holes, found {len(loops) - 1}",
         )
-    xi = np.zeros((mesh.n_points, 2))
-    xi[loops[0].nodes] = _outer(points, loops[0], target)
+    goal = np.zeros((mesh.n_points, 2))
+    goal[loops[0].nodes] = _outer(points, loops[0], target)
     centre, size = _frame(points, loops[0])
     left = list(range(len(target.holes)))
     for hole in loops[1:]:
@@ -187,24 +191,51 @@ def morph(mesh: Mesh, target: Target, turn: float = TURN) -> Chart:
         gap = [np.hypot(*(target.holes[k, :2] - (middle - centre) / (1.5 * size))) for k in left]
         x, y, radius = target.holes[left.pop(int(np.argmin(gap)))]
         angle = -2 * np.pi * _turned(points, hole, middle)  # holes run clockwise
-        xi[hole.nodes] = np.column_stack([x + radius * np.cos(angle), y + radius * np.sin(angle)])
-    fixed = np.zeros(mesh.n_points, bool)
-    fixed[np.concatenate([loop.nodes for loop in loops])] = True
+        goal[hole.nodes] = np.column_stack([x + radius * np.cos(angle), y + radius * np.sin(angle)])
     p1 = mesh.p1()
-    fixed[p1.idle] = True
     nodes = p1.simplices.nodes
     nodes = np.where((_areas(points, nodes) < 0)[:, None], nodes[:, ::-1], nodes)
-    matrix = p1.stiffness()
-    free = ~fixed
-    valid = False
-    for weights in (matrix, _positive(matrix)):
-        if free.any():
-            right = -weights[free][:, fixed] @ xi[fixed]
-            xi[free] = solve(weights[free][:, free].tocsr(), right, tol=TOLERANCE)
+    fixed = np.zeros(mesh.n_points, bool)
+    fixed[p1.idle] = fixed[loops[0].nodes] = True
+    # Holes are free at first: each is a face of a Tutte embedding, and convex.
+    for matrix in (p1.stiffness(), _positive(p1.stiffness())):
+        xi = _harmonic(matrix, goal, fixed)
         valid = bool((_areas(xi, nodes) > 0).all())
         if valid:
             break
+    if len(loops) > 1 and valid:
+        fixed[np.concatenate([loop.nodes for loop in loops])] = True
+        xi, valid = _settle(xi, goal, fixed, nodes)
     return Chart(Mesh.from_blocks(xi, [("triangle", nodes)]), valid)
+
+
+def _harmonic(matrix: csr_matrix, values: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """(N, 2) with the given values at fixed nodes, and a product of zero with the matrix at all
+    others."""
+    out, free = np.where(fixed[:, None], values, 0.0), ~fixed
+    if free.any():
+        right = -matrix[free][:, fixed] @ values[fixed]
+        out[free] = solve(matrix[free][:, free].tocsr(), right, tol=TOLERANCE)
+    return out
+
+
+def _settle(
+    xi: np.ndarray, goal: np.ndarray, fixed: np.ndarray, nodes: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    """Boundaries brought to their goal, steadily: a flow whose velocity is harmonic on the mesh as
+    it lies, in steps that turn nothing over; whether they arrived."""
+    done, step = 0.0, FIRST_STEP
+    while done < 1:
+        step = min(step, 1 - done)
+        velocity = np.where(fixed[:, None], (goal - xi) / (1 - done), 0.0)
+        moved = Mesh.from_blocks(xi, [("triangle", nodes)])
+        trial = xi + step * _harmonic(moved.p1().stiffness(), velocity, fixed)
+        before, after = _areas(xi, nodes), _areas(trial, nodes)
+        if (after > LEAST_SHRINK * before).all():
+            xi, done, step = trial, done + step, 1.5 * step
+        elif (step := step / 2) < LEAST_STEP:
+            return xi, False
+    return np.where(fixed[:, None], goal, xi), True
 
 
 def _positive(matrix: csr_matrix) -> csr_matrix:
