@@ -3,7 +3,7 @@
 from ._gaussian import GaussianProcess
 from ._kernels import KERNELS, TRENDS
 from ._mmgp import MMGP
-from ._morph import Chart, Loop, Target, boundary_loops, make_target, morph, transport
+from ._morph import Chart, Loop, Target, boundary_loops, make_target, morph, sharpened, transport
 from ._pod import POD, PODRegression
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "boundary_loops",
     "make_target",
     "morph",
+    "sharpened",
     "transport",
 ]

@@ -22,7 +22,7 @@ from scipy.sparse import csr_matrix
 from ..errors import MeshError
 from ..mesh import Mesh
 from ._gaussian import GaussianProcess
-from ._morph import Chart, Target, make_target, morph, transport
+from ._morph import Chart, Target, make_target, morph, sharpened, transport
 from ._pod import POD
 
 Array = NDArray[np.float64]
@@ -66,17 +66,17 @@ class MMGP:
             raise ValueError(f"{len(meshes)} meshes: expected as many fields and (n, K) conditions")
         if [len(f) for f in fields] != sizes:
             raise ValueError("expected a row of each field for each point of its mesh")
-        self.maps: dict[str, tuple[csr_matrix, csr_matrix]] = {}
+        self.maps: dict[str, tuple[csr_matrix, csr_matrix, csr_matrix]] = {}
         self._reference(meshes)
         carried = [self.carry(mesh) for mesh in meshes]
         base = self.base.p1().lumped
         weight = base if self.weight == "mass" else np.ones(len(base))
         self._embed(meshes, base)
         parts = self._describe(meshes, given)
-        there = np.stack([t @ f for (t, _), f in zip(carried, fields, strict=True)])  # (n, R, C)
+        there = np.stack([t @ f for (t, *_), f in zip(carried, fields, strict=True)])  # (n, R, C)
         lost = np.mean(
             [t @ (f - back @ u) ** 2
-             for (t, back), f, u in zip(carried, fields, there, strict=True)], axis=0
+             for (t, back, _), f, u in zip(carried, fields, there, strict=True)], axis=0
         )  # fmt: skip
         self.bases = [
             POD(self.energy, self.modes).fit(there[:, :, c], weight) for c in range(there.shape[2])
@@ -107,12 +107,20 @@ class MMGP:
             self._back(mesh, *self._decode(mean[i], deviation[i])) for i, mesh in enumerate(meshes)
         ]
 
-    def carry(self, mesh: Mesh) -> tuple[csr_matrix, csr_matrix]:
-        """Matrices that take nodal values to the reference (R, N), and back (N, R)."""
+    def carry(self, mesh: Mesh) -> tuple[csr_matrix, csr_matrix, csr_matrix]:
+        """Matrices that take nodal values to the reference (R, N) and back (N, R), of second order
+        for what is smooth on the mesh, and back in P1, with weights that are not negative."""
         key = mesh.content_hash()
         if key not in self.maps:
             chart = self._chart(mesh)
-            self.maps[key] = transport(chart, self.chart), transport(self.chart, chart)
+            there, back = transport(chart, self.chart), transport(self.chart, chart)
+            # The reference's nodes where they lie on this mesh.
+            image = Mesh.from_blocks(there @ mesh.points, [("triangle", self.triangles)])
+            self.maps[key] = (
+                sharpened(there, mesh, image.points),
+                sharpened(back, image, mesh.points),
+                back,
+            )
         return self.maps[key]
 
     def _chart(self, mesh: Mesh) -> Chart:
@@ -131,6 +139,7 @@ class MMGP:
         unlike = {mesh.content_hash(): mesh for mesh in meshes}
         self.target: Target = make_target(self.base, list(unlike.values()))
         self.chart = self._chart(self.base)
+        self.triangles = self.chart.mesh.cell_nodes.reshape(-1, 3)
 
     def _frame(self, mesh: Mesh) -> tuple[Array, Array, float]:
         """Coordinates (R, 2) on the reference less place and size, place (2,), log of the size."""
@@ -221,5 +230,5 @@ class MMGP:
 
     def _back(self, mesh: Mesh, fields: Array, variances: Array) -> tuple[Array, Array]:
         """Fields and deviations (N, C) at a mesh's points."""
-        matrix = self.carry(mesh)[1]
-        return matrix @ fields, np.sqrt(np.maximum(matrix @ variances, 0))
+        _, sharp, plain = self.carry(mesh)
+        return sharp @ fields, np.sqrt(np.maximum(plain @ variances, 0))

@@ -306,3 +306,21 @@ def transport(source: Chart, target: Chart) -> csr_matrix:
     """(M, N) matrix that takes nodal values of one mesh to the points of another, where they meet
     on the reference domain: P1 interpolation, exact for fields linear in its coordinates."""
     return source.mesh.p1().interpolation(target.mesh.points)
+
+
+def sharpened(matrix: csr_matrix, mesh: Mesh, there: np.ndarray) -> csr_matrix:
+    """Interpolation (M, N) of second order for fields that are smooth on a mesh (N points), at the
+    places there (M, 3) that its rows stand for.
+
+        u(x) = sum_k l_k (u_k + g_k . (x - x_k) / 2) + sum_k l_k g_k . (x - sum_k l_k x_k) / 2
+
+    with the rows' weights l_k and gradients g_k of fitted quadratics. Exact for linear fields, also
+    where sum l_k x_k is not x, and for quadratic ones where it is.
+    """
+    fit, points = mesh.p1().fit, mesh.points
+    out, middle = matrix, matrix @ points
+    for d in range(2):
+        slope = 0.5 * fit.matrix(d)
+        shift = diags(2 * there[:, d] - middle[:, d]) @ matrix - matrix @ diags(points[:, d])
+        out = out + shift @ slope
+    return out.tocsr()

@@ -11,7 +11,7 @@ from meshop.bench._generate import along, in_polygon, triangulate
 from meshop.bench._meshes import delaunay, triangle_mesh
 from meshop.errors import MeshError
 from meshop.mesh import Mesh
-from meshop.reduced import MMGP, boundary_loops, make_target, morph, transport
+from meshop.reduced import MMGP, boundary_loops, make_target, morph, sharpened, transport
 
 
 def grid(nx: int, ny: int, lx: float = 1.0, ly: float = 1.0, angle: float = np.pi / 2) -> Mesh:
@@ -194,3 +194,19 @@ def test_one_mesh_for_all_is_a_reduced_model_of_the_conditions():
     np.testing.assert_allclose(mean, np.exp(-0.37 * mesh.points[:, :1]), atol=1e-4)
     with pytest.raises(ValueError, match="a row of each field"):
         model.fit([mesh], given[:1], [fields[0][:-1]])
+
+
+def test_second_order_interpolation_is_exact_for_quadratics_and_linear_off_its_places():
+    a, b = disc(7), disc(9)
+    query = 0.9 * b.points
+    matrix = a.p1().interpolation(query)
+
+    def u(p: np.ndarray) -> np.ndarray:
+        return 1 + p[:, 0] - 2 * p[:, 1] + 3 * p[:, 0] * p[:, 1] - p[:, 1] ** 2
+
+    np.testing.assert_allclose(sharpened(matrix, a, query) @ u(a.points), u(query), atol=1e-9)
+    off = query + 0.05 * np.sin(7 * query)
+    off[:, 2] = 0
+    moved = sharpened(matrix, a, off)
+    np.testing.assert_allclose(moved @ a.points, off, atol=1e-9)
+    np.testing.assert_allclose(moved @ np.ones(a.n_points), 1, atol=1e-10)
