@@ -88,6 +88,7 @@ class GaussianProcess:
         self.x_mean, self.x_std = a.mean(0), _positive(a.std(0, unbiased=False))
         self.y_mean, self.y_std = b.mean(0), _positive(b.std(0, unbiased=False))
         self.x, z = (a - self.x_mean) / self.x_std, (b - self.y_mean) / self.y_std
+        self.z = z
         some = _spread(self.x, self.limit)
         trends = self._trends(len(some), a.shape[1])
         kernels = KERNELS if self.kernel == "auto" else (self.kernel,)
@@ -157,6 +158,31 @@ class GaussianProcess:
     def leave_one_out_deviation(self) -> NDArray[np.float64]:
         """(n, Q) standard deviations that it gives them, with the noise of an observation."""
         return self._left_out(1)
+
+    def folds_left_out(self, folds: int = 4) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(n, Q) errors at training points, and deviations with noise, of processes whose lengths
+        and noise come from the other folds alone: what leaving one out hides. At most `limit`
+        points; beyond, or where there are fewer than two for each fold, those of leaving one out.
+        """
+        n = len(self.x)
+        errors, deviations = self.leave_one_out(), self.leave_one_out_deviation()
+        if n > self.limit or n < 2 * folds:
+            return errors, deviations
+        fold = np.random.default_rng(0).permutation(n) % folds
+        size = self.y_std.numpy()
+        for rows, fit in self.fits:
+            start = _Hyper(self.lengths[rows].log(), self.noise[rows].log(), self.power[rows].log())
+            for k in range(folds):
+                there, out = torch.tensor(fold != k), torch.tensor(fold == k)
+                if int(there.sum()) <= trend_basis(fit.trend, self.x[:1]).shape[1]:
+                    continue
+                x, z = self.x[there], self.z[there][:, rows]
+                hyper = self._maximise(fit.kernel, fit.trend, x, z, [start])
+                mean, variance = _Fit(fit.kernel, fit.trend, x, z, hyper).predict(self.x[out], True)
+                place = np.ix_(fold == k, rows.numpy())
+                errors[place] = (mean - self.z[out][:, rows]).numpy() * size[rows]
+                deviations[place] = variance.sqrt().numpy() * size[rows]
+        return errors, deviations
 
     def _left_out(self, which: int) -> NDArray[np.float64]:
         out = torch.empty(len(self.x), len(self.y_std), dtype=torch.float64)

@@ -39,7 +39,7 @@ class MMGP:
     median mesh) or "nodes" (all its nodes alike). Plane meshes with the same number of holes.
 
     inputs: which of "conditions", "size and shape", "place" tell the fields; factor (C,): of the
-    bands, from leaving one out; left_out (n, C): its relative L2 errors, lengths and basis kept.
+    bands, from leaving folds out; left_out (n, C): the relative L2 errors then, of the same basis.
     """
 
     def __init__(
@@ -212,11 +212,11 @@ class MMGP:
         self, codes: Sequence[Array], meshes: Sequence[Mesh], fields: Sequence[Array]
     ) -> None:
         """Scale the bands so that they hold LEVEL of the errors, at the points of its own mesh, of
-        each case left out."""
+        each case left out with its fold."""
         every = np.concatenate(codes, axis=1)
         miss = spread = np.zeros_like(every)
         if self.process is not None:
-            miss, spread = self.process.leave_one_out(), self.process.leave_one_out_deviation()
+            miss, spread = self.process.folds_left_out()
         ratios, self.left_out = [], np.empty((len(meshes), len(codes)))
         for i, (mesh, truth) in enumerate(zip(meshes, fields, strict=True)):
             found, deviation = self._back(mesh, *self._decode(every[i] + miss[i], spread[i]))

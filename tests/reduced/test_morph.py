@@ -181,7 +181,7 @@ def test_fields_on_meshes_of_their_own_are_learned_with_bands_that_hold():
         inside.append((np.abs(mean - truth) <= 1.645 * deviation).mean(0))
     assert np.mean(errors) < 0.01
     assert 0.6 < np.mean(inside) < 0.99
-    assert model.left_out.mean() == pytest.approx(np.mean(errors), rel=1.0)
+    assert 0.5 * np.mean(errors) < model.left_out.mean() < 10 * np.mean(errors)
 
 
 def test_one_mesh_for_all_is_a_reduced_model_of_the_conditions():

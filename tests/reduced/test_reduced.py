@@ -235,3 +235,15 @@ def test_names_that_are_not_known_and_trends_of_too_few_rows_say_so():
         GaussianProcess(trend="cubic")
     with pytest.raises(ValueError, match="more than 5 rows"):
         GaussianProcess(trend="quadratic").fit(np.zeros((5, 2)), np.zeros((5, 1)))
+
+
+def test_leaving_folds_out_tells_more_than_leaving_one_out():
+    random = np.random.default_rng(9)
+    x = random.uniform(-1, 1, (24, 3))
+    y = np.sin(3 * x[:, :1] + x[:, 1:2] * x[:, 2:])
+    process = GaussianProcess().fit(x, y)
+    errors, deviations = process.folds_left_out()
+    assert np.abs(errors).mean() > np.abs(process.leave_one_out()).mean()
+    assert (deviations > 0).all() and errors.shape == y.shape
+    few = GaussianProcess().fit(x[:6], y[:6])
+    assert np.array_equal(few.folds_left_out()[0], few.leave_one_out())
