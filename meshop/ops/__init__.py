@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: neighbours, sampling, segments, attention, cells, location, sparse.
+"""Tensors in, tensors out: neighbours, sampling, segments, attention, cells, location, sparse, motion.
 
 Each op is a compiled kernel where the library is built and plain torch (`reference`) elsewhere,
 with the same results; ``ops.compiled`` says which. All are known to autograd and ``torch.compile``.
@@ -14,6 +14,7 @@ from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
 from .sampling import FarthestPoints, Voxels, farthest_points, voxel_downsample
 from .segments import segment_reduce, segment_softmax
+from .motion import NodeWidth, node_width, simplex_sign, step_limit
 from .sparse import Csr, csr_matmul
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Location",
     "MeshopWarning",
     "Neighbors",
+    "NodeWidth",
     "RadiusNeighbors",
     "Voxels",
     "aggregate",
@@ -40,9 +42,12 @@ __all__ = [
     "interpolate",
     "knn",
     "locate",
+    "node_width",
     "radius",
     "rows_of",
     "segment_reduce",
     "segment_softmax",
+    "simplex_sign",
+    "step_limit",
     "voxel_downsample",
 ]

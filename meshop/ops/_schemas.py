@@ -63,4 +63,7 @@ SCHEMAS: dict[str, str] = {
     "-> (Tensor rowptr, Tensor index, Tensor value)",
     "chebyshev": "(Tensor rowptr, Tensor index, Tensor value, Tensor scale, Tensor b, Tensor? x, "
     "Tensor beta, float rho, bool residual) -> (Tensor x, Tensor residual)",
+    "step_limit": "(Tensor points, Tensor displacement, Tensor simplices, float keep) -> Tensor",
+    "simplex_sign": "(Tensor points, Tensor simplices) -> Tensor",
+    "node_width": "(Tensor points, Tensor simplices) -> (Tensor width, Tensor simplex)",
 }

@@ -20,6 +20,7 @@ from .segments import (
     segment_softmax,
     segment_softmax_backward,
 )
+from .motion import node_width, simplex_sign, step_limit
 from .sparse import chebyshev, csr_apply, csr_diagonal, csr_matmul
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "knn",
     "locate",
     "locate_backward",
+    "node_width",
     "radius",
     "rows_of",
     "segment_logsumexp_backward",
@@ -51,6 +53,8 @@ __all__ = [
     "segment_reduce_backward",
     "segment_softmax",
     "segment_softmax_backward",
+    "simplex_sign",
+    "step_limit",
     "voxel_groups",
     "voxel_mean",
     "voxel_mean_backward",
