@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: neighbours, sampling, segments, attention, cells, location, sparse, motion.
+"""Tensors in, tensors out: neighbours, segments, attention, cells, sampling, location, and more.
 
 Each op is a compiled kernel where the library is built and plain torch (`reference`) elsewhere,
 with the same results; ``ops.compiled`` says which. All are known to autograd and ``torch.compile``.
@@ -10,11 +10,11 @@ from .attention import edge_attention
 from .cells import CellFacets, cell_edges, cell_facets
 from .gather import CsrTranspose, csr_transpose, gather_reduce
 from .location import Location, interpolate, locate
+from .motion import NodeWidth, node_width, simplex_sign, step_limit
 from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
 from .sampling import FarthestPoints, Voxels, farthest_points, voxel_downsample
 from .segments import segment_reduce, segment_softmax
-from .motion import NodeWidth, node_width, simplex_sign, step_limit
 from .sparse import Csr, csr_matmul
 
 __all__ = [

@@ -11,6 +11,7 @@ from .attention import edge_attention, edge_attention_backward
 from .cells import cell_edges, cell_facets
 from .gather import csr_transpose, gather_dot, gather_reduce
 from .location import interpolate, interpolate_dot, interpolate_transpose, locate, locate_backward
+from .motion import node_width, simplex_sign, step_limit
 from .neighbors import dist2_backward, knn, radius
 from .sampling import farthest_points, voxel_groups, voxel_mean, voxel_mean_backward
 from .segments import (
@@ -20,7 +21,6 @@ from .segments import (
     segment_softmax,
     segment_softmax_backward,
 )
-from .motion import node_width, simplex_sign, step_limit
 from .sparse import chebyshev, csr_apply, csr_diagonal, csr_matmul
 
 __all__ = [

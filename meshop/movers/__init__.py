@@ -1,0 +1,19 @@
+"""Mesh movement that never inverts a cell: classical movers, and the limiter under all of them."""
+
+from ._boundary import Slide, sliding
+from ._limit import Free, Guide, Limited, State, limit
+from ._move import Moved, MoveReport, move, positive_corners
+
+__all__ = [
+    "Free",
+    "Guide",
+    "Limited",
+    "MoveReport",
+    "Moved",
+    "Slide",
+    "State",
+    "limit",
+    "move",
+    "positive_corners",
+    "sliding",
+]
