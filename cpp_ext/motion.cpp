@@ -15,7 +15,8 @@ constexpr int64_t kGrain = 4096;  // simplices worth a thread
 constexpr double kUnit = 0x1p-53;
 // Of the bound on a determinant's terms: what rounding may make of it, and of what follows from it.
 constexpr double kMargin = 64 * kUnit;
-constexpr int kHalvings = 50;
+constexpr int kSteps = 60;         // of Newton's method, which takes some six
+constexpr double kNear = 0x1p-50;  // how near to a root is near enough
 
 template <int D>
 using Rows = double[D][D];
@@ -80,15 +81,34 @@ inline void expand(const Rows<3>& e, const Rows<3>& d, double* c, double* m) {
 
 inline double value(const double* q, double t) { return ((q[3] * t + q[2]) * t + q[1]) * t + q[0]; }
 
-// A t in [0, 1] up to which det(E + t D) > keep det E for sure, and hardly below the first at which
-// it is not; 1 where there is none. What rounding may do is taken off the coefficients, t being
+// The root of a cubic between good, where it is above zero, and bad, where it is not, it falling
+// from one to the other: from below, and hardly below it. Newton's method, halving where it leads
+// out; then back from the root to where the cubic is positive.
+inline double falling_root(const double* q, double good, double bad) {
+  double x = 0.5 * (good + bad);
+  for (int k = 0; k < kSteps; ++k) {
+    const double v = value(q, x);
+    (v > 0 ? good : bad) = x;
+    double next = x - v / ((3 * q[3] * x + 2 * q[2]) * x + q[1]);
+    if (!(next > good && next < bad)) next = 0.5 * (good + bad);
+    const bool near = std::abs(next - x) <= kNear || bad - good <= kNear;
+    x = next;
+    if (near) break;
+  }
+  for (double back = kNear; x - back > good; back *= 8)
+    if (value(q, x - back) > 0) return x - back;
+  return good;
+}
+
+// A t in [0, 1] up to which det(E + t D) > least for sure, and hardly below the first at which it
+// is not; 1 where there is none. What rounding may do is taken off the coefficients, t being
 // positive, so that the polynomial lies below the true one.
 template <int D>
-double limit(const Rows<D>& e, const Rows<D>& d, double keep) {
+double limit(const Rows<D>& e, const Rows<D>& d, double least) {
   double q[4], m[4];
   expand(e, d, q, m);
   if (m[0] > 0 && m[1] == 0) return 1;  // nothing moves but all of it together
-  q[0] = (q[0] - keep * q[0]) - kMargin * m[0];
+  q[0] = (q[0] - least) - kMargin * m[0];
   double scale = std::abs(q[0]);
   for (int k = 1; k < 4; ++k) {
     q[k] = q[k] - kMargin * m[k];
@@ -100,7 +120,7 @@ double limit(const Rows<D>& e, const Rows<D>& d, double keep) {
   if (!(q[1] == q[1] && q[2] == q[2] && q[3] == q[3])) return 0;
   const double b1 = q[0] + q[1] / 3, b2 = q[0] + (2 * q[1] + q[2]) / 3, b3 = value(q, 1);
   if (b1 > 0 && b2 > 0 && b3 > 0) return 1;
-  // Between extrema it is monotone: the first at which it is not positive, and halve.
+  // Between extrema it is monotone: to the first at which it is not positive.
   const double root = std::sqrt(q[2] * q[2] - 3 * q[1] * q[3]);
   const double far = -(q[2] + std::copysign(root, q[2]));
   double low = far / (3 * q[3]), high = q[1] / far;
@@ -117,11 +137,7 @@ double limit(const Rows<D>& e, const Rows<D>& d, double keep) {
   } else {
     return 1;
   }
-  for (int k = 0; k < kHalvings; ++k) {
-    const double middle = 0.5 * (good + bad);
-    (value(q, middle) > 0 ? good : bad) = middle;
-  }
-  return good;
+  return falling_root(q, good, bad);
 }
 
 // The least distance of two parallel planes between which a simplex fits, from below; 0 where it is
@@ -240,18 +256,19 @@ void check(const Tensor& points, const Tensor& simplices) {
   STD_TORCH_CHECK(simplices.size(1) == dim + 1, "simplices must have ", dim + 1, " nodes");
 }
 
-// visit(its number, its nodes), for all simplices on torch's threads, with D as a constant.
+// visit(its number, its nodes), for all simplices on torch's threads.
 template <typename F>
-void for_simplices(const Tensor& points, const Tensor& nodes, const F& visit) {
+void for_simplices(const Tensor& nodes, int64_t points, const F& visit) {
   const int64_t* node = indices(nodes);
-  check_range(node, nodes.numel(), 0, points.size(0), "simplices");
+  check_range(node, nodes.numel(), 0, points, "simplices");
   torch::stable::parallel_for(0, nodes.size(0), kGrain, [&](int64_t begin, int64_t end) {
     const int64_t width = nodes.size(1);
     for (int64_t s = begin; s < end; ++s) visit(s, node + s * width);
   });
 }
 
-Tensor step_limit(Tensor points, Tensor displacement, Tensor simplices, double keep) {
+Tensor step_limit(Tensor points, Tensor displacement, Tensor simplices,
+                  std::optional<Tensor> least) {
   check(points, simplices);
   STD_TORCH_CHECK(displacement.scalar_type() == ScalarType::Double && displacement.dim() == 2 &&
                       displacement.size(0) == points.size(0) &&
@@ -259,16 +276,21 @@ Tensor step_limit(Tensor points, Tensor displacement, Tensor simplices, double k
                   "displacement must be like points");
   const Tensor p = torch::stable::contiguous(points), v = torch::stable::contiguous(displacement);
   const Tensor k = torch::stable::contiguous(simplices);
+  STD_TORCH_CHECK(!least || (least->scalar_type() == ScalarType::Double && least->dim() == 1 &&
+                             least->size(0) == k.size(0)),
+                  "least must be float64, one a simplex");
+  std::optional<Tensor> bound;
+  if (least) bound = torch::stable::contiguous(*least);
   Tensor out = large_empty(p, {k.size(0)}, ScalarType::Double);
-  const double *x = data<double>(p), *d = data<double>(v);
+  const double *x = data<double>(p), *d = data<double>(v), *low = data<double>(bound);
   double* to = mutable_data<double>(out);
   const auto run = [&](auto dim) {
     constexpr int D = decltype(dim)::value;
-    for_simplices(p, k, [=](int64_t s, const int64_t* node) {
+    for_simplices(k, p.size(0), [=](int64_t s, const int64_t* node) {
       Rows<D> e, step;
       edges<D>(x, node, e);
       edges<D>(d, node, step);
-      to[s] = limit<D>(e, step, keep);
+      to[s] = limit<D>(e, step, low ? low[s] : 0);
     });
   };
   p.size(1) == 2 ? run(std::integral_constant<int, 2>()) : run(std::integral_constant<int, 3>());
@@ -283,7 +305,7 @@ Tensor simplex_sign(Tensor points, Tensor simplices) {
   int8_t* to = mutable_data<int8_t>(out);
   const auto run = [&](auto dim) {
     constexpr int D = decltype(dim)::value;
-    for_simplices(p, k, [=](int64_t s, const int64_t* node) {
+    for_simplices(k, p.size(0), [=](int64_t s, const int64_t* node) {
       to[s] = static_cast<int8_t>(sign<D>(x, node));
     });
   };
@@ -299,41 +321,56 @@ inline void lower(int64_t* at, int64_t value) {
   }
 }
 
-inline int64_t bits(double value) {  // numbers that are not negative are ordered as their bits
+// Numbers that are not negative are ordered as their bits are; those that are count as zero.
+inline int64_t bits(double value) {
   int64_t out;
+  value = value > 0 ? value : 0;
   std::memcpy(&out, &value, sizeof(out));
   return out;
 }
 
-std::tuple<Tensor, Tensor> node_width(Tensor points, Tensor simplices) {
+Tensor simplex_width(Tensor points, Tensor simplices) {
   check(points, simplices);
   const Tensor p = torch::stable::contiguous(points), k = torch::stable::contiguous(simplices);
-  const int64_t nodes = p.size(0), corners = k.size(1);
-  Tensor least = empty_of(p, {nodes}, ScalarType::Double);
-  Tensor arg = empty_of(p, {nodes}, ScalarType::Long);
-  const Buffer<double> own(k.size(0));
-  auto* to = static_cast<int64_t*>(least.mutable_data_ptr());  // as bits
-  int64_t* which = mutable_indices(arg);
-  constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
-  std::fill(to, to + nodes, bits(std::numeric_limits<double>::infinity()));
-  std::fill(which, which + nodes, kNone);
+  Tensor out = large_empty(p, {k.size(0)}, ScalarType::Double);
   const double* x = data<double>(p);
-  double* widths = own.get();
+  double* to = mutable_data<double>(out);
   const auto run = [&](auto dim) {
     constexpr int D = decltype(dim)::value;
-    for_simplices(p, k, [=](int64_t s, const int64_t* node) {
+    for_simplices(k, p.size(0), [=](int64_t s, const int64_t* node) {
       Rows<D> e;
       edges<D>(x, node, e);
-      widths[s] = width(e);
-      for (int i = 0; i <= D; ++i) lower(to + node[i], bits(widths[s]));
+      to[s] = width(e);
     });
   };
   p.size(1) == 2 ? run(std::integral_constant<int, 2>()) : run(std::integral_constant<int, 3>());
-  for_simplices(p, k, [=](int64_t s, const int64_t* node) {
-    for (int64_t i = 0; i < corners; ++i)
-      if (to[node[i]] == bits(widths[s])) lower(which + node[i], s);
+  return out;
+}
+
+std::tuple<Tensor, Tensor> node_least(Tensor values, Tensor simplices, int64_t num_nodes) {
+  check_indices(simplices, "simplices", 2);
+  STD_TORCH_CHECK(values.scalar_type() == ScalarType::Double && values.dim() == 1 &&
+                      values.size(0) == simplices.size(0),
+                  "values must be float64, one a simplex");
+  STD_TORCH_CHECK(num_nodes >= 0, "num_nodes must not be negative");
+  const Tensor v = torch::stable::contiguous(values), k = torch::stable::contiguous(simplices);
+  Tensor least = empty_of(v, {num_nodes}, ScalarType::Double);
+  Tensor arg = empty_of(v, {num_nodes}, ScalarType::Long);
+  const double* value = data<double>(v);
+  auto* to = static_cast<int64_t*>(least.mutable_data_ptr());  // as bits
+  int64_t* which = mutable_indices(arg);
+  constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
+  std::fill(to, to + num_nodes, bits(std::numeric_limits<double>::infinity()));
+  std::fill(which, which + num_nodes, kNone);
+  const int64_t corners = k.size(1);
+  for_simplices(k, num_nodes, [=](int64_t s, const int64_t* node) {
+    for (int64_t i = 0; i < corners; ++i) lower(to + node[i], bits(value[s]));
   });
-  for (int64_t i = 0; i < nodes; ++i) which[i] = which[i] == kNone ? -1 : which[i];
+  for_simplices(k, num_nodes, [=](int64_t s, const int64_t* node) {
+    for (int64_t i = 0; i < corners; ++i)
+      if (to[node[i]] == bits(value[s])) lower(which + node[i], s);
+  });
+  for (int64_t i = 0; i < num_nodes; ++i) which[i] = which[i] == kNone ? -1 : which[i];
   return {least, arg};
 }
 
@@ -342,7 +379,8 @@ std::tuple<Tensor, Tensor> node_width(Tensor points, Tensor simplices) {
 STABLE_TORCH_LIBRARY_IMPL(meshop, CPU, m) {
   m.impl("step_limit", TORCH_BOX(&step_limit));
   m.impl("simplex_sign", TORCH_BOX(&simplex_sign));
-  m.impl("node_width", TORCH_BOX(&node_width));
+  m.impl("simplex_width", TORCH_BOX(&simplex_width));
+  m.impl("node_least", TORCH_BOX(&node_least));
 }
 
 }  // namespace meshop

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ..errors import MeshError
-from ..ops import node_width, rows_of, simplex_sign, step_limit
+from ..ops import node_least, rows_of, simplex_sign, simplex_width, step_limit
 
 REACH = 0.45  # of the least width around a node; below a half
 STRIDE = 0.9  # of the way to the first simplex that collapses
-KEEP = 0.05  # of a simplex's measure counts as collapsed
+KEEP = 0.05  # of a simplex's measure, or width, counts as collapsed
 
 
 class Limited(NamedTuple):
@@ -73,11 +73,12 @@ def limit(
     guide: what boundary nodes may do, see `sliding`.
 
     A displacement that inverts nothing is made as it is. Otherwise each pass moves each mesh 0.9 of
-    the way to where its first simplex would have `keep` of its measure left, then each node by what
-    is left to go, but no more than 0.45 of the least width of the simplices around it: that cannot
-    invert any, and what is stuck in one place does not hold up others. After each pass the exact
-    signs of all simplices are looked at, on coordinates as they are returned, and what is not
-    positive is not done. A mesh that cannot move comes back as it was, with `done` 0.
+    the way to where its first simplex would have `keep` of its measure left; then each node by what
+    is left to go, but no more than 0.45 of what the simplices around it are wider than `keep` of
+    their width at the start: that cannot invert any, and one that is stuck holds up no others.
+    After each pass the exact signs of all simplices are looked at, on coordinates as they are
+    returned, and what is not positive is not done. A mesh that cannot move comes back as it was,
+    with `done` 0.
 
     Differentiable once, in points and displacement; which simplex is the narrowest counts as given.
     Computed in float64, deterministic. Raises MeshError for simplices that are inverted or flat at
@@ -114,6 +115,8 @@ def _move(
     count = torch.zeros(batch.count, dtype=torch.int64)
     full = guide.points(target)
     whole = batch.good(full)
+    if not whole.all():
+        batch.floors(x, keep)
     state = _between(state, target, whole.double()[batch.of_node])
     x = _choose(whole, full, x, batch)
     going = ~whole & (batch.most(wanted) > 0)
@@ -122,7 +125,7 @@ def _move(
         if not going.any():
             break
         count += going if turn else 0
-        stride = batch.stride(x, full - x, keep)
+        stride = batch.stride(x, full - x)
         one = _between(state, target, stride[batch.of_node])
         x1 = guide.points(one)
         share = batch.share(x1, guide.rest(one, target))
@@ -184,9 +187,16 @@ class _Batch:
         sign = simplex_sign(x.detach().to(self.dtype).double(), self.simplices)
         return self._least(sign.double(), 1.0) > 0
 
-    def stride(self, x: Tensor, step: Tensor, keep: float) -> Tensor:
+    def floors(self, x: Tensor, keep: float) -> None:
+        """Takes down what each simplex may not fall below."""
+        e = x[self.simplices[:, 1:]] - x[self.simplices[:, :1]]
+        self.measure = keep * _det(e)
+        self.width, self.keep = keep * simplex_width(x, self.simplices), keep
+        self.begin = x
+
+    def stride(self, x: Tensor, step: Tensor) -> Tensor:
         """(B,) the part of a straight step that each mesh makes."""
-        t = step_limit(x, step, self.simplices, keep)
+        t = step_limit(x, step, self.simplices, self.measure)
         least = self._least(t, 1.0)
         if (x.requires_grad or step.requires_grad) and torch.is_grad_enabled():
             some = ((least > 0) & (least < 1)).nonzero()[:, 0]
@@ -195,7 +205,7 @@ class _Batch:
             which = torch.full((self.count,), len(t)).scatter_reduce(
                 0, self.of_simplex, number, "amin"
             )[some]
-            value, slope = _root(x, step, self.simplices[which], least[some], keep)
+            value, slope = _root(x, step, self.simplices[which], least[some], self.measure[which])
             # The root as a function of all that it depends on (implicit function theorem).
             least = least.index_put((some,), least[some] - (value - value.detach()) / slope)
         return torch.where(least < 1, STRIDE * least, least)
@@ -204,13 +214,14 @@ class _Batch:
         """(N,) the part of its way that each node makes on its own."""
         if not (rest > 0).any():
             return torch.ones_like(rest)
-        found = node_width(x, self.simplices)
-        width = torch.where(found.simplex < 0, torch.inf, found.width)
-        limited = (REACH * width < rest).nonzero()[:, 0]
-        cap = REACH * width[limited]
+        spare = simplex_width(x, self.simplices) - self.width
+        least, which = node_least(spare, self.simplices, len(x))
+        limited = (REACH * least < rest).nonzero()[:, 0]
+        cap = REACH * least[limited]
         if x.requires_grad and torch.is_grad_enabled():
-            own = _width(x[self.simplices[found.simplex[limited]]])
-            cap = cap + REACH * (own - own.detach())
+            some = self.simplices[which[limited]]
+            own = _width(x[some]) - self.keep * _width(self.begin[some])
+            cap = cap + torch.where(cap > 0, REACH * (own - own.detach()), 0.0)
         return torch.ones_like(rest).index_put((limited,), cap / rest[limited])
 
     def most(self, values: Tensor) -> Tensor:
@@ -259,16 +270,16 @@ def length(vectors: Tensor) -> Tensor:
 
 
 def _root(
-    x: Tensor, step: Tensor, simplices: Tensor, t: Tensor, keep: float
+    x: Tensor, step: Tensor, simplices: Tensor, t: Tensor, least: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """det(E + t D) - keep det E of some simplices, and its slope in t."""
+    """det(E + t D) - least of some simplices, and its slope in t."""
     e, d = (v[simplices][:, 1:] - v[simplices][:, :1] for v in (x, step))
     at = e + t[:, None, None] * d
     slope = torch.zeros_like(t)
     for i in range(e.shape[1]):
         row = torch.arange(e.shape[1])[:, None] == i
         slope = slope + _det(torch.where(row, d, at)).detach()
-    return _det(at) - keep * _det(e), slope
+    return _det(at) - least, slope
 
 
 def _det(e: Tensor) -> Tensor:

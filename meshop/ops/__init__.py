@@ -10,7 +10,7 @@ from .attention import edge_attention
 from .cells import CellFacets, cell_edges, cell_facets
 from .gather import CsrTranspose, csr_transpose, gather_reduce
 from .location import Location, interpolate, locate
-from .motion import NodeWidth, node_width, simplex_sign, step_limit
+from .motion import NodeLeast, node_least, simplex_sign, simplex_width, step_limit
 from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
 from .sampling import FarthestPoints, Voxels, farthest_points, voxel_downsample
@@ -26,7 +26,7 @@ __all__ = [
     "Location",
     "MeshopWarning",
     "Neighbors",
-    "NodeWidth",
+    "NodeLeast",
     "RadiusNeighbors",
     "Voxels",
     "aggregate",
@@ -42,12 +42,13 @@ __all__ = [
     "interpolate",
     "knn",
     "locate",
-    "node_width",
+    "node_least",
     "radius",
     "rows_of",
     "segment_reduce",
     "segment_softmax",
     "simplex_sign",
+    "simplex_width",
     "step_limit",
     "voxel_downsample",
 ]

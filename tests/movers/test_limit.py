@@ -60,7 +60,7 @@ def test_no_simplex_of_100_000_is_inverted(dim: int) -> None:
 @pytest.mark.parametrize("dim", [2, 3])
 def test_the_cap_alone_is_safe_and_half_the_width_is_sharp(dim: int) -> None:
     points, nodes = random_simplices(20_000, dim, 7)
-    width = ops.node_width(points, nodes).width[:, None]
+    width = ops.simplex_width(points, nodes).repeat_interleave(dim + 1)[:, None]
     x = points.clone().requires_grad_()
     (slope,) = torch.autograd.grad(torch.linalg.det(x[nodes][:, 1:] - x[nodes][:, :1]).sum(), x)
     down = -slope / slope.norm(dim=1, keepdim=True)
@@ -72,17 +72,19 @@ def test_the_cap_alone_is_safe_and_half_the_width_is_sharp(dim: int) -> None:
 @pytest.mark.parametrize("dim", [2, 3])
 def test_step_limits_equal_bisection_on_exact_determinants(dim: int) -> None:
     points, nodes = random_simplices(60, dim, 3)
-    fat = ops.node_width(points, nodes).width[nodes[:, 0]] > 1e-2
+    fat = ops.simplex_width(points, nodes) > 1e-2
     step = adversarial(points, nodes, 5)
     keep = 0.25
-    t = ops.step_limit(points, step, nodes, keep)
+    e = points[nodes][:, 1:] - points[nodes][:, :1]
+    floor = keep * torch.linalg.det(e)
+    t = ops.step_limit(points, step, nodes, floor)
     assert (t == 1).any() and (t < 1).any()
     for s in range(len(nodes)):
         e, d = (
             [[Fraction(b) - Fraction(a) for a, b in zip(r[0], q, strict=True)] for q in r[1:]]
             for r in (points[nodes[s]].tolist(), step[nodes[s]].tolist())
         )
-        least = Fraction(keep) * _det(e)
+        least = Fraction(float(floor[s]))
 
         def left(t: Fraction, e: list = e, d: list = d, least: Fraction = least) -> Fraction:
             moved = [

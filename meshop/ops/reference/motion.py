@@ -10,17 +10,23 @@ from ._common import require
 
 _UNIT = 2.0**-53
 _MARGIN = 64 * _UNIT  # of a determinant's terms: what rounding may make of it
-_HALVINGS = 50
+_STEPS, _NEAR = 60, 2.0**-50
 
 
-def step_limit(points: Tensor, displacement: Tensor, simplices: Tensor, keep: float) -> Tensor:
+def step_limit(
+    points: Tensor, displacement: Tensor, simplices: Tensor, least: Tensor | None
+) -> Tensor:
     _check(points, simplices)
     like = displacement.shape == points.shape and displacement.dtype == torch.float64
     require(like, "displacement must be like points")
+    if least is not None:
+        fits = least.shape == simplices.shape[:1] and least.dtype == torch.float64
+        require(fits, "least must be float64, one a simplex")
     e, d = _edges(points, simplices), _edges(displacement, simplices)
     c, m = _expand(e, d)
     still = (m[0] > 0) & (m[1] == 0)
-    c[0] = c[0] - keep * c[0]
+    if least is not None:
+        c[0] = c[0] - least
     q = torch.stack([a - _MARGIN * b for a, b in zip(c, m, strict=True)])
     scale = q.abs().amax(0)
     hopeless = ~((q[0] > 0) & (scale < torch.inf)) & ~still
@@ -44,15 +50,36 @@ def simplex_sign(points: Tensor, simplices: Tensor) -> Tensor:
     return out
 
 
-def node_width(points: Tensor, simplices: Tensor) -> tuple[Tensor, Tensor]:
+def simplex_width(points: Tensor, simplices: Tensor) -> Tensor:
     _check(points, simplices)
-    n, s = len(points), len(simplices)
-    own = _width(_edges(points, simplices))[:, None].expand(simplices.shape).reshape(-1)
+    e = _edges(points, simplices)
+    det = _det(e) - _MARGIN * prod(_extent(row) for row in e)
+    if len(e) == 2:
+        last = [b - a for a, b in zip(*e, strict=True)]
+        sizes = [_dot(row, row) for row in (e[0], e[1], last)]
+    else:
+        face = [
+            [b - a for a, b in zip(e[(i + 1) % 3], e[(i + 2) % 3], strict=True)] for i in range(3)
+        ]
+        normals = [_cross(e[(i + 1) % 3], e[(i + 2) % 3]) for i in range(3)]
+        normals += [_cross(e[i], face[i]) for i in range(3)]
+        sizes = [_dot(n, n) for n in (*normals, _cross(face[0], face[1]))]
+    return torch.where(det > 0, det / torch.stack(sizes).amax(0).sqrt(), 0.0)
+
+
+def node_least(values: Tensor, simplices: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:
+    require(simplices.dim() == 2 and simplices.dtype == torch.int64, "simplices must be 2-D int64")
+    fits = values.shape == simplices.shape[:1] and values.dtype == torch.float64
+    require(fits, "values must be float64, one a simplex")
+    inside = (simplices >= 0) & (simplices < num_nodes)
+    require(inside.all(), f"simplices must lie in [0, {num_nodes})")
+    s = len(simplices)
+    own = torch.where(values > 0, values, 0.0)[:, None].expand(simplices.shape).reshape(-1)
     node = simplices.reshape(-1)
-    least = points.new_full((n,), torch.inf).scatter_reduce(0, node, own, "amin")
-    number = torch.arange(s, device=points.device)[:, None].expand(simplices.shape).reshape(-1)
+    least = values.new_full((num_nodes,), torch.inf).scatter_reduce(0, node, own, "amin")
+    number = torch.arange(s, device=node.device)[:, None].expand(simplices.shape).reshape(-1)
     number = torch.where(own == least[node], number, s)
-    which = node.new_full((n,), s).scatter_reduce(0, node, number, "amin")
+    which = node.new_full((num_nodes,), s).scatter_reduce(0, node, number, "amin")
     return least, torch.where(which == s, -1, which)
 
 
@@ -144,27 +171,30 @@ def _first_root(q: Tensor) -> Tensor:
     first, second, end = _value(q, low) <= 0, _value(q, high) <= 0, _value(q, 1.0) <= 0
     good = torch.where(first, 0.0, torch.where(second, low, high))
     bad = torch.where(first, low, torch.where(second, high, 1.0))
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (good + bad)
-        above = _value(q, middle) > 0
-        good, bad = torch.where(above, middle, good), torch.where(above, bad, middle)
-    return torch.where(first | second | end, good, 1.0)
+    return torch.where(first | second | end, _falling_root(q, good, bad), 1.0)
 
 
-def _width(e: list[Row]) -> Tensor:
-    """The least distance of parallel planes that hold a simplex between them, from below."""
-    det = _det(e) - _MARGIN * prod(_extent(row) for row in e)
-    if len(e) == 2:
-        last = [b - a for a, b in zip(*e, strict=True)]
-        sizes = [_dot(row, row) for row in (e[0], e[1], last)]
-    else:
-        face = [
-            [b - a for a, b in zip(e[(i + 1) % 3], e[(i + 2) % 3], strict=True)] for i in range(3)
-        ]
-        normals = [_cross(e[(i + 1) % 3], e[(i + 2) % 3]) for i in range(3)]
-        normals += [_cross(e[i], face[i]) for i in range(3)]
-        sizes = [_dot(n, n) for n in (*normals, _cross(face[0], face[1]))]
-    return torch.where(det > 0, det / torch.stack(sizes).amax(0).sqrt(), 0.0)
+def _falling_root(q: Tensor, good: Tensor, bad: Tensor) -> Tensor:
+    """From below the root of a cubic that falls from `good`, above zero, to `bad`, where it is not.
+
+    Newton's method, halving where it leads out; then back from it to where the cubic is positive.
+    """
+    x, open_ = 0.5 * (good + bad), torch.ones_like(good, dtype=torch.bool)
+    for _ in range(_STEPS):
+        v = _value(q, x)
+        good = torch.where(open_ & (v > 0), x, good)
+        bad = torch.where(open_ & ~(v > 0), x, bad)
+        step = x - v / ((3 * q[3] * x + 2 * q[2]) * x + q[1])
+        step = torch.where((step > good) & (step < bad), step, 0.5 * (good + bad))
+        near = ((step - x).abs() <= _NEAR) | (bad - good <= _NEAR)
+        x, open_ = torch.where(open_, step, x), open_ & ~near
+        if not open_.any():
+            break
+    back, found = _NEAR, torch.zeros_like(open_)
+    while (~found & (x - back > good)).any():
+        now = ~found & (x - back > good) & (_value(q, x - back) > 0)
+        good, found, back = torch.where(now, x - back, good), found | now, back * 8
+    return good
 
 
 def _exact_sign(corner: list[list[float]]) -> int:
@@ -173,4 +203,4 @@ def _exact_sign(corner: list[list[float]]) -> int:
     first, *rest = [[Fraction(v) for v in row] for row in corner]
     e = [[b - a for a, b in zip(first, row, strict=True)] for row in rest]
     det = _wedge(*e) if len(e) == 2 else _dot(e[0], _cross(e[1], e[2]))  # type: ignore[arg-type]
-    return (det > 0) - (det < 0)
+    return int(det > 0) - int(det < 0)

@@ -16,9 +16,10 @@ def simplices(n: int, dim: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tens
     return points, nodes
 
 
-def _move(size: float, dim: int, seed: int, keep: float = 0.1, shift: float = 0.0) -> tuple:
+def _move(size: float, dim: int, seed: int, keep: bool = True, shift: float = 0.0) -> tuple:
     points, nodes = simplices(20, dim, seed)
-    return points + shift, size * (cloud(20, dim, seed + 1) - 0.5), nodes, keep
+    least = 0.1 * torch.linalg.det(points[nodes][:, 1:] - points[nodes][:, :1]) if keep else None
+    return points + shift, size * (cloud(20, dim, seed + 1) - 0.5), nodes, least
 
 
 def _flat(dim: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,22 +54,20 @@ SPECS = {
     "step_limit": OpSpec(
         op=torch.ops.meshop.step_limit.default,
         reference=reference.step_limit,
-        graphs=2,  # torch tries a symbolic float first
-        exact=True,
         samples={
             "triangles": _move(1.0, 2, 1),
             "tetrahedra": _move(1.0, 3, 1),
             "small steps": _move(1e-3, 3, 2),
             "steps far too large": _move(1e6, 3, 3),
-            "far away": _move(0.3, 2, 4, 0.0, 1e6),
-            "rigid": (cloud(20, 3), torch.ones(20, 3, dtype=torch.float64), _none3, 0.1),
-            "still": (*simplices(20, 2)[:1], torch.zeros_like(cloud(20, 2)), _one, 0.1),
-            "growing": (simplices(9, 3)[0], 7 * simplices(9, 3)[0], simplices(9, 3)[1], 0.5),
-            "flat": (_flat(3)[0], cloud(12, 3, 4), _flat(3)[1], 0.1),
-            "not finite": (_odd, cloud(6, 2, 4), _odd_nodes, 0.1),
-            "moves that are not finite": (cloud(6, 2, 4), _odd, _odd_nodes, 0.1),
-            "huge": (*_huge, -2 * _huge[0], _one, 0.0),
-            "no simplex": (cloud(4, 2), cloud(4, 2), _none2, 0.1),
+            "far away": _move(0.3, 2, 4, False, 1e6),
+            "rigid": (cloud(20, 3), torch.ones(20, 3, dtype=torch.float64), _none3, None),
+            "still": (*simplices(20, 2)[:1], torch.zeros_like(cloud(20, 2)), _one, None),
+            "growing": (simplices(9, 3)[0], 7 * simplices(9, 3)[0], simplices(9, 3)[1], None),
+            "flat": (_flat(3)[0], cloud(12, 3, 4), _flat(3)[1], None),
+            "not finite": (_odd, cloud(6, 2, 4), _odd_nodes, None),
+            "moves that are not finite": (cloud(6, 2, 4), _odd, _odd_nodes, None),
+            "huge": (*_huge, -2 * _huge[0], _one, None),
+            "no simplex": (cloud(4, 2), cloud(4, 2), _none2, None),
         },
     ),
     "simplex_sign": OpSpec(
@@ -76,10 +75,21 @@ SPECS = {
         reference=reference.simplex_sign,
         samples=_alone | {"huge": (*_huge, _one)},
     ),
-    "node_width": OpSpec(
-        op=torch.ops.meshop.node_width.default,
-        reference=reference.node_width,
+    "simplex_width": OpSpec(
+        op=torch.ops.meshop.simplex_width.default,
+        reference=reference.simplex_width,
+        samples=_alone,
+    ),
+    "node_least": OpSpec(
+        op=torch.ops.meshop.node_least.default,
+        reference=reference.node_least,
         exact=True,
-        samples={k: v for k, v in _alone.items() if k != "not finite"},
+        graphs=2,  # torch tries a number that does not change first
+        samples={
+            "triangles": (cloud(60, 1)[:, 0], simplices(20, 2)[1], 20),
+            "ties and nodes without": (cloud(60, 1)[:, 0].round(), simplices(20, 3)[1], 24),
+            "negative and NaN": (torch.tensor([-1.0, torch.nan, 2, 0.5]).double(), _odd_nodes, 7),
+            "no simplex": (cloud(0, 1)[:, 0], _none2, 3),
+        },
     ),
 }
