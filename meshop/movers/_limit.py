@@ -65,12 +65,14 @@ def limit(
     guide: Guide | None = None,
     passes: int = 8,
     keep: float = KEEP,
+    local: bool = True,
 ) -> Limited:
     """Points moved along a displacement as far as every simplex stays positive.
 
     points, displacement (N, d), d = 2 or 3, of one floating dtype; simplices (S, d + 1) int64 of
     positive determinant; ptr (B + 1,): nodes of B meshes end to end, each limited on its own;
-    guide: what boundary nodes may do, see `sliding`.
+    guide: what boundary nodes may do, see `sliding`; local: whether nodes also go on their own, or
+    all make the same part of their way, so that a body that is moved keeps its shape.
 
     A displacement that inverts nothing is made as it is. Otherwise each pass moves each mesh 0.9 of
     the way to where its first simplex would have `keep` of its measure left; then each node by what
@@ -97,7 +99,7 @@ def limit(
     batch.refuse_inverted(x)
     guide = guide or Free()
     start, target = guide.begin(x, step)
-    return _move(batch, guide, start, target, x, points.dtype, passes, keep)
+    return _move(batch, guide, start, target, x, points.dtype, passes, keep, local)
 
 
 def _move(
@@ -109,6 +111,7 @@ def _move(
     dtype: torch.dtype,
     passes: int,
     keep: float,
+    local: bool,
 ) -> Limited:
     first = x
     wanted = guide.rest(state, target).detach()
@@ -128,11 +131,12 @@ def _move(
         stride = batch.stride(x, full - x)
         one = _between(state, target, stride[batch.of_node])
         x1 = guide.points(one)
-        share = batch.share(x1, guide.rest(one, target))
-        two = _between(one, target, share)
-        x2 = guide.points(two)
+        two, x2 = one, x1
+        if local:
+            two = _between(one, target, batch.share(x1, guide.rest(one, target)))
+            x2 = guide.points(two)
         good = batch.good(x2)
-        if not good.all():  # rounding, or a curve that is no line
+        if local and not good.all():  # rounding, or a curve that is no line
             fine = batch.good(x1)
             state, x = _pick(fine, one, state, batch), _choose(fine, x1, x, batch)
         state, x = _pick(good, two, state, batch), _choose(good, x2, x, batch)

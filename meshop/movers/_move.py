@@ -46,13 +46,15 @@ def move(
     boundary: str = "slide",
     moving: np.ndarray | None = None,
     passes: int = 8,
+    local: bool = True,
 ) -> Moved:
     """The mesh with its points displaced as far as no cell is inverted: same cells, same data.
 
     displacement (N, 2) or (N, 3) in the unit of the points. boundary: "slide" (nodes keep to the
     boundary as it is, corners stay), "fixed" or "free"; moving: ids of boundary points that are led
-    off it all the same. Cells count through their corners (`corner_simplices`), so quads stay
-    convex; mid-side nodes of curved cells go with the ends of their side.
+    off it all the same. passes, local: as `limit` has them. Cells count through their corners
+    (`corner_simplices`), so quads stay convex; mid-side nodes of curved cells go with the ends of
+    their side.
 
     Raises MeshError for a mesh that has inverted or flat corners already, for a displacement that
     is not finite, and where nothing could be moved at all; `mesh` itself is never changed.
@@ -73,7 +75,8 @@ def move(
     guide = sliding(mesh, boundary, moving)
     target = guide.begin(x, torch.from_numpy(step))[1]
     proposed = int((simplex_sign(guide.points(target), torch.from_numpy(nodes)) <= 0).sum())
-    found = limit(x, torch.from_numpy(step), torch.from_numpy(nodes), guide=guide, passes=passes)
+    way, corners = torch.from_numpy(step), torch.from_numpy(nodes)
+    found = limit(x, way, corners, guide=guide, passes=passes, local=local)
     if float(found.done) == 0.0:
         raise MeshError(
             "no point could be moved",
