@@ -12,6 +12,7 @@ from ..ops import node_least, rows_of, simplex_sign, simplex_width, step_limit
 
 REACH = 0.45  # of the least width around a node; below a half
 STRIDE = 0.9  # of the way to the first simplex that collapses
+SHORT = 0.05  # of the way: a mesh that cannot make more together goes node by node from then on
 KEEP = 0.05  # of a simplex's measure, or width, counts as collapsed
 
 
@@ -77,7 +78,8 @@ def limit(
     A displacement that inverts nothing is made as it is. Otherwise each pass moves each mesh 0.9 of
     the way to where its first simplex would have `keep` of its measure left; then each node by what
     is left to go, but no more than 0.45 of what the simplices around it are wider than `keep` of
-    their width at the start: that cannot invert any, and one that is stuck holds up no others.
+    their width at the start: that cannot invert any, and one that is stuck holds up no others. Once
+    the way that all can make together is short, it is left out.
     After each pass the exact signs of all simplices are looked at, on coordinates as they are
     returned, and what is not positive is not done. A mesh that cannot move comes back as it was,
     with `done` 0.
@@ -124,13 +126,17 @@ def _move(
     x = _choose(whole, full, x, batch)
     going = ~whole & (batch.most(wanted) > 0)
     count += batch.most(wanted) > 0
+    able = going  # to go on together
     for turn in range(passes):
         if not going.any():
             break
         count += going if turn else 0
-        stride = batch.stride(x, full - x)
-        one = _between(state, target, stride[batch.of_node])
-        x1 = guide.points(one)
+        one, x1 = state, x
+        if able.any():
+            stride = torch.where(able, batch.stride(x, full - x), 0.0)
+            one = _between(state, target, stride[batch.of_node])
+            x1 = guide.points(one)
+            able = able & ((stride > SHORT) | (not local))
         two, x2 = one, x1
         if local:
             two = _between(one, target, batch.share(x1, guide.rest(one, target)))
