@@ -147,7 +147,7 @@ def sliding(mesh: Mesh, boundary: str = "slide", moving: np.ndarray | None = Non
     if boundary == "fixed":
         return Slide(tangent)
     if d == 3:
-        tangent[on] = _planes(p1.nodes, p1.areas, n)[on]
+        tangent[on] = flat_tangents(mesh)[on]
         return Slide(tangent)
     slides = np.zeros(n, bool)
     slides[on] = True
@@ -167,16 +167,20 @@ def _curve(mesh: Mesh, edges: np.ndarray, slides: np.ndarray) -> Curve | None:
     return Curve(xy, edges, slides) if slides.any() else None
 
 
-def _planes(nodes: np.ndarray, areas: np.ndarray, n: int) -> Tensor:
-    """(N, 3, 3) projections on what is in the planes of all facets around each node."""
-    size = np.linalg.norm(areas, axis=1, keepdims=True)
-    unit = areas / np.where(size > 0, size, 1.0)
-    outer = (unit[:, :, None] * unit[:, None, :]).reshape(-1, 9)
-    total = np.stack(
-        [np.bincount(nodes.ravel(), np.repeat(o, nodes.shape[1]), n) for o in outer.T], axis=1
-    )
-    count = np.maximum(np.bincount(nodes.ravel(), minlength=n), 1)
-    mean = torch.from_numpy(total / count[:, None]).reshape(-1, 3, 3)
+def flat_tangents(mesh: Mesh) -> Tensor:
+    """(N, d, d) projections on what is in the lines or planes of all facets around each node.
+
+    The identity inside; on a straight or plane part of the boundary its tangents, along a straight
+    edge of a solid that edge's, zero at corners and where the boundary is curved.
+    """
+    n, d, facets = mesh.n_points, mesh.dim, mesh.p1().boundary
+    size = np.linalg.norm(facets.areas, axis=1, keepdims=True)
+    unit = (facets.areas / np.where(size > 0, size, 1.0))[:, :d]
+    outer = (unit[:, :, None] * unit[:, None, :]).reshape(-1, d * d)
+    ends = facets.nodes.ravel()
+    total = [np.bincount(ends, np.repeat(o, facets.nodes.shape[1]), n) for o in outer.T]
+    count = np.maximum(np.bincount(ends, minlength=n), 1)
+    mean = torch.from_numpy(np.stack(total, axis=1) / count[:, None]).reshape(-1, d, d)
     spread, axes = torch.linalg.eigh(mean)
     within = axes * (spread < FLAT)[:, None]
     out = within @ within.mT

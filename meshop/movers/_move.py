@@ -21,7 +21,8 @@ class MoveReport:
 
     inverted: corners of cells that are not positive afterwards, by exact signs: none. proposed:
     those that the displacement would have inverted without the limiter. min_angle: in degrees,
-    after and before. steps: passes of the limiter. done: the part of the way that was made.
+    after and before. steps: passes of the limiter. done: the part of the way that was made. Of
+    adaptive movers also their iterations and the residual that these came to.
     """
 
     inverted: int
@@ -30,6 +31,8 @@ class MoveReport:
     min_angle_before: float
     steps: int
     done: float
+    iterations: int = 0
+    residual: float = 0.0
 
 
 class Moved(NamedTuple):
