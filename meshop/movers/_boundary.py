@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,6 +24,14 @@ class Slide:
 
     def __init__(self, tangent: Tensor, curve: Curve | None = None) -> None:
         self.tangent, self.curve = tangent, curve
+
+    @staticmethod
+    def join(slides: Sequence[Slide]) -> Slide:
+        """Of meshes end to end, for a batch."""
+        curve = None
+        if any(one.curve is not None for one in slides):
+            curve = Curve.join([one.curve or Curve.none(len(one.tangent)) for one in slides])
+        return Slide(torch.cat([one.tangent for one in slides]), curve)
 
     def begin(self, points: Tensor, displacement: Tensor) -> tuple[State, State]:
         step = (self.tangent @ displacement[:, :, None])[:, :, 0]
@@ -88,6 +98,27 @@ class Curve:
         self.a = torch.from_numpy(points[edges[order, 0]])
         self.b = torch.from_numpy(points[edges[order, 1]])
         self.size = torch.from_numpy(size[order])
+
+    @classmethod
+    def none(cls, n: int) -> Curve:
+        """Of n points, none of them on it."""
+        return cls(np.zeros((n, 2)), np.empty((0, 2), np.int64), np.zeros(n, bool))
+
+    @staticmethod
+    def join(curves: Sequence[Curve]) -> Curve:
+        """One after the other, also the points."""
+        out = Curve.none(0)
+        shift = 0.0
+        for name in ("on", "along", "a", "b", "size", "closed"):
+            setattr(out, name, torch.cat([getattr(one, name) for one in curves]))
+        parts: dict[str, list[Tensor]] = {k: [] for k in ("arc", "low", "high", "base", "begin")}
+        for one in curves:
+            for name, part in parts.items():
+                part.append(getattr(one, name) + shift)
+            shift += float(one.size.sum())
+        for name, part in parts.items():
+            setattr(out, name, torch.cat(part))
+        return out
 
     def points(self, state: State) -> Tensor:
         arc = state.arc

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MeshError
-from ..ops import node_least, rows_of, simplex_sign, simplex_width, step_limit
+from ..ops import node_least, rows_of, segment_reduce, simplex_sign, simplex_width, step_limit
 
 REACH = 0.45  # of the least width around a node; below a half
 STRIDE = 0.9  # of the way to the first simplex that collapses
@@ -117,7 +117,7 @@ def _move(
 ) -> Limited:
     first = x
     wanted = guide.rest(state, target).detach()
-    count = torch.zeros(batch.count, dtype=torch.int64)
+    count = torch.zeros_like(batch.ptr[1:])
     full = guide.points(target)
     whole = batch.good(full)
     if not whole.all():
@@ -162,7 +162,8 @@ class _Batch:
     def __init__(self, points: Tensor, simplices: Tensor, ptr: Tensor | None) -> None:
         n = len(points)
         self.simplices, self.dtype = simplices, points.dtype
-        self.ptr = torch.tensor([0, n]) if ptr is None else ptr.cpu().long()
+        ptr = torch.tensor([0, n]) if ptr is None else ptr
+        self.ptr = ptr.to(points.device, torch.int64)
         if (
             len(self.ptr) < 2
             or self.ptr[0] != 0
@@ -210,11 +211,10 @@ class _Batch:
         least = self._least(t, 1.0)
         if (x.requires_grad or step.requires_grad) and torch.is_grad_enabled():
             some = ((least > 0) & (least < 1)).nonzero()[:, 0]
-            number = torch.arange(len(t))
+            number = torch.arange(len(t), device=t.device)
             number = torch.where(t == least[self.of_simplex], number, len(t))
-            which = torch.full((self.count,), len(t)).scatter_reduce(
-                0, self.of_simplex, number, "amin"
-            )[some]
+            none = torch.full_like(self.ptr[1:], len(t))
+            which = none.scatter_reduce(0, self.of_simplex, number, "amin")[some]
             value, slope = _root(x, step, self.simplices[which], least[some], self.measure[which])
             # The root as a function of all that it depends on (implicit function theorem).
             least = least.index_put((some,), least[some] - (value - value.detach()) / slope)
@@ -239,7 +239,7 @@ class _Batch:
         return values.new_zeros(self.count).scatter_reduce(0, self.of_node, values, "amax")
 
     def sum(self, values: Tensor) -> Tensor:
-        return torch.stack([part.sum() for part in values.split(self.ptr.diff().tolist())])
+        return segment_reduce(values, self.ptr)
 
     def _least(self, values: Tensor, most: float) -> Tensor:
         if self.count == 1:
@@ -287,7 +287,7 @@ def _root(
     at = e + t[:, None, None] * d
     slope = torch.zeros_like(t)
     for i in range(e.shape[1]):
-        row = torch.arange(e.shape[1])[:, None] == i
+        row = torch.arange(e.shape[1], device=e.device)[:, None] == i
         slope = slope + _det(torch.where(row, d, at)).detach()
     return _det(at) - least, slope
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshop.errors import MeshError
 from meshop.mesh import Mesh, corner_simplices
-from meshop.movers import move, positive_corners
+from meshop.movers import Slide, limit, move, positive_corners, sliding
 
 from ..meshes import box, ring
 
@@ -166,3 +167,34 @@ def test_no_progress_is_an_error_and_the_mesh_is_as_it_was() -> None:
     with pytest.raises(MeshError, match="no point could be moved") as told:
         move(thin, step, boundary="free")
     assert len(str(told.value).splitlines()) == 3 and np.array_equal(thin.points, before)
+
+
+def test_boundaries_of_a_batch_are_those_of_each_mesh() -> None:
+    meshes = [square(4), ring(24, 5), square(3, "quad")]
+    random = np.random.default_rng(0)
+    steps = [0.1 * random.normal(size=(m.n_points, 2)) for m in meshes]
+    alone = [move(m, s).mesh.points[:, :2] for m, s in zip(meshes, steps, strict=True)]
+    sizes = np.cumsum([0, *(m.n_points for m in meshes)])
+    nodes = [positive_corners(m) + at for m, at in zip(meshes, sizes[:-1], strict=True)]
+    together = limit(
+        torch.from_numpy(np.concatenate([m.points[:, :2] for m in meshes])),
+        torch.from_numpy(np.concatenate(steps)),
+        torch.from_numpy(np.concatenate(nodes)),
+        torch.from_numpy(sizes),
+        guide=Slide.join([sliding(m) for m in meshes]),
+    )
+    assert together.done.shape == (3,) and (together.done > 0.1).all()
+    assert np.allclose(together.points, np.concatenate(alone), rtol=0, atol=1e-9)
+
+
+def test_what_is_wound_either_way_counts_unless_it_is_folded() -> None:
+    mesh = box(2)  # half its tetrahedra are wound the other way
+    nodes = positive_corners(mesh)
+    e = mesh.points[nodes][:, 1:] - mesh.points[nodes][:, :1]
+    assert (np.linalg.det(e) > 0).all()
+    folded = mesh.copy()
+    folded.points = mesh.points.copy()
+    centre = int(np.flatnonzero((mesh.points == 0.5).all(axis=1))[0])
+    folded.points[centre] = [0.5, 0.5, 1.3]
+    with pytest.raises(MeshError, match="inverted, flat or not convex"):
+        move(folded, np.ones((27, 3)))
