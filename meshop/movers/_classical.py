@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import ConditionError, MeshError
+from ..errors import ConditionError, MeshError, SolveError
 from ..mesh import Mesh
 from . import _systems as systems
 from ._move import Moved, MoveReport, move
@@ -117,15 +117,21 @@ def _led(
     goal = mesh.points[moving, :d] + way
     boundary = mesh.p1().boundary.points
     known = np.concatenate([moving, np.setdiff1d(boundary, moving)])
-    now, reports = mesh, []
+    now = mesh
+    reports: list[MoveReport] = []
     for left in range(steps, 0, -1):
         values = np.zeros((len(known), d))
         values[: len(moving)] = (goal - now.points[moving, :d]) / left
-        step = field(now, known, values)
-        step[known] = values  # to the last digit
-        if left == 1:  # the goal itself, not a sum of parts
-            step[moving] = goal - now.points[moving, :d]
-        now, report = move(now, step, boundary="fixed", moving=moving, passes=passes, local=False)
+        try:
+            step = field(now, known, values)
+            step[known] = values  # to the last digit
+            now, report = move(
+                now, step, boundary="fixed", moving=moving, passes=passes, local=False
+            )
+        except (MeshError, SolveError):
+            if not reports:
+                raise
+            break  # stuck: cells as flat as that let nothing go on; `done` says how far it came
         reports.append(report)
     total = np.linalg.norm(way, axis=1).sum()
     rest = np.linalg.norm(goal - now.points[moving, :d], axis=1).sum()

@@ -169,3 +169,10 @@ def test_bad_arguments_are_told() -> None:
         rbf(mesh, [0], [0.1, 0], support=0.0)
     with pytest.raises(ConditionError, match="steps"):
         rbf(mesh, [0], [0.1, 0], steps=0)
+
+
+def test_what_gets_stuck_on_the_way_comes_as_far_as_it_can() -> None:
+    mesh = square(5)
+    moved, report = laplacian(mesh, [14], [3.0, 0.0], steps=40)
+    assert report.inverted == 0 and 0.1 < report.done < 0.5
+    assert not len(moved.validate().inverted)
