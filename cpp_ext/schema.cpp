@@ -84,4 +84,11 @@ STABLE_TORCH_LIBRARY(meshop, m) {
   m.def(
       "chebyshev(Tensor rowptr, Tensor index, Tensor value, Tensor scale, Tensor b, Tensor? x, "
       "Tensor beta, float rho, bool residual) -> (Tensor x, Tensor residual)");
+  m.def(
+      "step_limit(Tensor points, Tensor displacement, Tensor simplices, Tensor? least) -> Tensor");
+  m.def("simplex_sign(Tensor points, Tensor simplices) -> Tensor");
+  m.def("simplex_width(Tensor points, Tensor simplices) -> Tensor");
+  m.def(
+      "node_least(Tensor values, Tensor simplices, SymInt num_nodes) "
+      "-> (Tensor least, Tensor simplex)");
 }

@@ -9,6 +9,7 @@ from ..celltypes import (
     CellType,
 )
 from ._cells import DIM, SIZE
+from ._corners import Corners, corner_simplices
 from ._faces import face_chunks, is_node, parse_faces
 from ._facets import Facets, FacetTable, boundary_facets, facet_table
 from ._join import join
@@ -38,6 +39,7 @@ __all__ = [
     "REGION_KINDS",
     "SIZE",
     "CellType",
+    "Corners",
     "FacetTable",
     "Facets",
     "Mesh",
@@ -53,6 +55,7 @@ __all__ = [
     "cell_quality",
     "closed_bodies",
     "connected_parts",
+    "corner_simplices",
     "face_chunks",
     "facet_table",
     "fans",

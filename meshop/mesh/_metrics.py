@@ -206,7 +206,7 @@ def turned_inside_out(points: np.ndarray, block: Block) -> np.ndarray:
     """(m,) volumes with a corner Jacobian that is negative beside the lengths of its edges."""
     corners = gathered(points, block.corners)
     doubt = np.zeros(corners.shape[2], dtype=bool)
-    for corner, ends in _corner_links(block.row.facets).items():
+    for corner, ends in corner_links(block.row.facets).items():
         u, v, w = (corners[i] - corners[corner] for i in ends)
         doubt |= ~(dot(u, cross(w, v)) > 0)
     low, high = _corner_range(block.row, _scaled(corners[:, :, doubt]))
@@ -219,7 +219,7 @@ def turned_inside_out(points: np.ndarray, block: Block) -> np.ndarray:
 def _corner_range(row: CellType, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest corner Jacobian (m,) of volumes, each over the lengths of its edges."""
     low, high = (np.full(corners.shape[2], bound) for bound in (np.inf, -np.inf))
-    for corner, (a, b, c) in _corner_links(row.facets).items():
+    for corner, (a, b, c) in corner_links(row.facets).items():
         u, v, w = (corners[i] - corners[corner] for i in (a, b, c))
         triple = dot(u, cross(w, v))
         value = _over(triple, length(u) * length(v) * length(w), 0.0)
@@ -249,7 +249,7 @@ def _tetra_jacobian(corners: np.ndarray) -> np.ndarray:
     return _over(np.sqrt(2) * jacobian, most, 0.0)
 
 
-def _corner_links(facets: tuple[tuple[int, ...], ...]) -> dict[int, tuple[int, int, int]]:
+def corner_links(facets: tuple[tuple[int, ...], ...]) -> dict[int, tuple[int, int, int]]:
     """Corners where three faces meet -> the neighbours along the edges, in order around."""
     found = {}
     for corner in sorted({i for face in facets for i in face}):

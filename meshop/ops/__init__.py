@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: neighbours, sampling, segments, attention, cells, location, sparse.
+"""Tensors in, tensors out: neighbours, segments, attention, cells, sampling, location, and more.
 
 Each op is a compiled kernel where the library is built and plain torch (`reference`) elsewhere,
 with the same results; ``ops.compiled`` says which. All are known to autograd and ``torch.compile``.
@@ -10,6 +10,7 @@ from .attention import edge_attention
 from .cells import CellFacets, cell_edges, cell_facets
 from .gather import CsrTranspose, csr_transpose, gather_reduce
 from .location import Location, interpolate, locate
+from .motion import NodeLeast, node_least, simplex_sign, simplex_width, step_limit
 from .neighbors import Neighbors, RadiusNeighbors, knn, radius
 from .reference import rows_of
 from .sampling import FarthestPoints, Voxels, farthest_points, voxel_downsample
@@ -25,6 +26,7 @@ __all__ = [
     "Location",
     "MeshopWarning",
     "Neighbors",
+    "NodeLeast",
     "RadiusNeighbors",
     "Voxels",
     "aggregate",
@@ -40,9 +42,13 @@ __all__ = [
     "interpolate",
     "knn",
     "locate",
+    "node_least",
     "radius",
     "rows_of",
     "segment_reduce",
     "segment_softmax",
+    "simplex_sign",
+    "simplex_width",
+    "step_limit",
     "voxel_downsample",
 ]

@@ -63,4 +63,9 @@ SCHEMAS: dict[str, str] = {
     "-> (Tensor rowptr, Tensor index, Tensor value)",
     "chebyshev": "(Tensor rowptr, Tensor index, Tensor value, Tensor scale, Tensor b, Tensor? x, "
     "Tensor beta, float rho, bool residual) -> (Tensor x, Tensor residual)",
+    "step_limit": "(Tensor points, Tensor displacement, Tensor simplices, Tensor? least) -> Tensor",
+    "simplex_sign": "(Tensor points, Tensor simplices) -> Tensor",
+    "simplex_width": "(Tensor points, Tensor simplices) -> Tensor",
+    "node_least": "(Tensor values, Tensor simplices, SymInt num_nodes) "
+    "-> (Tensor least, Tensor simplex)",
 }

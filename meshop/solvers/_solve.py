@@ -231,6 +231,7 @@ class _Track:
         self.x, self.iterations, self.fault, self.done = x.clone(), 0, "", False
         self.residuals: list[float] = []
         self.restarts = 0
+        self.r_before = self.rz = x  # of the step before, once there is a direction
         self._begin()
 
     def _begin(self) -> None:
@@ -274,8 +275,15 @@ class _Track:
             self.fault = "is not positive: r^T M r <= 0"
             return
         p = z.clone()
-        for before, image, size in self.last:
-            p.addcmul_(before, system.spread(-system.dot(p, image) / size))
+        if self.last.maxlen == 1 and self.last:
+            # Polak and Ribiere: the same, but for rounding, which the other form takes badly where
+            # A is nearly singular.
+            change = rz - system.dot(self.r_before, z)
+            beta = torch.where(self.open & (self.rz > 0), change / self.rz, 0.0)
+            p.addcmul_(self.last[0][0], system.spread(beta))
+        else:
+            for before, image, size in self.last:
+                p.addcmul_(before, system.spread(-system.dot(p, image) / size))
         q = system.product(p)
         pq = system.dot(p, q)
         if bool(((pq <= 0) & self.open).any()):
@@ -283,6 +291,7 @@ class _Track:
             return
         # Along p exactly: the error's energy never rises, whatever M is.
         alpha = torch.where(self.open, system.dot(self.r, p) / pq, 0.0)
+        self.rz, self.r_before = rz, self.r
         along = system.spread(alpha)
         self.x.addcmul_(p, along)
         self.r = torch.addcmul(self.r, q, along, value=-1)

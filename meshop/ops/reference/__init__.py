@@ -11,6 +11,7 @@ from .attention import edge_attention, edge_attention_backward
 from .cells import cell_edges, cell_facets
 from .gather import csr_transpose, gather_dot, gather_reduce
 from .location import interpolate, interpolate_dot, interpolate_transpose, locate, locate_backward
+from .motion import node_least, simplex_sign, simplex_width, step_limit
 from .neighbors import dist2_backward, knn, radius
 from .sampling import farthest_points, voxel_groups, voxel_mean, voxel_mean_backward
 from .segments import (
@@ -44,6 +45,7 @@ __all__ = [
     "knn",
     "locate",
     "locate_backward",
+    "node_least",
     "radius",
     "rows_of",
     "segment_logsumexp_backward",
@@ -51,6 +53,9 @@ __all__ = [
     "segment_reduce_backward",
     "segment_softmax",
     "segment_softmax_backward",
+    "simplex_sign",
+    "simplex_width",
+    "step_limit",
     "voxel_groups",
     "voxel_mean",
     "voxel_mean_backward",

@@ -1,11 +1,21 @@
 """The OpSpecs of meshop's own ops, a family a file: ordinary inputs and the edge cases."""
 
-from . import aggregation, attention, gather, location, neighbors, sampling, segments, sparse
+from . import (
+    aggregation,
+    attention,
+    gather,
+    location,
+    motion,
+    neighbors,
+    sampling,
+    segments,
+    sparse,
+)
 from . import cells as _cells
 from ._inputs import beside, boxes, cells, cloud, graded, lattice, polyhedra, ptr
 
 # Work of the host, done once a mesh: on a GPU the reference runs.
-HOST_SPECS = aggregation.SPECS | sparse.SPECS
+HOST_SPECS = aggregation.SPECS | sparse.SPECS | motion.SPECS
 
 SPECS = (
     HOST_SPECS

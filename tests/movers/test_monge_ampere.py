@@ -1,0 +1,115 @@
+"""Optimal transport against known iteration counts and spreads, and against an exact map."""
+
+import numpy as np
+import pytest
+
+from meshop.errors import ConditionError, MeshError
+from meshop.mesh import Mesh
+from meshop.movers import (
+    Monitor,
+    gradient_monitor,
+    hessian_monitor,
+    monge_ampere,
+    ring_monitor,
+)
+
+from ..meshes import box, ring
+from .test_move import square
+
+
+def spread(mesh: Mesh, monitor: Monitor) -> float:
+    """The coefficient of variation of m |K|, m the mean of those at the corners."""
+    m = monitor(mesh.points[:, : mesh.dim])[mesh.cell_nodes.reshape(mesh.n_cells, -1)].mean(axis=1)
+    share = m * mesh.cell_measures()
+    return float(share.std() / share.mean())
+
+
+# The same scheme, written apart from this one, on 20 x 20 cells of alternating diagonals.
+CHECKED = {
+    (10, 200, 0.15): (97, 0.50, 0.38),
+    (10, 50, 0.10): (90, 0.95, 0.37),
+    (20, 100, 0.10): (143, 1.22, 0.69),
+}
+
+
+@pytest.mark.parametrize("ring_of", CHECKED)
+def test_rings_take_as_many_iterations_and_come_as_far_as_checked(ring_of: tuple) -> None:
+    mesh, monitor = square(20), ring_monitor(*ring_of)
+    iterations, before, after = CHECKED[ring_of]
+    moved, report = monge_ampere(mesh, monitor)
+    assert abs(report.iterations - iterations) <= 0.2 * iterations
+    assert abs(spread(mesh, monitor) - before) < 0.02
+    assert abs(spread(moved, monitor) - after) < 0.02
+    assert report.residual < 1e-3 and report.inverted == 0 and report.done == 1.0
+    assert np.isclose(moved.cell_measures().sum(), 1.0)
+
+
+def test_a_monitor_of_one_coordinate_gives_the_map_that_integrates_it() -> None:
+    # m(x) dx / integral of m = d xi, of second order: int_0^x (1 + s) ds / 1.5 = xi.
+    errors = []
+    for n in (10, 20):
+        mesh = square(n)
+        moved, _ = monge_ampere(mesh, lambda x: 1 + x[:, 0], tol=1e-6)
+        exact = -1 + np.sqrt(1 + 3 * mesh.points[:, 0])
+        errors.append(np.abs(moved.points[:, 0] - exact).max())
+        assert np.abs(moved.points[:, 1] - mesh.points[:, 1]).max() < 3e-3
+    assert errors[0] < 4e-3 and errors[1] < 0.6 * errors[0]
+
+
+def test_tetrahedra_gather_on_a_sphere() -> None:
+    mesh, monitor = box(8), ring_monitor(4, 20, 0.1, (0.5, 0.5, 0.5))
+    moved, report = monge_ampere(mesh, monitor, tol=1e-2)
+    assert report.inverted == 0 and report.residual < 1e-2
+    assert spread(moved, monitor) < 0.75 * spread(mesh, monitor)
+    assert np.isclose(moved.cell_measures().sum(), 1.0)
+
+
+def test_a_monitor_of_values_does_as_the_function_that_it_samples() -> None:
+    mesh = square(16)
+    function = ring_monitor(3, 10, 0.1)
+    one, _ = monge_ampere(mesh, function)
+    two, report = monge_ampere(mesh, function(mesh.points[:, :2]))
+    assert np.abs(one.points - two.points).max() < 6e-3 and report.residual < 1e-3
+
+
+def test_a_constant_monitor_moves_nothing_and_a_hopeless_one_is_limited() -> None:
+    mesh = square(8)
+    moved, report = monge_ampere(mesh, lambda x: np.full(len(x), 3.0))
+    assert np.abs(moved.points - mesh.points).max() < 1e-12 and report.residual < 1e-12
+    wild = ring_monitor(1e3, 50, 0.1)
+    moved, report = monge_ampere(mesh, wild, max_iterations=60)
+    assert report.inverted == 0 and report.residual > 1e-3
+    assert not len(moved.validate().inverted)
+
+
+def test_monitors() -> None:
+    mesh = square(20)
+    x, y = mesh.points[:, :2].T
+    steep = np.tanh(20 * (x - 0.5))
+    slope = gradient_monitor(mesh, steep, alpha=7.0)
+    assert np.isclose(slope.max(), 8.0) and slope.min() >= 1 and abs(x[slope.argmax()] - 0.5) < 0.06
+    bend = hessian_monitor(mesh, x**2 + 3 * y, beta=2.0)  # a constant Hessian
+    assert np.allclose(bend, 3.0)
+    assert np.array_equal(hessian_monitor(mesh, x - y), np.ones(len(x)))
+    smooth = gradient_monitor(mesh, steep, alpha=7.0, smoothing=0.01)
+    mass = mesh.p1().lumped
+    assert np.isclose(mass @ smooth, mass @ slope) and smooth.max() < 0.7 * slope.max()
+    assert np.array_equal(gradient_monitor(mesh, np.ones(len(x))), np.ones(len(x)))
+    band = ring_monitor(10, 200, 0.1)(np.array([[0.5 + np.sqrt(0.1), 0.5], [0.5, 0.5], [50, 50]]))
+    assert np.allclose(band, [11, 1, 1])
+
+
+def test_what_is_refused() -> None:
+    mesh = square(4)
+    with pytest.raises(MeshError, match="above zero"):
+        monge_ampere(mesh, lambda x: x[:, 0])
+    with pytest.raises(MeshError, match="monitor of shape"):
+        monge_ampere(mesh, np.ones(3))
+    with pytest.raises(MeshError, match="triangles in a plane"):
+        monge_ampere(square(4, "quad"), np.ones(25))
+    with pytest.raises(MeshError, match="triangles in a plane"):
+        monge_ampere(ring(16, 4), np.ones(80))
+    with pytest.raises(ConditionError, match="rate"):
+        monge_ampere(mesh, np.ones(25), rate=0.0)
+    with pytest.raises(ConditionError, match="below zero"):
+        gradient_monitor(mesh, np.ones(25), alpha=-1.0)
