@@ -100,12 +100,15 @@ class MMGP:
         Raises MeshError for meshes that cannot be morphed to the reference.
         """
         mean = deviation = np.zeros((len(meshes), 0))
+        learned = dict(self.maps)
         if self.process is not None:
             parts = self._describe(meshes, np.asarray(conditions, np.float64))
             mean, deviation = self.process.predict(self._row(parts), noise=True)
-        return [
+        found = [
             self._back(mesh, *self._decode(mean[i], deviation[i])) for i, mesh in enumerate(meshes)
         ]
+        self.maps = learned  # those of the meshes that were asked for would pile up
+        return found
 
     def carry(self, mesh: Mesh) -> tuple[csr_matrix, csr_matrix, csr_matrix]:
         """Matrices that take nodal values to the reference (R, N) and back (N, R), of second order
