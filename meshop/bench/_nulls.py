@@ -13,7 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import Delaunay, QhullError, cKDTree
 
-from ..reduced import POD, PODRegression
+from ..errors import MeshError
+from ..mesh import Mesh
+from ..reduced import MMGP, POD, PODRegression
 from ..train import StoredCase, least_squares
 from ._task import Task
 
@@ -85,7 +87,9 @@ def _key(points: np.ndarray) -> bytes:
 
 
 class Null:
-    """fit on training cases, predict (N, C) fields of another."""
+    """fit on training cases, predict (N, C) fields of another. meshes: it needs their cells."""
+
+    meshes = False
 
     def __init__(self, task: Task) -> None:
         self.task, self.transfer = task, Transfer()
@@ -243,8 +247,45 @@ class PODProcess(Null):
         return out
 
 
+class Morphed(Null):
+    """`meshop.reduced.MMGP`: what is known besides the shape stands for its conditions."""
+
+    meshes = True
+
+    def learn(self) -> None:
+        shape = self.part[self.keep] == 0  # the morphing tells more of it
+        self.columns = np.flatnonzero(~shape)
+        weight = "nodes" if self.task.measure == "plain" else "mass"
+        self.model = MMGP(weight=weight)
+        given = self.rows[:, self.columns]
+        self.model.fit(_meshes(self.cases), given, [np.asarray(c.y, float) for c in self.cases])
+
+    def predict(self, cases: Sequence[StoredCase]) -> list[np.ndarray]:
+        return [fields for fields, _ in self.predict_with_bands(cases)]
+
+    def predict_with_bands(
+        self, cases: Sequence[StoredCase]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Fields and their standard deviations (N, C) of each case."""
+        return self.model.predict(_meshes(cases), self.describe_all(cases)[:, self.columns])
+
+
+def _meshes(cases: Sequence[StoredCase]) -> list[Mesh]:
+    """Raises MeshError where cases are not plane, or their fields not at points."""
+    out = []
+    for case in cases:
+        mesh = case.case.mesh
+        if mesh is None or mesh.n_points != len(case.y):
+            raise MeshError(
+                "this case cannot be morphed", "expected a plane mesh with fields at its points"
+            )
+        out.append(mesh)
+    return out
+
+
 NULLS: dict[str, type[Null]] = {
     "nearest": Nearest,
     "least-squares": LeastSquares,
     "pod": PODProcess,
+    "mmgp": Morphed,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from ..graph import GraphSpec
 from ..mesh import Mesh
 from ..train import Case, Problem, StoredCase, find_problem, load_case, store_cases
 from ._task import Task, task_folder
+
+CELLS = ("cell_types", "cell_offsets", "cell_nodes")
 
 
 @dataclass
@@ -50,7 +52,7 @@ def prepare(
     """
     place = folder / "cases" / name.replace("/", "-").replace(":", ".")
     stamp = place / "prepared.json"
-    key = f"{name} {task.version} {__version__}"
+    key = f"{name} {task.version} {__version__} meshes"
     with _locked(place.with_suffix(".lock")):
         if stamp.exists() and json.loads(stamp.read_text())["key"] == key:
             return place
@@ -82,6 +84,7 @@ def prepare(
         # "near" measures the deviation from the far field, the others the whole field.
         about_zero = task.measure != "near"
         store_cases(problem, place / "store", workers, progress, key=key, about_zero=about_zero)
+        _store_meshes(cases, place / "meshes")
         record = {
             "key": key,
             "counts": counts,
@@ -96,8 +99,8 @@ def prepare(
     return place
 
 
-def load_prepared(place: Path, edges: bool) -> Prepared:
-    """What `prepare` stored; edges: with those of the graphs."""
+def load_prepared(place: Path, edges: bool, meshes: bool = False) -> Prepared:
+    """What `prepare` stored; edges: with those of the graphs; meshes: with those of plane cases."""
     record = json.loads((place / "prepared.json").read_text())
     spec = GraphSpec.model_validate(record["spec"]).model_copy(update={"edges": edges})
     cases = [
@@ -105,6 +108,9 @@ def load_prepared(place: Path, edges: bool) -> Prepared:
         for c in record["cases"]
     ]
     stored = [load_case(case, place / "store" / f"{i:05d}", edges) for i, case in enumerate(cases)]
+    if meshes:
+        for i, found in enumerate(stored):
+            found.case.mesh = _load_mesh(place / "meshes" / f"{i:05d}.npz")
     counts = dict(record["counts"])
     train, at, tests = stored[: counts["train"]], counts.pop("train"), {}
     for name, count in counts.items():
@@ -126,6 +132,23 @@ def load_prepared(place: Path, edges: bool) -> Prepared:
 def _case(name: str, mesh: Mesh, spec: GraphSpec) -> Case:
     conditions = {n: float(np.ravel(mesh.field_data[n])[0]) for n in spec.conditions}
     return Case(Path(name), name, "", "", conditions, {}, mesh)
+
+
+def _store_meshes(cases: Sequence[Case], folder: Path) -> None:
+    """Points and cells of plane meshes, a file each, for models that need more than graphs."""
+    folder.mkdir(exist_ok=True)
+    for i, case in enumerate(cases):
+        mesh = case.load()
+        if mesh.dim == 2 and mesh.is_planar:
+            arrays = {name: getattr(mesh, name) for name in CELLS}
+            np.savez_compressed(folder / f"{i:05d}.npz", points=mesh.points, **arrays)
+
+
+def _load_mesh(path: Path) -> Mesh | None:
+    if not path.exists():
+        return None
+    with np.load(path) as content:
+        return Mesh(**content)
 
 
 def _restore(task: Task, case: Case) -> np.ndarray:

@@ -188,7 +188,7 @@ def _own_time() -> float:
 
 
 def _null(job: Job, task: Task, place: Path) -> dict[str, Any]:
-    prepared = load_prepared(place, edges=False)
+    prepared = load_prepared(place, edges=False, meshes=NULLS[job.model].meshes)
     before = peak_memory()
     start = _own_time()
     null = NULLS[job.model](task)

@@ -19,7 +19,8 @@ class POD:
     """Basis of snapshots. energy: share of the energy about the mean to keep; modes: at most.
 
     fit sets mean (N,), modes (k, N) orthonormal under the weights, values (k,) their singular
-    values, kept: the share of energy in them.
+    values, kept: the share of energy in them, lost (N,): the variance at each node of what the
+    modes leave out, sum_(k > r) sigma_k^2 phi_k^2 over the snapshots' remaining degrees of freedom.
     """
 
     def __init__(self, energy: float = 0.99999, modes: int | None = None) -> None:
@@ -42,6 +43,8 @@ class POD:
         self.values, self.kept = values[:count], float(share[count - 1]) if count else 1.0
         # From the snapshots, so that nodes without weight have values too.
         self.modes = (left[:, :count] / np.maximum(values[:count], 1e-300)).T @ (u - self.mean)
+        rest = u - self.mean - (left[:, :count] * values[:count]) @ self.modes
+        self.lost = (rest**2).sum(0) / max(len(u) - 1 - count, 1)
         return self
 
     def encode(self, fields: ArrayLike) -> Array:
@@ -79,10 +82,12 @@ class PODRegression:
         return self
 
     def predict(self, parameters: ArrayLike) -> tuple[Array, Array]:
-        """Fields (m, N) and standard deviations (m, N) of what the modes hold, taken as
-        independent."""
+        """Fields (m, N) and standard deviations (m, N): of the coefficients, taken as independent,
+        and of what the modes leave out."""
         if not len(self.basis.values):
             flat = np.tile(self.basis.mean, (len(np.asarray(parameters)), 1))
             return flat, np.zeros_like(flat)
         mean, deviation = self.process.predict(parameters)
-        return self.basis.decode(mean), np.sqrt(deviation**2 @ self.basis.modes**2)
+        return self.basis.decode(mean), np.sqrt(
+            deviation**2 @ self.basis.modes**2 + self.basis.lost
+        )
