@@ -53,9 +53,7 @@ def make(i: int, finer: int = 1) -> dict[str, np.ndarray]:
     )
     waves = random.normal(size=(2, 6)) / (1 + np.arange(6))
     if finer > 1:
-        h, random = h / finer, np.random.default_rng([SEED, i, finer])
-        edge = along(corners, h)
-        points, triangles = triangulate([edge], partial(in_polygon, corners), h, random)
+        edge, points, triangles = _again(corners, h / finer, [SEED, i, finer])
     step = np.linalg.norm(np.roll(edge, -1, axis=0) - edge, axis=1)
     arc = 2 * np.pi * np.concatenate([[0], np.cumsum(step)[:-1]]) / step.sum()
     k = np.arange(6)[:, None]
@@ -76,6 +74,22 @@ def make(i: int, finer: int = 1) -> dict[str, np.ndarray]:
         "f": f(points.T),
         "g": g,
     }
+
+
+def _again(
+    corners: np.ndarray, h: float, seed: list[int], attempt: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boundary points, points and triangles of edge h, or a little less where that loses an edge.
+
+    Raises MeshopError where none of 20 attempts keeps all.
+    """
+    edge, random = along(corners, h), np.random.default_rng([*seed, attempt])
+    try:
+        return edge, *triangulate([edge], partial(in_polygon, corners), h, random)
+    except MeshopError:
+        if attempt == 19:
+            raise
+        return _again(corners, 0.99 * h, seed, attempt + 1)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
