@@ -57,6 +57,19 @@ def resident(reset: bool = False) -> int:
     return int(status["VmHWM"].split()[0]) * 1024
 
 
+def held_by(make: Callable[[], Callable[[], Any]], warm: Callable[[], Any]) -> int:
+    """Bytes that the resident set grows by at most, over two calls of the job that `make` makes.
+
+    warm: a small job first, for what the libraries load.
+    """
+    warm()
+    before = resident(reset=True)
+    job = make()
+    job()
+    job()
+    return resident() - before
+
+
 def copy_bandwidth() -> float:
     """Bytes read and written a second, copying to memory that is there already."""
     a = torch.ones(1 << 26)

@@ -17,11 +17,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from _timing import interleaved, machine, resident, table, write_json
+from _timing import held_by, interleaved, machine, table, write_json
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
@@ -171,13 +172,8 @@ def growth(name: str, nodes: int, step: bool) -> int:
     data = sample(nodes)
     model = build(name)
     warm = sample(60)
-    job = trainer(model, warm) if step else inference(model, warm)
-    job()  # what the libraries load
-    before = resident(reset=True)
-    job = trainer(model, data) if step else inference(model, data)
-    job()
-    job()
-    return resident() - before
+    make = trainer if step else inference
+    return held_by(partial(make, model, data), make(model, warm))
 
 
 def main() -> None:

@@ -15,10 +15,11 @@ import argparse
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import torch
-from _timing import interleaved, machine, resident, table, write_json
+from _timing import held_by, interleaved, machine, table, write_json
 from message_passing import WIDTHS, inference, sample, trainer
 from torch import nn
 
@@ -36,12 +37,7 @@ def build(name: str, width: int) -> nn.Module:
 def growth(name: str, nodes: int, width: int) -> int:
     """Bytes that the resident set grows by at most, over two steps."""
     data, model = sample(nodes), build(name, width)
-    trainer(model, sample(60))()  # what the libraries load
-    before = resident(reset=True)
-    job = trainer(model, data)
-    job()
-    job()
-    return resident() - before
+    return held_by(partial(trainer, model, data), trainer(model, sample(60)))
 
 
 def main() -> None:

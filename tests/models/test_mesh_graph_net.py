@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from meshop.models import Widths
 from meshop.models.mesh_graph_net import MeshGraphNet
-from meshop.nn.row_mlp import RowMLP
 from meshop.testing import sample_graph
 
+from .slow_messages import assert_same, heard_at_6, perceptron
+
 WIDTHS = Widths(features=4, inputs=2, cond=1, out=3, scalars=1)
-
-
-def perceptron(part: RowMLP, x: Tensor, *before: Tensor) -> Tensor:
-    """With the weights of what comes before in x."""
-    first, *rest = part.layers
-    x = F.linear(x, torch.cat([*before, first.weight], 1), first.bias)
-    for layer in rest:
-        x = layer(x.clamp(min=0))
-    return part.norm(x)
 
 
 def slow(model: MeshGraphNet, graph) -> Tensor:
@@ -45,13 +36,7 @@ def test_equations():
     torch.manual_seed(0)
     model = MeshGraphNet(WIDTHS, width=8, layers=3).double()
     graph = sample_graph(40, 1, WIDTHS, edges=True)
-    found, expected = model(graph), slow(model, graph)
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
-    params = [p for name, p in model.named_parameters() if not name.startswith("scalar")]
-    one = torch.autograd.grad(found.square().sum(), params)
-    two = torch.autograd.grad(expected.square().sum(), params)
-    for a, b in zip(one, two, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
+    assert_same(model, slow, graph)
 
 
 def test_published_size():
@@ -90,16 +75,7 @@ def _star(k: int):
 
 
 def test_messages_cross_as_many_cells_as_there_are_rounds():
-    torch.manual_seed(0)
-    widths = Widths(features=1, out=1)
-    model = MeshGraphNet(widths, width=8, layers=3).double()
-    graph = sample_graph(8, 0, widths)
-    graph.pos = torch.arange(8, dtype=torch.float64)[:, None].expand(8, 2)
-    graph.edge_index = torch.tensor([range(7), range(1, 8)])  # a chain, from the left
-    graph.rowptr = torch.tensor([0, *range(8)])
-    graph.x.requires_grad_()
-    (slope,) = torch.autograd.grad(model(graph)[6].sum(), graph.x)
-    assert (slope[:, 0] != 0).tolist() == [False] * 3 + [True] * 4 + [False]
+    assert heard_at_6(MeshGraphNet, layers=3) == [False] * 3 + [True] * 4 + [False]
 
 
 def test_learns():
