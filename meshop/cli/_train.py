@@ -44,10 +44,7 @@ def train(
     units: Annotated[str | None, typer.Option(help="For the record: aoa_deg=deg,U=m/s.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            help="Operator: transolver, ... Default: wall-field around a body in a far field, "
-            "else grid-field."
-        ),
+        typer.Option(help="Operator: transolver, ... (meshop models). Default: grid-field."),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps at most.")] = 20000,
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes at most.")] = None,

@@ -20,7 +20,8 @@ class Widths:
     """How many columns a graph has of each kind, and how many fields and scalars are asked for.
 
     features: of x; inputs: known fields at the nodes; tokens: of wall_x; wall_inputs: data on the
-    boundary; cond: conditions; out: fields; scalars; dim: coordinates of a point.
+    boundary; cond: conditions; out: fields; scalars; dim: coordinates of a point. boxes: the
+    domains fill boxes that differ from case to case, and boundary tokens span them.
     """
 
     features: int
@@ -31,6 +32,7 @@ class Widths:
     cond: int = 0
     scalars: int = 0
     dim: int = 2
+    boxes: bool = False
 
     @property
     def nodes(self) -> int:

@@ -1,8 +1,8 @@
-"""GridField: a neural field on the nodes over a latent grid. meshop's default inside domains.
+"""GridField: a neural field on the nodes over a latent grid. meshop's default.
 
     z = sum_w share_w phi(token_w, c)                       wall and conditions, one latent a case
-    s = enter([place, c, z, nearest token]),  s <- s + gelu(K s)       on a grid over [-1, 1]^D
-    v = s + B known([x, a, c]),  v <- v + (1 + W_g s) . K v     K v = W v + b + F^-1(R_k . F v)
+    s = W_s silu(W_x place + W_c [c, z] + W_t nearest token),  s <- s + gelu(K s)      on a grid
+    v = s + B known([x, a, c]),  v <- v + (1 + W_g s) . half(K v)    K v = W v + b + F^-1(R_k . F v)
     h = W_x [x, a, c] + W_v v(pos),  h <- h + block(h; scale(z), shift(z))
     out = W_o LN(h) + W_p (LN(h) . W_m v(pos))
 
@@ -10,11 +10,16 @@
 place hangs on the boundary and the known fields a everywhere, which the grid carries there: a
 Fourier neural operator (Li et al., ICLR 2021, arXiv 2010.08895) of few modes, read by linear
 interpolation. The shape s of the case multiplies what passes, twice: a linear problem's solution is
-a product of the two, which sums and GELUs have to learn (gates: Dauphin et al., ICML 2017). What
-the grid is given is known without the mesh (places; the nearest boundary token, its distance at
-several scales and its data), so a node's answer depends on no other node, and the answers of two
-meshes of one domain agree. Only known fields (B, a `GridBridge`) are sums over nodes. The field on
-the nodes is WallField's (FiLM: Perez et al., 2018) and holds what is finer than the grid.
+a product of the two, which sums and GELUs have to learn (gates: Dauphin et al., ICML 2017); half of
+the channels pass a GELU too, for problems that are not linear. What the grid is given is known
+without the mesh (places; the nearest boundary token, its distance at several scales and its data),
+so a node's answer depends on no other node, and the answers of two meshes of one domain agree. Only
+known fields (B, a `GridBridge`) are sums over nodes. The field on the nodes is WallField's (FiLM:
+Perez et al., 2018) and holds what is finer than the grid.
+
+Known fields act through a kernel that is the same all over space, and the grid is that of [-1,
+1]^D for every case. Without them the answer is the shape's, and the grid is stretched to the box of
+each case where these differ: shapes of one family then look alike (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -22,27 +27,30 @@ from __future__ import annotations
 from math import prod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..graph import MeshGraph
 from ..nn import Points, mlp, nodes
-from ..nn.grid_bridge import GridBridge, unit_boxes
+from ..nn.grid_bridge import GridBridge, set_boxes, unit_boxes
 from ..nn.rows import by_rows, through
 from ..nn.spectral import FourierLayer
 from ..ops import knn
 from ._modulated import ModulatedField
 from ._operator import Widths
 
+HIDDEN = 128  # width of the MLP that enters the grid
 SCALES = (0.06, 0.2, 0.6, 2.0)  # of distances to the boundary, in half sides of the box
 
 
 class GridField(ModulatedField):
-    """Neural field on the nodes over a latent grid; the default inside domains.
+    """Neural field on the nodes over a latent grid; the default.
 
     width of the nodes' blocks, depth their number, latent the size of z; grid: points along each
     side (32 in 2-D and 16 in 3-D where None) of `channels`; modes: frequencies kept along each axis
-    (6 and 4), `layers` of gated layers after two of the shape's own. Positions are expected in [-1,
-    1], as surrogates scale them; beyond, the grid's edge is read.
+    (6 and 4), `layers` of gated layers after two of the shape's own. stretch: each case's grid
+    spans the box of its boundary tokens (None: where `Widths.boxes`, and no field is known), else
+    [-1, 1]^D, to which surrogates scale positions; beyond, the grid's edge is read.
     """
 
     paper = "meshop; after Li et al. 2021, Perez et al. 2018"
@@ -54,13 +62,14 @@ class GridField(ModulatedField):
         self,
         widths: Widths,
         *,
-        width: int = 128,
-        depth: int = 2,
+        width: int = 64,
+        depth: int = 1,
         latent: int = 96,
         grid: int | None = None,
         channels: int = 24,
         modes: int | None = None,
-        layers: int = 6,
+        layers: int = 4,
+        stretch: bool | None = None,
     ) -> None:
         super().__init__(widths, width=width, depth=depth, latent=latent)
         dim = widths.dim
@@ -68,8 +77,14 @@ class GridField(ModulatedField):
         modes = modes or (6 if dim == 2 else 4)
         self.shape = (grid,) * dim
         self.pointwise = not widths.inputs
-        self.near = dim + len(SCALES) + latent
-        self.enter = mlp(dim + widths.cond + latent + self.near, 128, channels)
+        if stretch is None:
+            stretch = widths.boxes and not widths.inputs and not widths.wall_inputs
+        self.stretch = stretch
+        # The first layer of an MLP in parts: a row for each case and token, not for each place.
+        self.place = nn.Linear(2 * dim + len(SCALES), HIDDEN)
+        self.case = nn.Linear(widths.cond + latent, HIDDEN, bias=False)
+        self.token = nn.Linear(latent, HIDDEN, bias=False)
+        self.enter = nn.Linear(HIDDEN, channels)
         if widths.inputs:
             self.known = mlp(widths.nodes, 128, channels)
         pad = grid // 8
@@ -88,13 +103,9 @@ class GridField(ModulatedField):
         """Fields (N, out) and scalars (B, scalars)."""
         points = nodes(graph)
         wall, hidden, latent, scalars = self.encode(graph)
-        bridge = GridBridge(
-            points if self.widths.inputs else wall,
-            unit_boxes(len(latent), points.pos),
-            self.shape,
-        )
-        case = torch.cat([graph.cond, latent], dim=1)
-        shape = self.enter(self.grid(bridge, wall, hidden, case)).unflatten(1, self.shape)
+        boxes = set_boxes(wall) if self.stretch else unit_boxes(len(latent), points.pos)
+        bridge = GridBridge(points if self.widths.inputs else wall, boxes, self.shape)
+        shape = self.known_places(bridge, wall, hidden, torch.cat([graph.cond, latent], dim=1))
         for layer in self.shapes:
             shape = shape + self.run(layer, shape)
         v = shape
@@ -113,28 +124,33 @@ class GridField(ModulatedField):
         x = points.x, points.pos, points.batch
         return by_rows(field, 4 * self.width, *x, gathers=True), scalars
 
-    def grid(self, bridge: GridBridge, wall: Points, hidden: Tensor, case: Tensor) -> Tensor:
-        """(B, G^D, F) what the grid points know: place, `case` (B, K), and of the nearest boundary
-        token where it lies, how far, and its `hidden` state; zeros where there is none."""
+    def known_places(
+        self, bridge: GridBridge, wall: Points, hidden: Tensor, case: Tensor
+    ) -> Tensor:
+        """(B, *grid, C) from what the grid points know: place, `case` (B, K), and of the nearest
+        boundary token where it lies, how far, and its `hidden` state; none where there is none."""
         count, size = len(case), prod(self.shape)
-        place = 2 * bridge.places().flatten(0, -2) - 1
-        every = place.repeat(count, 1)
-        near = case.new_zeros(len(every), self.near)
+        place = bridge.places().flatten(0, -2)
+        every = (bridge.boxes.lo[:, None] + bridge.boxes.size[:, None] * place).flatten(0, 1)
+        every = every.to(wall.pos)
+        near = every.new_zeros(len(every), every.shape[1] + len(SCALES))
+        first = self.case(case).repeat_interleave(size, dim=0)
         if len(wall):
             with torch.no_grad():
                 ptr = torch.tensor([0, *wall.sizes], device=every.device).cumsum(0)
                 steps = size * torch.arange(count + 1, device=every.device)
-                found = knn(wall.pos.to(every), 1, every, ptr=ptr, query_ptr=steps)
+                found = knn(wall.pos, 1, every, ptr=ptr, query_ptr=steps)
                 has = found.rowptr.diff().nonzero()[:, 0]
-                away = wall.pos.to(every)[found.index] - every[has]
+                away = wall.pos[found.index] - every[has]
                 scale = away.new_tensor(SCALES)
                 far = torch.exp(-away.norm(dim=1, keepdim=True) / scale)
-            known = torch.cat([away.to(hidden), far.to(hidden), hidden[found.index]], dim=1)
-            near = near.to(known.dtype).index_copy(0, has, known)
-        case = case.repeat_interleave(size, dim=0)
-        return torch.cat([every.to(case), case, near.to(case)], dim=1).unflatten(0, (count, size))
+                near[has] = torch.cat([away, far], dim=1)
+            first = first.index_add(0, has, self.token(hidden)[found.index])
+        first = first + self.place(torch.cat([every, near], dim=1).to(first.dtype))
+        return self.enter(F.silu(first)).unflatten(0, (count, *self.shape))
 
 
 def gated(layer: nn.Module, gate: nn.Module, shape: Tensor, v: Tensor) -> Tensor:
-    """v + (1 + W_g s) . K v."""
-    return v + (1 + gate(shape)) * layer(v)
+    """v + (1 + W_g s) . [K v of one half of the channels, gelu(K v) of the other]."""
+    straight, bent = layer(v).chunk(2, dim=-1)
+    return v + (1 + gate(shape)) * torch.cat([straight, F.gelu(bent)], dim=-1)

@@ -1,4 +1,4 @@
-"""WallField: a neural field on the nodes, conditioned on the wall. The default around bodies.
+"""WallField: a neural field on the nodes, conditioned on the wall. Local, and cheap around bodies.
 
     z   = sum_w share_w phi(token_w, c)                     wall and conditions, one latent a case
     h   = W x;  h <- h + block(h; scale(z), shift(z))       L blocks on every node by itself
@@ -24,8 +24,7 @@ from ._operator import Widths
 
 
 class WallField(ModulatedField):
-    """Neural field on the nodes, conditioned on the wall and the conditions; the default
-    around a body in a far field.
+    """Neural field on the nodes, conditioned on the wall and the conditions.
 
     width of the blocks, depth their number, latent the size of z.
     """

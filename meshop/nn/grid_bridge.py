@@ -75,6 +75,15 @@ def unit_boxes(count: int, like: Tensor) -> Boxes:
     return Boxes(lo, torch.full_like(lo, 2.0), _one_each)
 
 
+@torch.compiler.disable
+def set_boxes(points: Points) -> Boxes:
+    """The bounding box of every set, [-1, 1]^D of a set without points."""
+    with torch.no_grad():
+        lo, size = bounding_boxes(_exact(points.pos), points.batch, len(points.sizes))
+        none = torch.tensor(points.sizes, device=lo.device)[:, None] == 0
+    return Boxes(lo.masked_fill(none, -1), size.masked_fill(none, 2), _one_each)
+
+
 def _one_each(pos: Tensor, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Every place in the one box of its set."""
     return torch.arange(len(pos) + 1, device=pos.device), batch, pos.new_ones(len(pos))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import pi, prod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,26 +28,45 @@ class SpectralConv(nn.Module):
         # Complex normal of variance 2 / (C_in + C_out): what passes keeps its size.
         self.weight = nn.Parameter(torch.randn(shape) / (width_in + width_out) ** 0.5)
 
-    def forward(self, v: Tensor) -> Tensor:
+    def forward(self, v: Tensor, pad: int = 0) -> Tensor:
         sizes, m = v.shape[1:-1], self.modes
-        if min(sizes[:-1], default=2 * m) < 2 * m or sizes[-1] // 2 + 1 < m:
-            raise ValueError(f"a grid of {tuple(sizes)} points has fewer than {m} modes")
+        periods = [n + pad for n in sizes]
+        if min(periods[:-1], default=2 * m) < 2 * m or periods[-1] // 2 + 1 < m:
+            raise ValueError(f"a grid of {tuple(periods)} points has fewer than {m} modes")
         exact = torch.promote_types(v.dtype, torch.float32)
         with torch.autocast(v.device.type, enabled=False):
-            # Axis by axis, and each cut before the next: most of the work is on what is kept.
-            f = torch.fft.rfft(v.to(exact), dim=self.dim).narrow(self.dim, 0, m)
-            for axis in range(1, self.dim):
-                f = torch.fft.fft(f, dim=axis)
-                f = torch.cat([f.narrow(axis, 0, m), f.narrow(axis, f.shape[axis] - m, m)], axis)
+            # Products with the few waves that are kept; a fast transform finds them all.
+            k = torch.arange(m, device=v.device)
+            angle = _angles(sizes[-1], periods[-1], k, exact)
+            f = torch.cat([angle.cos(), -angle.sin()]) @ v.to(exact)
+            f = torch.complex(*f.split(m, dim=-2))
+            waves = []
+            for n, period in zip(sizes[:-1], periods[:-1], strict=True):
+                turn = _angles(n, period, torch.cat([k, k - m]), exact)
+                waves.append(torch.polar(torch.ones_like(turn), -turn))  # (2 m, n)
+            for axis in range(self.dim - 1, 0, -1):
+                f = _along(waves[axis - 1], f, axis)
             r = torch.view_as_complex(self.weight.to(exact)).flatten(0, self.dim - 1)
             kept = f.shape[1:-1]
             f = (f.flatten(1, -2).transpose(0, 1) @ r).transpose(0, 1).unflatten(1, kept)
             for axis in range(1, self.dim):
-                gap = list(f.shape)
-                gap[axis] = sizes[axis - 1] - 2 * m
-                parts = [f.narrow(axis, 0, m), f.new_zeros(gap), f.narrow(axis, m, m)]
-                f = torch.fft.ifft(torch.cat(parts, axis), dim=axis)
-            return torch.fft.irfft(f, n=sizes[-1], dim=self.dim).to(v.dtype)
+                f = _along(waves[axis - 1].mH, f, axis)
+            # A frequency and its conjugate, but for those that are their own.
+            own = (k == 0) | (2 * k == periods[-1])
+            share = (2 - own.to(exact)) / prod(periods)
+            back = torch.cat([angle.cos().T * share, -angle.sin().T * share], dim=1)
+            return (back @ torch.cat([f.real, f.imag], dim=-2)).to(v.dtype)
+
+
+def _angles(n: int, period: int, k: Tensor, dtype: torch.dtype) -> Tensor:
+    """(len(k), n) 2 pi k x / period of x = 0 .. n - 1."""
+    x = torch.arange(n, device=k.device)
+    return (k[:, None] * x % period).to(dtype) * (2 * pi / period)
+
+
+def _along(matrix: Tensor, f: Tensor, axis: int) -> Tensor:
+    """The product of a matrix with f along one axis."""
+    return (matrix @ f.flatten(axis + 1)).unflatten(axis + 1, f.shape[axis + 1 :])
 
 
 class FourierLayer(nn.Module):
@@ -64,7 +85,5 @@ class FourierLayer(nn.Module):
 
     def forward(self, v: Tensor, coverage: Tensor | None = None) -> Tensor:
         """coverage, which `AxisAttention` takes in the same place, is not used."""
-        padded = F.pad(v, (0, 0) + (0, self.pad) * self.dim) if self.pad else v
-        far = self.convolution(padded)[(slice(None), *(slice(0, n) for n in v.shape[1:-1]))]
-        y = self.pointwise(v) + far
+        y = self.pointwise(v) + self.convolution(v, self.pad)
         return y if self.last else F.gelu(y)

@@ -45,6 +45,8 @@ VALIDATIONS = 25  # over a run
 SHOWN = 256  # steps of series that stand for all, to the normaliser
 CHECKED = 32  # steps of held-out series in each validation
 AVERAGE = 0.999  # of the weights, per step
+DEFAULT = "grid-field"  # the operator that is best without a word from the user
+SLACK = 0.05  # of a domain's size: by less, its boundary tokens span it, and two are alike
 LOG_RATIO = 3.0  # a positive condition that varies by more is learned as its logarithm
 
 
@@ -98,7 +100,7 @@ def learn(
     share of their mean count as that, in relative errors. clock: seconds, by which minutes are
     counted. Raises ConditionError, SurrogateError.
     """
-    model = model or default_operator(problem)
+    model = model or DEFAULT
     if model not in registry():
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
     kind = registry()[model]
@@ -134,6 +136,7 @@ def learn(
             inputs=0 if first.inputs is None else first.inputs.shape[1],
             wall_inputs=0 if first.wall_inputs is None else first.wall_inputs.shape[1],
             dim=problem.spec.space,
+            boxes=not problem.spec.external and boxes_differ(shown, problem.spec.space),
         ),
         stepper=stepper,
         name=name or folder.resolve().name,
@@ -195,14 +198,22 @@ def learn(
     return Learned(surrogate, module.global_step, spent, module.history, main)
 
 
-def default_operator(problem: Problem) -> str:
-    """Name of the operator that is best without a word from the user (benchmarks/RESULTS.md).
-
-    Around a body in a far field what is near the wall decides; inside a domain, and on a surface,
-    all of the boundary does. A state in time is known at the nodes, which wall-field does not see
-    together.
-    """
-    return "wall-field" if problem.spec.external and problem.dt is None else "grid-field"
+def boxes_differ(cases: Sequence[StoredCase], dim: int) -> bool:
+    """Whether each case's boundary tokens span the box of its nodes, up to a facet, and these boxes
+    are not all the same."""
+    lows, highs = [], []
+    for case in cases:
+        if not len(case.wall_pos):
+            return False
+        low, high = (np.asarray(f(case.pos, axis=0))[:dim] for f in (np.min, np.max))
+        wall = case.wall_pos.numpy()[:, :dim]
+        slack = SLACK * (high - low).max()
+        if (wall.min(0) > low + slack).any() or (wall.max(0) < high - slack).any():
+            return False
+        lows.append(low)
+        highs.append(high)
+    size = np.subtract(highs, lows).max()
+    return bool(max(np.ptp(lows, axis=0).max(), np.ptp(highs, axis=0).max()) > SLACK * size)
 
 
 def make_stepper(

@@ -21,7 +21,7 @@ from ..errors import ConditionError
 from ..models import registry
 from ..surrogate import Form, Scheme, Surrogate
 from ._cases import expand, find_problem, split
-from ._learn import default_operator, learn, make_schema, make_stepper
+from ._learn import DEFAULT, learn, make_schema, make_stepper
 from ._mirror import known_signs, mirror_of
 from ._report import pictures, table_text, validate
 from ._rollouts import validate_rollouts
@@ -117,7 +117,7 @@ def train(
         edges=model is not None and registry()[model].edges,
         series=stepping,
     )
-    model = model or default_operator(problem)
+    model = model or DEFAULT
     stepper = make_stepper(problem, form, scheme, substeps, bundle) if form is not None else None
     if bundle > 1 and "bundle" in inspect.signature(registry()[model]).parameters:
         model_config = {"bundle": bundle, **(model_config or {})}

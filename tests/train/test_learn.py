@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
 from meshop.models.grid_field import GridField
 from meshop.models.wall_field import WallField
 from meshop.train import train
+from meshop.train._learn import boxes_differ
 from tests.bench.tiny import cases
 
+SQUARE = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
 FIELD = {"width": 8, "depth": 1, "latent": 4}
 GRID = {**FIELD, "grid": 4, "channels": 4, "modes": 1, "layers": 1}
 
@@ -47,3 +52,20 @@ def test_nodes_are_subsampled_where_a_node_needs_no_other(
     sizes = {len(mesh.points) for mesh in made}
     assert 20 not in sizes
     assert seen <= sizes if whole else seen == {20}
+
+
+def domain(scale: list[float], wall: np.ndarray = SQUARE) -> SimpleNamespace:
+    facets = (wall + np.roll(wall, 1, axis=0)) / 2  # tokens lie in the middle of facets
+    return SimpleNamespace(pos=SQUARE * scale, wall_pos=torch.tensor(facets * scale))
+
+
+def test_boxes_differ_where_boundaries_span_unlike_domains():
+    whole = domain([1, 1, 1])
+    assert boxes_differ([whole, domain([2, 1, 1])], 2)
+    assert not boxes_differ([whole, whole], 2)
+    assert not boxes_differ([whole, domain([1, 1, 5])], 2)  # a plane mesh at another height
+    assert not boxes_differ([whole, domain([1.02, 1, 1])], 2)  # another mesh of one domain
+    hole = 0.3 + 0.4 * SQUARE
+    assert not boxes_differ([domain([1, 1, 1], hole), domain([2, 1, 1], hole)], 2)
+    cloud = SimpleNamespace(pos=2 * SQUARE, wall_pos=torch.zeros(0, 3))
+    assert not boxes_differ([whole, cloud], 2)
