@@ -73,7 +73,7 @@ def test_an_older_file_has_fewer_widths_and_scales(tmp_path: Path):
         header = json.loads(file.metadata()["meshop"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     known = {"features", "tokens", "cond", "out", "scalars", "prior", "lift"}
-    later = {"inputs", "wall_inputs", "dim"}
+    later = {"inputs", "wall_inputs", "dim", "boxes"}
     assert set(header["sizes"]) == known | later
     assert set(header["operator"]["config"]) == {"width", "depth", "latent"}
     header["sizes"] = {name: header["sizes"][name] for name in known}
