@@ -194,7 +194,7 @@ def gmres(
         return np.zeros_like(load)
     basis, ways = [load / size], []
     table = np.zeros((most + 1, most))
-    weights = np.zeros(0)
+    weights: np.ndarray = np.zeros(0)
     for k in range(most):
         ways.append(precondition(basis[k]))
         new: np.ndarray = matrix(ways[k])
