@@ -6,6 +6,7 @@ from ._limit import Free, Guide, Limited, State, limit
 from ._monge_ampere import monge_ampere
 from ._monitor import Monitor, gradient_monitor, hessian_monitor, ring_monitor
 from ._move import Moved, MoveReport, move, positive_corners
+from ._smooth import smooth
 
 __all__ = [
     "Free",
@@ -27,5 +28,6 @@ __all__ = [
     "rbf",
     "ring_monitor",
     "sliding",
+    "smooth",
     "springs",
 ]
