@@ -37,9 +37,9 @@ def monge_ampere(
     """The mesh moved to x = xi + grad phi, monitor(x) det(I + D^2 phi) the same everywhere.
 
     monitor: a positive function of points (n, d), or values (N,) at the mesh's points, which are
-    interpolated. Triangles or tetrahedra; boundary nodes slide along straight edges and plane
-    faces, corners and nodes of curved parts stay. The map need not exist in domains that are not
-    convex. `report.residual` is |m det - theta| over theta, weighted; it stops at tol, at
+    interpolated. Cells without mid-side nodes, which count as they are cut into simplices; boundary
+    nodes slide along straight edges and plane faces, corners and nodes of curved parts stay. The
+    map need not exist in domains that are not convex. `report.residual` is |m det - theta| over theta, weighted; it stops at tol, at
     max_iterations, or where nothing lessens it, and the iterate of least residual counts. A small
     residual is no proof of a valid mesh: what comes of it passes the limiter like all else.
 

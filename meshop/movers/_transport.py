@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 REACH = 1e-6  # of the spacing of points: the step of differences of a monitor
 
+CELLS = "expected cells that can be cut into simplices without new points"
+
 
 @dataclass
 class Iterate:
@@ -45,20 +47,19 @@ class Transport:
     """m(xi + grad phi) det(I + D^2 phi) - theta at the points of a mesh, as phi has it.
 
     Gradients by lumped mass, Hessians by one integration by parts on one ring, also lumped, so that
-    both are sparse matrices with the pattern of the stiffness S. Raises MeshError for other cells
-    than triangles in a plane or tetrahedra.
+    both are sparse matrices with the pattern of the stiffness S. Raises MeshError for cells that
+    have points beside their corners, and for those that are cut from their centres, such
+    as polyhedra.
     """
 
     def __init__(self, mesh: Mesh, monitor: Monitor | np.ndarray) -> None:
+        if mesh.dim < 2 or (mesh.dim == 2 and not mesh.is_planar):
+            raise MeshError("Monge-Ampere on this mesh", "expected cells in a plane, or volumes")
         p1, d, n = mesh.p1(), mesh.dim, mesh.n_points
-        parts = p1.simplices
-        whole = len(parts.nodes) == mesh.n_cells and bool((parts.nodes < n).all())
-        if d < 2 or not whole or (d == 2 and not mesh.is_planar):
-            raise MeshError(
-                "Monge-Ampere on this mesh", "expected triangles in a plane, or tetrahedra, alone"
-            )
         if len(p1.idle):
-            raise MeshError(f"{len(p1.idle)} points of no cell", "expected none")
+            raise MeshError(f"{len(p1.idle)} points of no cell's corner", "expected none")
+        if not (p1.simplices.nodes < n).all():
+            raise MeshError("Monge-Ampere on this mesh", CELLS)
         self.d, self.xi, self.mass = d, mesh.points[:, :d], p1.lumped
         self.total = float(self.mass.sum())
         self.stiffness, self.consistent = p1.stiffness(), p1.mass()
@@ -121,8 +122,9 @@ def _bends(p1: P1, system: Transport) -> dict[tuple[int, int], csr_matrix]:
     """Entries (a, b), a <= b, of - int grad phi (x) grad psi_i + int over the boundary of the
     tangential part of grad phi (x) n, over the mass, symmetrised."""
     d, n, facets = system.d, len(system.mass), p1.boundary
-    corners = p1.simplices.nodes[facets.owner]
-    slope = p1.basis_gradients()[facets.owner][:, :, :d]  # (F, d + 1, d)
+    owner = _owners(p1)
+    corners = p1.simplices.nodes[owner]
+    slope = p1.basis_gradients()[owner][:, :, :d]  # (F, d + 1, d)
     normal = facets.areas[:, :d] / facets.measure[:, None]
     along = slope - (slope @ normal[:, :, None]) * normal[:, None, :]
     share = facets.measure / d
@@ -139,6 +141,20 @@ def _bends(p1: P1, system: Transport) -> dict[tuple[int, int], csr_matrix]:
         edge = np.broadcast_to((0.5 * share[:, None] * both)[:, None, :], key.shape)
         data += np.bincount(place, edge.ravel(), len(data))
         out[a, b] = system.sparse(data / system.mass[system.row])
+    return out
+
+
+def _owners(p1: P1) -> np.ndarray:
+    """(F,) the simplex behind each facet of the boundary, of those that its cell was cut into."""
+    cell, nodes, facets = p1.simplices.cell, p1.simplices.nodes, p1.boundary
+    out = np.full(len(facets.owner), -1)
+    first = np.searchsorted(cell, facets.owner)
+    for turn in range(int(np.bincount(cell).max())):
+        at = np.minimum(first + turn, len(cell) - 1)
+        held = (facets.nodes[:, :, None] == nodes[at][:, None, :]).any(axis=2).all(axis=1)
+        out = np.where(held & (cell[at] == facets.owner), at, out)
+    if (out < 0).any():
+        raise MeshError("Monge-Ampere on this mesh", CELLS)
     return out
 
 

@@ -15,8 +15,8 @@ from meshop.movers import (
 )
 from meshop.movers._transport import Transport, gmres
 
-from ..meshes import box, ring
-from .test_move import square
+from ..meshes import box
+from .test_move import CUBE, square
 
 METHODS = ("newton", "relaxation")
 
@@ -115,6 +115,32 @@ def test_tetrahedra_gather_on_a_sphere() -> None:
     assert np.isclose(moved.cell_measures().sum(), 1.0)
 
 
+def test_quads_and_cells_of_the_boundary_in_the_mesh_make_no_difference() -> None:
+    mesh, monitor = square(20), ring_monitor(5, 50, 0.1)
+    edges = mesh.p1().boundary.nodes
+    lined = Mesh.from_blocks(
+        mesh.points, [("line", edges), ("triangle", mesh.cell_nodes.reshape(-1, 3))]
+    )
+    one, two = monge_ampere(mesh, monitor)[0], monge_ampere(lined, monitor)[0]
+    assert np.array_equal(one.points, two.points)
+    quads = square(20, "quad")
+    moved, report = monge_ampere(quads, monitor)
+    assert report.residual < 1e-3 and report.inverted == 0
+    assert spread(moved, monitor) < 0.6 * spread(quads, monitor)
+    hexes = _hexahedra(8)
+    moved, report = monge_ampere(hexes, lambda x: 1 + x[:, 2], tol=1e-6)
+    exact = -1 + np.sqrt(1 + 3 * hexes.points[:, 2])
+    assert np.abs(moved.points[:, 2] - exact).max() < 5e-3 and report.inverted == 0
+
+
+def _hexahedra(n: int) -> Mesh:
+    axis = np.linspace(0, 1, n + 1)
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    number = np.arange(len(points)).reshape(n + 1, n + 1, n + 1)
+    stride = CUBE @ [(n + 1) ** 2, n + 1, 1]
+    return Mesh.from_blocks(points, [("hexahedron", number[:-1, :-1, :-1].reshape(-1, 1) + stride)])
+
+
 def test_a_monitor_of_values_does_as_the_function_that_it_samples() -> None:
     mesh = square(16)
     function = ring_monitor(3, 10, 0.1)
@@ -156,10 +182,11 @@ def test_what_is_refused() -> None:
         monge_ampere(mesh, lambda x: x[:, 0])
     with pytest.raises(MeshError, match="monitor of shape"):
         monge_ampere(mesh, np.ones(3))
-    with pytest.raises(MeshError, match="triangles in a plane"):
-        monge_ampere(square(4, "quad"), np.ones(25))
-    with pytest.raises(MeshError, match="triangles in a plane"):
-        monge_ampere(ring(16, 4), np.ones(80))
+    curved = Mesh.from_blocks(
+        [[0, 0], [2, 0], [0, 2], [1, 0], [1, 1], [0, 1]], [("quadratic_triangle", [range(6)])]
+    )
+    with pytest.raises(MeshError, match="no cell's corner"):
+        monge_ampere(curved, np.ones(6))
     with pytest.raises(ConditionError, match="newton or relaxation"):
         monge_ampere(mesh, np.ones(25), method="magic")
     with pytest.raises(ConditionError, match="rate"):
