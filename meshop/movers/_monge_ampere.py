@@ -39,9 +39,10 @@ def monge_ampere(
     monitor: a positive function of points (n, d), or values (N,) at the mesh's points, which are
     interpolated. Cells without mid-side nodes, which count as they are cut into simplices; boundary
     nodes slide along straight edges and plane faces, corners and nodes of curved parts stay. The
-    map need not exist in domains that are not convex. `report.residual` is |m det - theta| over theta, weighted; it stops at tol, at
-    max_iterations, or where nothing lessens it, and the iterate of least residual counts. A small
-    residual is no proof of a valid mesh: what comes of it passes the limiter like all else.
+    map need not exist in domains that are not convex. `report.residual` is |m det - theta| over
+    theta, weighted; it stops at tol, at max_iterations, or where nothing lessens it, and the
+    iterate of least residual counts. A small residual is no proof of a valid mesh: what comes of it
+    passes the limiter like all else.
 
     method: "newton", implicit steps of growing pseudo-time, S dphi / dt = r + r' dphi, which are
     Newton's in the end; dt begins at rate (.3), and is cut where a step would not lessen the
