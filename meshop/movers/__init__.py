@@ -2,9 +2,10 @@
 
 from ._boundary import Slide, sliding
 from ._classical import elastic, laplacian, rbf, springs
+from ._goal import euler_fluxes, goal_monitor, goal_weight
 from ._limit import Free, Guide, Limited, State, limit
 from ._monge_ampere import monge_ampere
-from ._monitor import Monitor, gradient_monitor, hessian_monitor, ring_monitor
+from ._monitor import Monitor, combined, gradient_monitor, hessian_monitor, ring_monitor, smoothed
 from ._move import Moved, MoveReport, move, positive_corners
 from ._smooth import smooth
 
@@ -17,7 +18,11 @@ __all__ = [
     "Moved",
     "Slide",
     "State",
+    "combined",
     "elastic",
+    "euler_fluxes",
+    "goal_monitor",
+    "goal_weight",
     "gradient_monitor",
     "hessian_monitor",
     "laplacian",
@@ -29,5 +34,6 @@ __all__ = [
     "ring_monitor",
     "sliding",
     "smooth",
+    "smoothed",
     "springs",
 ]
