@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ConditionError
+from ..errors import ConditionError, MeshError
 from ..mesh import Mesh
 from ..solvers import solve
 from ._monitor import Monitor
@@ -46,14 +46,16 @@ def monge_ampere(
 
     method: "newton", implicit steps of growing pseudo-time, S dphi / dt = r + r' dphi, which are
     Newton's in the end; dt begins at rate (.3), and is cut where a step would not lessen the
-    residual. The monitor's gradient is taken by differences, of values at points the one recovered
-    there. Or "relaxation", explicit ones of one rate (.1), S dphi = rate r: slower by an order of
-    magnitude, and the check of the other. S is the stiffness, r the residual's load. Gradients by
-    lumped mass, Hessians by one integration by parts on one ring, also lumped: other choices fold
-    cells over or diverge.
+    residual or phi would not stay convex at the points. Where none is left it need not stay so, as
+    by curved walls it cannot; which of both is taken is up to the variation of m |K|. The monitor's
+    gradient is taken by differences, of values at points the one recovered there. Or "relaxation",
+    explicit steps of one rate (.1), S dphi = rate r: several times slower, and the check of the
+    other. S is the stiffness, r the residual's load. Gradients by lumped mass, Hessians by one
+    integration by parts on one ring, also lumped: other choices fold cells over or diverge.
     Sources: Budd, Russell, Walsh, J. Comput. Phys. 282 (2015), relaxation; McRae, Cotter, Budd,
     SIAM J. Sci. Comput. 40 (2018), (quasi-)Newton; Kelley and Keyes, SIAM J. Numer. Anal. 35
-    (1998), pseudo-time. Raises MeshError for other cells and for monitors that are not positive.
+    (1998), pseudo-time. Raises MeshError for other cells, for monitors that are not
+    positive, and where no step lessens the residual.
     """
     if method not in RATES:
         raise ConditionError(f"method {method!r}", f"expected {' or '.join(RATES)}")
@@ -64,17 +66,35 @@ def monge_ampere(
         )
     system = Transport(mesh, monitor)
     start = system.at(np.zeros(mesh.n_points))
-    steps = _newton(system, start, rate) if method == "newton" else _relaxed(system, start, rate)
-    best, iterations = start, 0
-    while best.residual >= tol and iterations < max_iterations:
-        now = next(steps, None)
-        if now is None:
-            break
-        iterations += 1
-        best = now if now.residual < best.residual else best
+    if method == "newton":
+        best, iterations = _least(_newton(system, start, rate, THIN), start, tol, max_iterations)
+        if best.residual >= tol and iterations < max_iterations:
+            steps = _newton(system, best, rate, -np.inf)
+            other, more = _least(steps, best, tol, max_iterations - iterations)
+            best, iterations = min(best, other, key=system.spread), iterations + more
+    else:
+        best, iterations = _least(_relaxed(system, start, rate), start, tol, max_iterations)
+    if best is start and start.residual >= tol:
+        raise MeshError(
+            "Monge-Ampere: no step lessens the residual",
+            f"it is {start.residual:.1e} on the mesh as it is, expected below {tol:.1e}",
+            "a smaller rate, or a monitor that varies less from point to point",
+        )
     moved = move(mesh, best.step, boundary="slide", passes=passes)
     report = replace(moved.report, iterations=iterations, residual=best.residual)
     return Moved(moved.mesh, report)
+
+
+def _least(steps: Iterator[Iterate], best: Iterate, tol: float, most: int) -> tuple[Iterate, int]:
+    """The iterate of the least residual, and how many there were until tol or the last."""
+    count = 0
+    while best.residual >= tol and count < most:
+        now = next(steps, None)
+        if now is None:
+            break
+        count += 1
+        best = now if now.residual < best.residual else best
+    return best, count
 
 
 def _relaxed(system: Transport, now: Iterate, rate: float) -> Iterator[Iterate]:
@@ -87,8 +107,9 @@ def _relaxed(system: Transport, now: Iterate, rate: float) -> Iterator[Iterate]:
         yield now
 
 
-def _newton(system: Transport, now: Iterate, rate: float) -> Iterator[Iterate]:
-    """Each of a smaller residual than the one before, until none is found."""
+def _newton(system: Transport, now: Iterate, rate: float, thin: float) -> Iterator[Iterate]:
+    """Each of a smaller residual than the one before, until none is found, and of a least
+    determinant above thin times that one's: phi stays convex."""
     shortest = 1e-2 * rate
     while rate >= shortest:
         matrix = system.newton(now, now.theta / rate)
@@ -102,7 +123,7 @@ def _newton(system: Transport, now: Iterate, rate: float) -> Iterator[Iterate]:
         while part > SHORTEST:
             new = system.at(system.level(now.phi + part * way))
             less = new.residual < (1 - 0.01 * part) * now.residual
-            if less and new.determinant.min() > THIN * now.determinant.min():
+            if less and new.determinant.min() > thin * abs(now.determinant.min()):
                 break
             part /= 2
         if part > SHORTEST:

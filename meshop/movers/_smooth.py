@@ -158,10 +158,11 @@ def _sound(mesh: Mesh) -> bool:
         positive_corners(mesh)
     except MeshError:
         return False
-    facets = mesh.p1().boundary
+    p1 = mesh.p1()
+    facets = p1.boundary
     centre = mesh.points[facets.nodes].mean(axis=1) - mesh.points[0]
     enclosed = (centre * facets.areas).sum() / mesh.dim
-    return bool(np.isclose(np.abs(mesh.cell_measures()).sum(), enclosed, rtol=1e-9))
+    return bool(np.isclose(p1.simplices.measure.sum(), enclosed, rtol=1e-9))
 
 
 def _turn(rows: np.ndarray, *corners: np.ndarray) -> None:

@@ -60,6 +60,9 @@ class Transport:
             raise MeshError(f"{len(p1.idle)} points of no cell's corner", "expected none")
         if not (p1.simplices.nodes < n).all():
             raise MeshError("Monge-Ampere on this mesh", CELLS)
+        self.nodes = p1.simplices.nodes
+        corner = mesh.points[self.nodes][:, :, :d]
+        self.turn = np.sign(np.linalg.det(corner[:, 1:] - corner[:, :1]))
         self.d, self.xi, self.mass = d, mesh.points[:, :d], p1.lumped
         self.total = float(self.mass.sum())
         self.stiffness, self.consistent = p1.stiffness(), p1.mass()
@@ -101,6 +104,15 @@ class Transport:
         load = self.consistent @ rest
         residual = float(np.linalg.norm(load) / np.linalg.norm(self.mass * theta))
         return Iterate(phi, step, m, jacobian, determinant, theta, rest, load, residual)
+
+    def spread(self, now: Iterate) -> float:
+        """The coefficient of variation of monitor times measure, of simplices as they come to be;
+        inverted ones count as negative."""
+        nodes = self.nodes
+        corner = (self.xi + now.step)[nodes]
+        det = np.linalg.det(corner[:, 1:] - corner[:, :1]) * self.turn
+        share = now.monitor[nodes].mean(axis=1) * det
+        return float(share.std() / share.mean())
 
     def newton(self, now: Iterate, implicit: float) -> csr_matrix:
         """Minus the derivative of mass rest by phi, theta as it is, + implicit S.

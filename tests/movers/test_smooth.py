@@ -127,6 +127,10 @@ def test_cells_wound_either_way_are_no_reason_to_move() -> None:
     for one in (mixed, shaken(mixed, 0.02)):
         moved, report = smooth(one, tol=1e-9)
         assert report.untangled == 0 and np.abs(moved.points - mesh.points).max() < 0.02
+    lined = Mesh.from_blocks(
+        mesh.points, [("line", mesh.p1().boundary.nodes), ("quad", _quads(mesh))]
+    )
+    assert smooth(lined).report.untangled == 0
     moved, report = smooth(box(3))  # half of its tetrahedra
     assert report.untangled == 0 and report.inverted == 0
 
