@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 RATES = {"newton": 0.3, "relaxation": 0.1}
-LINEAR = 1e-2  # tolerance of Newton's linear systems
+LINEAR = 3e-2  # tolerance of Newton's linear systems
 THIN = 0.1  # part of the least determinant that a step has to leave
 SHORTEST = 0.1  # part of a step below which its pseudo-time was too long
 
