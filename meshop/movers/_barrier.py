@@ -16,7 +16,7 @@ from ..solvers import Multigrid
 SIZE = 0.5  # weight of the term that holds sizes; what is left holds shapes
 MEMORY = 10  # pairs that L-BFGS keeps
 DESCENT = 1e-4  # part of the slope's promise that a step has to keep
-STRIDE = 0.95  # of the way to the first simplex that collapses
+STRIDE = 0.5  # of the way to the first simplex that collapses: nearer, and many steps lead back
 SHORTEST = 1e-12  # of a step
 
 Matrix = np.ndarray  # (d, d, S): arithmetic runs over long rows

@@ -18,6 +18,7 @@ from ._move import Moved, displaced, min_angle, move, positive_corners
 
 ROUNDS = 100  # of untangling
 STEPS = 30  # in each
+SOFT = 0.2  # of the least determinant: eps of untangling, until a round puts none right
 SMALL = 0.1  # of the mean size around: the least that is wanted
 
 # Perfect cells by how many corners are simplices, in 2-D and 3-D.
@@ -74,13 +75,14 @@ def smooth(
         return int((exact | (energy.determinants(x) <= 0)).sum())  # where rounding says so, too
 
     x, before = start, inverted(start)
-    left, iterations = before, 0
+    left, iterations, part = before, 0, SOFT
     for _ in range(ROUNDS):
         if not left:
             break
-        eps = float(np.hypot(1e-6, 0.2 * min(float(energy.determinants(x).min()), 0.0)))
+        eps = float(np.hypot(1e-6, part * min(float(energy.determinants(x).min()), 0.0)))
         found = descend(energy, x, tangent, eps, STEPS, 1e-4, lambda x: not inverted(x))
-        x, left = found.x, inverted(found.x)
+        x, last, left = found.x, left, inverted(found.x)
+        part = SOFT if left < last else 0.5 * part
         iterations += found.iterations
     if left:
         raise MeshError(
