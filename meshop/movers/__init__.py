@@ -2,10 +2,12 @@
 
 from ._boundary import Slide, sliding
 from ._classical import elastic, laplacian, rbf, springs
+from ._goal import euler_fluxes, goal_monitor, goal_weight
 from ._limit import Free, Guide, Limited, State, limit
 from ._monge_ampere import monge_ampere
-from ._monitor import Monitor, gradient_monitor, hessian_monitor, ring_monitor
+from ._monitor import Monitor, combined, gradient_monitor, hessian_monitor, ring_monitor, smoothed
 from ._move import Moved, MoveReport, move, positive_corners
+from ._smooth import smooth
 
 __all__ = [
     "Free",
@@ -16,7 +18,11 @@ __all__ = [
     "Moved",
     "Slide",
     "State",
+    "combined",
     "elastic",
+    "euler_fluxes",
+    "goal_monitor",
+    "goal_weight",
     "gradient_monitor",
     "hessian_monitor",
     "laplacian",
@@ -27,5 +33,7 @@ __all__ = [
     "rbf",
     "ring_monitor",
     "sliding",
+    "smooth",
+    "smoothed",
     "springs",
 ]

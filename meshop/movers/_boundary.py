@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..mesh import Mesh
+from ..mesh import Mesh, P1Boundary
 from ._limit import State, length
 
 FLAT = 1e-10  # squared sine of the angle that facets of one plane may have: 1e-5 rad
@@ -178,7 +178,7 @@ def sliding(mesh: Mesh, boundary: str = "slide", moving: np.ndarray | None = Non
     if boundary == "fixed":
         return Slide(tangent)
     if d == 3:
-        tangent[on] = flat_tangents(mesh)[on]
+        tangent[on] = flat_tangents(p1, d)[on]
         return Slide(tangent)
     slides = np.zeros(n, bool)
     slides[on] = True
@@ -198,13 +198,13 @@ def _curve(mesh: Mesh, edges: np.ndarray, slides: np.ndarray) -> Curve | None:
     return Curve(xy, edges, slides) if slides.any() else None
 
 
-def flat_tangents(mesh: Mesh) -> Tensor:
+def flat_tangents(facets: P1Boundary, d: int) -> Tensor:
     """(N, d, d) projections on what is in the lines or planes of all facets around each node.
 
     The identity inside; on a straight or plane part of the boundary its tangents, along a straight
     edge of a solid that edge's, zero at corners and where the boundary is curved.
     """
-    n, d, facets = mesh.n_points, mesh.dim, mesh.p1().boundary
+    n = facets.n_points
     size = np.linalg.norm(facets.areas, axis=1, keepdims=True)
     unit = (facets.areas / np.where(size > 0, size, 1.0))[:, :d]
     outer = (unit[:, :, None] * unit[:, None, :]).reshape(-1, d * d)

@@ -36,7 +36,7 @@ def gradient_monitor(
     ConditionError for alpha or smoothing below zero.
     """
     slope = mesh.p1().gradient(_scalar(mesh, values))
-    return _scaled(mesh, (slope * slope).sum(axis=1), alpha, smoothing)
+    return scaled(mesh, (slope * slope).sum(axis=1), alpha, smoothing)
 
 
 def hessian_monitor(
@@ -52,7 +52,44 @@ def hessian_monitor(
     width = np.linalg.norm(np.ptp(mesh.points, axis=0))
     if np.sqrt(size.max(initial=0.0)) * width**2 <= 1e-8 * np.ptp(values):  # rounding of a line
         size[:] = 0.0
-    return _scaled(mesh, size, beta, smoothing)
+    return scaled(mesh, size, beta, smoothing)
+
+
+def combined(*monitors: np.ndarray | Monitor, how: str = "max") -> np.ndarray | Monitor:
+    """One monitor of several, all values (N,) or all functions: "max", the largest at each point,
+    or "sum", 1 plus what each is above 1. Raises ConditionError for none, and for both kinds."""
+    if how not in ("max", "sum"):
+        raise ConditionError(f"how {how!r}", "expected max or sum")
+    kinds = {callable(one) for one in monitors}
+    if len(kinds) != 1:
+        raise ConditionError("monitors", "expected at least one, all values or all functions")
+
+    def joined(values: list[np.ndarray]) -> np.ndarray:
+        if len({v.shape for v in values}) > 1:
+            raise MeshError("monitors", f"expected one shape, found {[v.shape for v in values]}")
+        table = np.stack(values)
+        return table.max(axis=0) if how == "max" else 1 + (table - 1).sum(axis=0)
+
+    if kinds == {True}:
+        return lambda x: joined([np.asarray(one(x), float) for one in monitors if callable(one)])
+    return joined([np.asarray(one, float) for one in monitors])
+
+
+def smoothed(mesh: Mesh, values: np.ndarray, kappa: float) -> np.ndarray:
+    """(I - kappa Laplacian)^-1 of values (N,) at points; kappa is a length squared.
+
+    With lumped mass: the integral stays, and on good meshes the range is not left.
+    """
+    if not kappa >= 0:
+        raise ConditionError(f"kappa {kappa}", "expected none below zero")
+    if kappa == 0:
+        return values
+    from scipy.sparse import diags
+
+    p1 = mesh.p1()
+    mass = np.where(p1.lumped > 0, p1.lumped, 1.0)
+    matrix = (diags(mass) + kappa * p1.stiffness()).tocsr()
+    return solve(matrix, mass * values, tol=1e-10)
 
 
 def _scalar(mesh: Mesh, values: np.ndarray) -> np.ndarray:
@@ -64,17 +101,10 @@ def _scalar(mesh: Mesh, values: np.ndarray) -> np.ndarray:
     return values - values[:1]  # constants have no derivatives, not even rounding
 
 
-def _scaled(mesh: Mesh, size: np.ndarray, gain: float, smoothing: float) -> np.ndarray:
+def scaled(mesh: Mesh, size: np.ndarray, gain: float, smoothing: float) -> np.ndarray:
+    """1 + gain size / max, smoothed."""
     if not (gain >= 0 and smoothing >= 0):
         raise ConditionError(f"gain {gain}, smoothing {smoothing}", "expected none below zero")
     most = size.max(initial=0.0)
     monitor = 1 + gain * size / most if most > 0 else np.ones(len(size))
-    if smoothing == 0:
-        return monitor
-    p1 = mesh.p1()
-    # Lumped: the discrete maximum principle keeps it within its range on good meshes.
-    from scipy.sparse import diags
-
-    mass = np.where(p1.lumped > 0, p1.lumped, 1.0)
-    matrix = (diags(mass) + smoothing * p1.stiffness()).tocsr()
-    return solve(matrix, mass * monitor, tol=1e-10)
+    return smoothed(mesh, monitor, smoothing)

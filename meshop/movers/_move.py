@@ -22,7 +22,8 @@ class MoveReport:
     inverted: corners of cells that are not positive afterwards, by exact signs: none. proposed:
     those that the displacement would have inverted without the limiter. min_angle: in degrees,
     after and before. steps: passes of the limiter. done: the part of the way that was made. Of
-    adaptive movers also their iterations and the residual that these came to.
+    adaptive movers also their iterations and the residual that these came to; untangled: corners
+    that were not positive before, where the mover took such a mesh.
     """
 
     inverted: int
@@ -33,6 +34,7 @@ class MoveReport:
     done: float
     iterations: int = 0
     residual: float = 0.0
+    untangled: int = 0
 
 
 class Moved(NamedTuple):
@@ -86,18 +88,13 @@ def move(
             "some cell around each is flat to rounding",
             "mesh.quality() finds flat cells; a smaller displacement",
         )
-    after = mesh.copy()
-    points = mesh.points.copy()
-    points[:, :d] = found.points.numpy()
-    if not used.all():
-        points += _followed(mesh, points - mesh.points, used)
-    after.points = points
+    after = displaced(mesh, found.points.numpy(), used)
     inverted = int((simplex_sign(found.points, torch.from_numpy(nodes)) <= 0).sum())
     report = MoveReport(
         inverted,
         proposed,
-        _min_angle(after),
-        _min_angle(mesh),
+        min_angle(after),
+        min_angle(mesh),
         int(found.passes),
         float(found.done),
     )
@@ -158,6 +155,16 @@ def _folded(nodes: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
     return both[rare] if rare.any() else both
 
 
+def displaced(mesh: Mesh, x: np.ndarray, used: np.ndarray) -> Mesh:
+    """The mesh with its points at x (N, d); those that are not used (N,) follow or stay."""
+    after, points = mesh.copy(), mesh.points.copy()
+    points[:, : mesh.dim] = x
+    if not used.all():
+        points += _followed(mesh, points - mesh.points, used)
+    after.points = points
+    return after
+
+
 def _followed(mesh: Mesh, step: np.ndarray, used: np.ndarray) -> np.ndarray:
     """(N, 3) what mid-side nodes of curved cells go by; nothing for nodes of no cell."""
     if used[mesh.cell_nodes].all():
@@ -165,6 +172,6 @@ def _followed(mesh: Mesh, step: np.ndarray, used: np.ndarray) -> np.ndarray:
     return np.where(used[:, None], 0.0, mesh.p1().filled(step))
 
 
-def _min_angle(mesh: Mesh) -> float:
+def min_angle(mesh: Mesh) -> float:
     found = mesh.quality("min_angle")
     return float(np.nanmin(found)) if len(found) and not np.isnan(found).all() else float("nan")

@@ -10,11 +10,15 @@ from meshop.movers import (
     gradient_monitor,
     hessian_monitor,
     monge_ampere,
+    move,
     ring_monitor,
 )
+from meshop.movers._transport import Transport, gmres
 
-from ..meshes import box, ring
-from .test_move import square
+from ..meshes import box
+from .test_move import CUBE, square
+
+METHODS = ("newton", "relaxation")
 
 
 def spread(mesh: Mesh, monitor: Monitor) -> float:
@@ -36,12 +40,59 @@ CHECKED = {
 def test_rings_take_as_many_iterations_and_come_as_far_as_checked(ring_of: tuple) -> None:
     mesh, monitor = square(20), ring_monitor(*ring_of)
     iterations, before, after = CHECKED[ring_of]
-    moved, report = monge_ampere(mesh, monitor)
+    moved, report = monge_ampere(mesh, monitor, method="relaxation")
     assert abs(report.iterations - iterations) <= 0.2 * iterations
     assert abs(spread(mesh, monitor) - before) < 0.02
-    assert abs(spread(moved, monitor) - after) < 0.02
-    assert report.residual < 1e-3 and report.inverted == 0 and report.done == 1.0
-    assert np.isclose(moved.cell_measures().sum(), 1.0)
+    fast, quick = monge_ampere(mesh, monitor)
+    assert quick.iterations <= 0.13 * iterations
+    for one, told in ((moved, report), (fast, quick)):
+        assert abs(spread(one, monitor) - after) < 0.02
+        assert told.residual < 1e-3 and told.inverted == 0 and told.done == 1.0
+        assert np.isclose(one.cell_measures().sum(), 1.0)
+
+
+def test_both_methods_have_one_limit_and_newton_comes_where_relaxation_does_not() -> None:
+    mesh, monitor = square(12), ring_monitor(5, 20, 0.1)
+    one, _ = monge_ampere(mesh, monitor, tol=1e-8)
+    two, _ = monge_ampere(mesh, monitor, method="relaxation", tol=1e-8)
+    assert np.abs(one.points - two.points).max() < 1e-7
+    mesh, monitor = square(80), ring_monitor(20, 100, 0.1)
+    results = [monge_ampere(mesh, monitor, method=m, max_iterations=60) for m in METHODS]
+    assert results[0].report.residual < 1e-3 < 0.5 < results[1].report.residual
+    assert all(report.inverted == 0 for _, report in results)
+
+
+@pytest.mark.parametrize("mesh", [square(5), box(3)], ids=["triangles", "tetrahedra"])
+@pytest.mark.parametrize("sampled", [False, True])
+def test_newtons_matrix_is_the_derivative_of_the_residual(mesh: Mesh, sampled: bool) -> None:
+    random = np.random.default_rng(0)
+    d = mesh.dim
+    mesh = move(mesh, 0.03 * random.normal(size=(mesh.n_points, d))).mesh
+
+    def monitor(x: np.ndarray) -> np.ndarray:
+        return 2 + x[:, 0] - 0.5 * x[:, d - 1]  # linear: its recovered gradient is exact
+
+    values = monitor(mesh.points[:, :d]) if sampled else monitor
+    system = Transport(mesh, values)
+    phi, way = 1e-3 * random.normal(size=(2, mesh.n_points))
+    low, now, high = (system.at(phi + s * 1e-4 * way) for s in (-1, 0, 1))
+    rest = [one.rest + one.theta for one in (low, high)]  # as if theta stayed
+    slope = -system.mass * (rest[1] - rest[0]) / 2e-4
+    found = system.newton(now, 0.0) @ way
+    inside = np.arange(len(phi))
+    if sampled:  # points outside have the nearest value, whose slope is not the recovered one
+        inside = np.setdiff1d(inside, mesh.p1().boundary.points)
+    assert np.allclose(found[inside], slope[inside], rtol=1e-5, atol=1e-7 * np.abs(slope).max())
+
+
+def test_gmres_solves_what_is_not_symmetric() -> None:
+    random = np.random.default_rng(1)
+    a = np.eye(30) + 0.1 * random.normal(size=(30, 30))
+    load = random.normal(size=30)
+    for tol in (1e-2, 1e-12):
+        x = gmres(lambda v: a @ v, load, lambda r: r / np.diag(a), tol)
+        assert np.linalg.norm(a @ x - load) <= 1.01 * tol * np.linalg.norm(load)
+    assert not gmres(lambda v: a @ v, 0 * load, lambda r: r, 1e-2).any()
 
 
 def test_a_monitor_of_one_coordinate_gives_the_map_that_integrates_it() -> None:
@@ -62,6 +113,32 @@ def test_tetrahedra_gather_on_a_sphere() -> None:
     assert report.inverted == 0 and report.residual < 1e-2
     assert spread(moved, monitor) < 0.75 * spread(mesh, monitor)
     assert np.isclose(moved.cell_measures().sum(), 1.0)
+
+
+def test_quads_and_cells_of_the_boundary_in_the_mesh_make_no_difference() -> None:
+    mesh, monitor = square(20), ring_monitor(5, 50, 0.1)
+    edges = mesh.p1().boundary.nodes
+    lined = Mesh.from_blocks(
+        mesh.points, [("line", edges), ("triangle", mesh.cell_nodes.reshape(-1, 3))]
+    )
+    one, two = monge_ampere(mesh, monitor)[0], monge_ampere(lined, monitor)[0]
+    assert np.array_equal(one.points, two.points)
+    quads = square(20, "quad")
+    moved, report = monge_ampere(quads, monitor)
+    assert report.residual < 1e-3 and report.inverted == 0
+    assert spread(moved, monitor) < 0.6 * spread(quads, monitor)
+    hexes = _hexahedra(8)
+    moved, report = monge_ampere(hexes, lambda x: 1 + x[:, 2], tol=1e-6)
+    exact = -1 + np.sqrt(1 + 3 * hexes.points[:, 2])
+    assert np.abs(moved.points[:, 2] - exact).max() < 0.015 and report.inverted == 0
+
+
+def _hexahedra(n: int) -> Mesh:
+    axis = np.linspace(0, 1, n + 1)
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    number = np.arange(len(points)).reshape(n + 1, n + 1, n + 1)
+    stride = CUBE @ [(n + 1) ** 2, n + 1, 1]
+    return Mesh.from_blocks(points, [("hexahedron", number[:-1, :-1, :-1].reshape(-1, 1) + stride)])
 
 
 def test_a_monitor_of_values_does_as_the_function_that_it_samples() -> None:
@@ -105,10 +182,13 @@ def test_what_is_refused() -> None:
         monge_ampere(mesh, lambda x: x[:, 0])
     with pytest.raises(MeshError, match="monitor of shape"):
         monge_ampere(mesh, np.ones(3))
-    with pytest.raises(MeshError, match="triangles in a plane"):
-        monge_ampere(square(4, "quad"), np.ones(25))
-    with pytest.raises(MeshError, match="triangles in a plane"):
-        monge_ampere(ring(16, 4), np.ones(80))
+    curved = Mesh.from_blocks(
+        [[0, 0], [2, 0], [0, 2], [1, 0], [1, 1], [0, 1]], [("quadratic_triangle", [range(6)])]
+    )
+    with pytest.raises(MeshError, match="no cell's corner"):
+        monge_ampere(curved, np.ones(6))
+    with pytest.raises(ConditionError, match="newton or relaxation"):
+        monge_ampere(mesh, np.ones(25), method="magic")
     with pytest.raises(ConditionError, match="rate"):
         monge_ampere(mesh, np.ones(25), rate=0.0)
     with pytest.raises(ConditionError, match="below zero"):
