@@ -1,31 +1,55 @@
 """Mesh movement that never inverts a cell: classical movers, and the limiter under all of them."""
 
+from ._adapt import METHODS, Adapted, AdaptReport, MeshState, adapt, is_convex
 from ._boundary import Slide, sliding
 from ._classical import elastic, laplacian, rbf, springs
 from ._limit import Free, Guide, Limited, State, limit
 from ._monge_ampere import monge_ampere
-from ._monitor import Monitor, gradient_monitor, hessian_monitor, ring_monitor
+from ._monitor import (
+    Monitor,
+    error_monitor,
+    function_of,
+    gradient_monitor,
+    hessian_monitor,
+    ring_monitor,
+    smoothed,
+)
 from ._move import Moved, MoveReport, move, positive_corners
+from ._named import MONITORS, NamedMonitor, at_points, named_monitor, usable
 
 __all__ = [
+    "METHODS",
+    "MONITORS",
+    "AdaptReport",
+    "Adapted",
     "Free",
     "Guide",
     "Limited",
+    "MeshState",
     "Monitor",
     "MoveReport",
     "Moved",
+    "NamedMonitor",
     "Slide",
     "State",
+    "adapt",
+    "at_points",
     "elastic",
+    "error_monitor",
+    "function_of",
     "gradient_monitor",
     "hessian_monitor",
+    "is_convex",
     "laplacian",
     "limit",
     "monge_ampere",
     "move",
+    "named_monitor",
     "positive_corners",
     "rbf",
     "ring_monitor",
     "sliding",
+    "smoothed",
     "springs",
+    "usable",
 ]

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ConditionError, MeshError
+from ..errors import ConditionError
 from ..mesh import Mesh
 from ..solvers import Multigrid, solve
 from ._boundary import flat_tangents
-from ._monitor import Monitor
+from ._monitor import Monitor, Progress, function_of
 from ._move import Moved, move
+from ._twin import simplices_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -26,15 +27,17 @@ def monge_ampere(
     rate: float = 0.1,
     max_iterations: int = 1000,
     passes: int = 8,
+    progress: Progress | None = None,
 ) -> Moved:
     """The mesh moved to x = xi + grad phi, monitor(x) det(I + D^2 phi) the same everywhere.
 
     monitor: a positive function of points (n, d), or values (N,) at the mesh's points, which are
-    interpolated. Triangles or tetrahedra; boundary nodes slide along straight edges and plane
-    faces, corners and nodes of curved parts stay. The map need not exist in domains that are not
-    convex. `report.residual` is |m det - theta| over theta, weighted; it stops at tol, at
-    max_iterations, or where it has doubled, and the iterate of least residual counts. A small
-    residual is no proof of a valid mesh: what comes of it passes the limiter like all else.
+    interpolated. Plane or solid cells; those that are no simplices are cut into some for this.
+    Boundary nodes slide along straight edges and plane faces, corners and nodes of curved parts
+    stay. The map need not exist in domains that are not convex. progress: called with each
+    iteration and its residual. `report.residual` is |m det - theta| over theta, weighted; it stops
+    at tol, at max_iterations, or where it has doubled, and the iterate of least residual counts. A
+    small residual is no proof of a valid mesh: what comes of it passes the limiter like all else.
 
     Relaxation S phi' = S phi + rate r with the stiffness S and the residual's consistent load r;
     gradients by lumped mass, Hessians by one integration by parts on one ring, also lumped: other
@@ -46,18 +49,15 @@ def monge_ampere(
         raise ConditionError(
             f"tol {tol}, rate {rate}, max_iterations {max_iterations}", "expected all above zero"
         )
-    system = _Relaxation(mesh)
-    value = _function(mesh, monitor)
-    d, xi = mesh.dim, mesh.points
-    phi = np.zeros(mesh.n_points)
-    best, best_residual, first, iterations = np.zeros((mesh.n_points, d)), np.inf, np.inf, 0
+    twin, used = simplices_of(mesh)
+    system = _Relaxation(twin)
+    value = function_of(mesh, monitor)
+    d, xi = mesh.dim, twin.points[:, : mesh.dim]
+    phi = np.zeros(len(xi))
+    best, best_residual, first, iterations = np.zeros_like(xi), np.inf, np.inf, 0
     while True:
         step = system.gradient(phi)
-        x = xi.copy()
-        x[:, :d] += step
-        m = np.asarray(value(x[:, :d]), float)
-        if m.shape != (mesh.n_points,) or not (m > 0).all() or not np.isfinite(m).all():
-            raise MeshError("monitor", "expected one finite number above zero for each point")
+        m = value(xi + step)
         det = np.linalg.det(np.eye(d) + system.hessian(phi))
         theta = (system.mass * m * det).sum() / system.mass.sum()
         rest = system.consistent @ (m * det - theta)
@@ -65,29 +65,26 @@ def monge_ampere(
         first = min(first, residual) if iterations == 0 else first
         if residual < best_residual:
             best, best_residual = step, residual
+        if progress is not None:
+            progress(iterations, residual)
         if residual < tol or iterations >= max_iterations or not residual < 2 * first:
             break
         phi = phi + rate * system.inverse(rest)
         phi -= (system.mass * phi).sum() / system.mass.sum()
         iterations += 1
-    moved = move(mesh, best, boundary="slide", passes=passes)
+    way = np.zeros((mesh.n_points, d))
+    way[used] = best
+    moved = move(mesh, way, boundary="slide", passes=passes)
     report = replace(moved.report, iterations=iterations, residual=best_residual)
     return Moved(moved.mesh, report)
 
 
 class _Relaxation:
-    """Operators on the mesh as it was: S, lumped mass, recovered gradient and Hessian."""
+    """Operators on simplices as they were: S, lumped mass, recovered gradient and Hessian."""
 
     def __init__(self, mesh: Mesh) -> None:
         p1, d = mesh.p1(), mesh.dim
         parts = p1.simplices
-        whole = len(parts.nodes) == mesh.n_cells and bool((parts.nodes < mesh.n_points).all())
-        if d < 2 or not whole or (d == 2 and not mesh.is_planar):
-            raise MeshError(
-                "Monge-Ampere on this mesh", "expected triangles in a plane, or tetrahedra, alone"
-            )
-        if len(p1.idle):
-            raise MeshError(f"{len(p1.idle)} points of no cell", "expected none")
         self.d, self.mass, self.measure = d, p1.lumped, parts.measure
         self.tangent = flat_tangents(mesh).numpy()
         slope = p1.basis_gradients()
@@ -134,19 +131,3 @@ def _rows(values: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> cs
     width = columns.shape[1]
     rowptr = np.arange(0, columns.size + 1, width)
     return csr_matrix((values.ravel(), columns.ravel(), rowptr), shape)
-
-
-def _function(mesh: Mesh, monitor: Monitor | np.ndarray) -> Monitor:
-    if callable(monitor):
-        return monitor
-    values = np.asarray(monitor, float)
-    if values.shape != (mesh.n_points,):
-        raise MeshError(f"monitor of shape {values.shape}", f"expected ({mesh.n_points},)")
-    field = mesh.p1().field(values)
-
-    def value(x: np.ndarray) -> np.ndarray:
-        full = np.full((len(x), 3), mesh.points[0, 2])
-        full[:, : x.shape[1]] = x
-        return field(full)
-
-    return value

@@ -64,6 +64,22 @@ def test_tetrahedra_gather_on_a_sphere() -> None:
     assert np.isclose(moved.cell_measures().sum(), 1.0)
 
 
+def test_quads_and_mixed_cells_go_as_the_simplices_that_they_are_cut_into() -> None:
+    mesh, monitor = square(16, "quad"), ring_monitor(5, 50, 0.1)
+    extra = Mesh.from_blocks(
+        np.vstack([mesh.points, [[7, 7, 0]]]),
+        [("line", [[0, 1]]), ("quad", mesh.cell_nodes.reshape(-1, 4))],
+    )  # a cell of less dimension, and a point of none
+    one, report = monge_ampere(mesh, monitor)
+    two, _ = monge_ampere(extra, monitor)
+    assert report.inverted == 0 and report.residual < 1e-3 and report.min_angle > 20
+    assert spread(one, monitor) < 0.2 < 0.6 < spread(mesh, monitor)
+    assert np.array_equal(two.points, np.vstack([one.points, [[7, 7, 0]]]))
+    seen: list[float] = []
+    monge_ampere(ring(24, 6), np.ones(168), progress=lambda count, rest: seen.append(rest))
+    assert seen == [0.0] or max(seen) < 1e-12
+
+
 def test_a_monitor_of_values_does_as_the_function_that_it_samples() -> None:
     mesh = square(16)
     function = ring_monitor(3, 10, 0.1)
@@ -105,10 +121,8 @@ def test_what_is_refused() -> None:
         monge_ampere(mesh, lambda x: x[:, 0])
     with pytest.raises(MeshError, match="monitor of shape"):
         monge_ampere(mesh, np.ones(3))
-    with pytest.raises(MeshError, match="triangles in a plane"):
-        monge_ampere(square(4, "quad"), np.ones(25))
-    with pytest.raises(MeshError, match="triangles in a plane"):
-        monge_ampere(ring(16, 4), np.ones(80))
+    with pytest.raises(MeshError, match="neither plane nor solid"):
+        monge_ampere(box(2).surface(), np.ones(26))
     with pytest.raises(ConditionError, match="rate"):
         monge_ampere(mesh, np.ones(25), rate=0.0)
     with pytest.raises(ConditionError, match="below zero"):
