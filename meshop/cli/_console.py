@@ -166,6 +166,21 @@ def progress(total: int, wanted: bool) -> Iterator[Callable[[str], None]]:
         yield step
 
 
+@contextmanager
+def working(wanted: bool) -> Iterator[Callable[[str], None]]:
+    """What goes on now, on standard error if that is a terminal; yields what is told."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda text: bar.update(task, description=text)
+
+
 def size_text(count: float | None) -> str:
     """Bytes for people: 512 B, 3.4 kB, 1.2 GB."""
     if count is None:

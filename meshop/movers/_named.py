@@ -120,7 +120,8 @@ def _field(mesh: Mesh, text: str, name: str) -> np.ndarray:
         where = "point" if name in mesh.point_data else "cell"
         raise ConditionError(
             f"monitor {text!r}",
-            f"{name} has {bad} values that are NaN or infinite, the first at {where} {first}",
+            f"in {name} {bad} value{' is' if bad == 1 else 's are'} NaN or infinite, the first at "
+            f"{where} {first}",
             "meshop validate lists them; solve again, or another array",
         )
     values = at_points(mesh, name)

@@ -239,7 +239,7 @@ def test_an_error_monitor_knows_how_fine_the_mesh_is() -> None:
     [
         ("grad", "expected error:..., grad:"), ("slope:u", "expected error:..., grad:"),
         ("grad:q", "there is no array q"), ("grad:word", "holds no numbers"),
-        ("hessian:bad", "2 values that are NaN or infinite, the first at cell 3"),
+        ("hessian:bad", "2 values are NaN or infinite, the first at cell 3"),
         ("grad:one", "one is 1 everywhere"), ("hessian:x", "the same curvature everywhere"),
         ("grad:x", "the same slope everywhere"), ("error:x", "the same curvature everywhere"),
         ("array:u", "above zero"), ("array:one", "1 everywhere"), ("array:v", "a vector"),
