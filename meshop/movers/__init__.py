@@ -15,7 +15,7 @@ from ._monitor import (
     smoothed,
 )
 from ._move import Moved, MoveReport, move, positive_corners
-from ._named import MONITORS, NamedMonitor, at_points, named_monitor, usable
+from ._named import MONITORS, NamedMonitor, named_monitor
 
 __all__ = [
     "METHODS",
@@ -33,7 +33,6 @@ __all__ = [
     "Slide",
     "State",
     "adapt",
-    "at_points",
     "elastic",
     "error_monitor",
     "function_of",
@@ -51,5 +50,4 @@ __all__ = [
     "sliding",
     "smoothed",
     "springs",
-    "usable",
 ]

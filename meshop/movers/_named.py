@@ -66,7 +66,7 @@ def named_monitor(
     if kind == "array":
         if values.ndim != 1:
             raise ConditionError(f"monitor {text!r}", "it is a vector", f"grad:{rest}")
-        usable(text, values)
+        _check_usable(text, values)
         return NamedMonitor(_smooth(mesh, values, smooth), None, rest, text)
     if kind == "error":
         found = error_monitor(mesh, values, gain)
@@ -83,7 +83,7 @@ def named_monitor(
     return NamedMonitor(_smooth(mesh, found, smooth), values, rest, text)
 
 
-def usable(text: str, values: np.ndarray) -> None:
+def _check_usable(text: str, values: np.ndarray) -> None:
     """Raises ConditionError for values that are not positive, or the same everywhere."""
     if not (values > 0).all():
         raise ConditionError(
@@ -97,7 +97,7 @@ def usable(text: str, values: np.ndarray) -> None:
         )
 
 
-def at_points(mesh: Mesh, name: str) -> np.ndarray:
+def _at_points(mesh: Mesh, name: str) -> np.ndarray:
     """(N, ...) an array of floats, of cells by their means around each point."""
     if name in mesh.point_data:
         return np.asarray(mesh.point_data[name], float)
@@ -124,7 +124,7 @@ def _field(mesh: Mesh, text: str, name: str) -> np.ndarray:
             f"{where} {first}",
             "meshop validate lists them; solve again, or another array",
         )
-    values = at_points(mesh, name)
+    values = _at_points(mesh, name)
     if values.max() == values.min():
         raise ConditionError(
             f"monitor {text!r}",

@@ -10,7 +10,7 @@ import torch
 
 from ..mesh import Mesh, with_dirichlet
 from ..ops import Csr, radius
-from ..solvers import solve
+from ..solvers import Multigrid, solve
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -151,7 +151,7 @@ def _wendland(centre: torch.Tensor, queries: torch.Tensor, support: float) -> Cs
 
 
 def _solved(
-    matrix: csr_matrix, known: np.ndarray, values: np.ndarray, idle: np.ndarray
+    matrix: csr_matrix, known: np.ndarray, values: np.ndarray, idle: np.ndarray, d: int = 1
 ) -> np.ndarray:
     load = np.zeros((matrix.shape[0], values.shape[1]))
     at = np.concatenate([known, np.setdiff1d(idle, known)])
@@ -160,7 +160,7 @@ def _solved(
     matrix, load = with_dirichlet(matrix, load, at, given)
     start = np.zeros_like(load)
     start[at] = given
-    return solve(matrix, load, tol=TOLERANCE, x0=start)
+    return solve(matrix, load, Multigrid(apart(matrix, d)), tol=TOLERANCE, x0=start)
 
 
 def _solved_blocks(
@@ -171,7 +171,7 @@ def _solved_blocks(
     matrix = stacked(blocks, d)
     at = np.concatenate([known + i * n for i in range(d)])
     free = np.concatenate([idle + i * n for i in range(d)])
-    return _solved(matrix, at, values.T.reshape(-1, 1), free).reshape(d, n).T
+    return _solved(matrix, at, values.T.reshape(-1, 1), free, d).reshape(d, n).T
 
 
 def stacked(blocks: Blocks, d: int) -> csr_matrix:
@@ -185,6 +185,17 @@ def stacked(blocks: Blocks, d: int) -> csr_matrix:
     matrix = bmat(rows, format="csr")
     matrix.sum_duplicates()
     return matrix
+
+
+def apart(matrix: csr_matrix, d: int) -> csr_matrix:
+    """What does not couple the d components: positive too (Korn), and what multigrid is for, whose
+    aggregates so keep to one of them."""
+    if d == 1:
+        return matrix
+    found, n = matrix.tocoo(), matrix.shape[0] // d
+    same = found.row // n == found.col // n
+    place = found.row[same], found.col[same]
+    return type(found)((found.data[same], place), matrix.shape).tocsr()
 
 
 def _turned(block: csr_matrix | None) -> csr_matrix | None:

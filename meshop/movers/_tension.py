@@ -11,12 +11,12 @@ from ..mesh import Mesh
 from ..solvers import Multigrid, solve
 from ._boundary import flat_tangents
 from ._monitor import Monitor, Progress
-from ._systems import elastic_blocks, stacked
+from ._systems import apart, elastic_blocks, stacked
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-3
 PATIENCE = 4  # iterations without a better mesh
 
 
@@ -99,7 +99,7 @@ def by_shrinking(
     blocks, bulk = elastic_blocks(twin, stiffening, poisson)
     hold = _Held(twin)
     matrix = hold.matrix(blocks)
-    multigrid = Multigrid(matrix)
+    multigrid = Multigrid(apart(matrix, d))
     slope = p1.basis_gradients()
 
     def goal(m: np.ndarray, start: np.ndarray) -> np.ndarray:
