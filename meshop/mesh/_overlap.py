@@ -8,12 +8,13 @@ import numpy as np
 
 from ._p1_assembly import basis_gradients
 from ._sparse import csr
+from .vectors import cross, dot
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _TARGETS = 1 << 14  # of which the partners are sought at once
-_PAIRS = 1 << 15  # that are cut at once
+_PAIRS = 1 << 13  # that are cut at once: they fit into a core's cache
 
 
 def overlaps(
@@ -90,20 +91,28 @@ def _shared(
     corner = corner[pair]
     for i in range(corner.shape[2]):
         corner, pair = _cut(corner, pair, i)
-    edge = corner[:, 1:, 1:] - corner[:, :1, 1:]
-    return np.bincount(pair, np.abs(np.linalg.det(edge)) if len(edge) else None, len(t))
+    return np.bincount(pair, _measures(corner), len(t))
+
+
+def _measures(corner: np.ndarray) -> np.ndarray:
+    """(m,) of simplices, over that of the one whose barycentric coordinates these are."""
+    e = (corner[:, 1:, 1:] - corner[:, :1, 1:]).transpose(1, 2, 0)
+    if len(e) == 2:
+        return np.abs(e[0, 0] * e[1, 1] - e[0, 1] * e[1, 0])
+    return np.abs(dot(e[0], cross(e[1], e[2])))
 
 
 def _cut(corner: np.ndarray, pair: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
     """Simplices (m, d + 1, d + 1), and pairs (m,), as simplices of what has coordinate i >= 0."""
-    side = corner[:, :, i]
-    count = (side > 0).sum(axis=1)
     width = corner.shape[1]
-    corners, pairs = [corner[count == width]], [pair[count == width]]
-    for n in range(1, width):
-        mine = np.flatnonzero(count == n)
-        order = np.argsort(side[mine] <= 0, axis=1, kind="stable")
-        here = np.take_along_axis(corner[mine], order[:, :, None], axis=1)
+    sides = (corner[:, :, i] > 0) @ (1 << np.arange(width))  # which corners are inside, by bits
+    whole = sides == (1 << width) - 1
+    corners, pairs = [corner[whole]], [pair[whole]]
+    for bits in range(1, (1 << width) - 1):
+        mine = np.flatnonzero(sides == bits)
+        order = sorted(range(width), key=lambda k: not bits >> k & 1)  # those inside first
+        n = bits.bit_count()
+        here = corner[mine[:, None], order]
         inner, outer = here[:, :n, None], here[:, None, n:]
         a, b = inner[..., i : i + 1], outer[..., i : i + 1]
         edge = (a * outer - b * inner) / (a - b)  # (m, n, width - n, coordinates): on the cut
