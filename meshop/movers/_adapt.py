@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import ConditionError
 from ..mesh import Mesh, carry_fields, interpolation_error
+from ._layer import Layer
 from ._monge_ampere import monge_ampere
 from ._monitor import Monitor, Progress, function_of
 from ._move import Moved, MoveReport, move
@@ -82,7 +83,9 @@ def adapt(
     All solve on the mesh cut into simplices, hold boundary points where the boundary is curved, let
     them slide where it is straight or plane, and pass the limiter, so no cell is inverted. What
     lies inside, such as the interface of two materials, moves with its points. All but "ma" iterate
-    with the monitor where the points have come to, until it is even no more.
+    with the monitor where the points have come to, until it is even no more. One layer of cells
+    is the plane mesh that it stands for (`flatten`), whose report this is: both its sides move
+    alike.
 
     Fields are carried as `carry_fields` does, which `conservative` is for. field (N, ...): the
     one whose interpolation error is estimated before and after, both times with the Hessian that is
@@ -91,6 +94,16 @@ def adapt(
     Raises ConditionError for a method that there is not or that needs a monitor, MeshError as
     `move` does and for monitors that are not positive; `mesh` itself is never changed.
     """
+    layer = Layer.of(mesh)
+    if layer is not None:
+        flat = adapt(
+            replace(layer.plane, point_data={}, cell_data={}),
+            None if monitor is None else layer.down(monitor),
+            method=method, field=None if field is None else np.asarray(field)[layer.first],
+            max_iterations=max_iterations, passes=passes, progress=progress,
+        )  # fmt: skip
+        moved = layer.moved(flat.mesh)
+        return Adapted(carry_fields(mesh, moved, conservative=conservative), flat.report)
     if method is None:
         method = "ma" if is_convex(mesh) else "elastic"
     if method not in METHODS:
@@ -106,14 +119,14 @@ def adapt(
     if limit < 1:
         raise ConditionError(f"max_iterations = {limit}", "expected at least one")
     if method == "ma" and value is not None:
-        moved = monge_ampere(mesh, value, max_iterations=limit, passes=passes, progress=progress)
+        found = monge_ampere(mesh, value, max_iterations=limit, passes=passes, progress=progress)
     else:
-        moved = _by_forces(mesh, value, method, limit, passes, progress)
+        found = _by_forces(mesh, value, method, limit, passes, progress)
     bend = None if field is None else _bend(mesh, field)
-    told = moved.report
+    told = found.report
     before = _state(mesh, mesh, told.min_angle_before, 0, value, bend)
-    after = _state(mesh, moved.mesh, told.min_angle, told.inverted, value, bend)
-    carried = carry_fields(mesh, moved.mesh, conservative=conservative)
+    after = _state(mesh, found.mesh, told.min_angle, told.inverted, value, bend)
+    carried = carry_fields(mesh, found.mesh, conservative=conservative)
     return Adapted(carried, AdaptReport(method, before, after, told))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ConditionError
 from ..mesh import Mesh
+from ._layer import Layer
 from ._monitor import (
     Monitor,
     error_monitor,
@@ -43,11 +44,17 @@ def named_monitor(
     by the sum over components, arrays at cells by their means around each point.
     ring:RADIUS[,WIDTH][@X,Y[,Z]] is a ring or sphere (radius 0: a spot), around the middle of the
     mesh unless told; array:NAME the array itself. strength: 10 for grad and ring, 5 for hessian, 1
-    for error. smooth: over how many cells all but ring are spread (`smoothed`).
+    for error. smooth: over how many cells all but ring are spread (`smoothed`). On one layer of
+    cells all is as on the plane mesh that it stands for, X and Y too (`flatten`).
 
     Raises ConditionError for texts and arrays that make no monitor: unknown, NaN, the same
     everywhere, or not positive.
     """
+    layer = Layer.of(mesh)
+    if layer is not None:
+        flat = named_monitor(layer.plane, text, strength=strength, smooth=smooth)
+        field = None if flat.field is None else np.asarray(layer.up(flat.field))
+        return flat._replace(value=layer.up(flat.value), field=field)
     kind, _, rest = text.partition(":")
     if kind not in MONITORS or not rest:
         raise ConditionError(

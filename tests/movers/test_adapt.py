@@ -256,3 +256,42 @@ def test_names_that_make_no_monitor(text: str, match: str) -> None:
     with pytest.raises(ConditionError, match=match) as told:
         named_monitor(mesh, text)
     assert len(str(told.value).splitlines()) == 3, str(told.value)
+
+
+# -- one layer of cells ----------------------------------------------------------------------------
+
+
+def upright(axis: int) -> Mesh:
+    """A square of triangles as wedges, in the plane across an axis, with a field at cells."""
+    flat = square(12)
+    n = flat.n_points
+    points = np.vstack([flat.points, flat.points + [0, 0, 0.1]])
+    cells = flat.cell_nodes.reshape(-1, 3)
+    order = [(axis + 1) % 3, (axis + 2) % 3, axis]
+    turned = np.empty_like(points)
+    turned[:, order] = points
+    mesh = Mesh.from_blocks(turned, [("wedge", np.hstack([cells + n, cells]))])
+    mesh.cell_data["p"] = np.exp(-((flat.cell_centers()[:, :2] - 0.5) ** 2).sum(axis=1) / 0.03)
+    return mesh
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_both_sides_of_a_layer_move_alike(axis: int) -> None:
+    mesh, n = upright(axis), 169
+    monitor = named_monitor(mesh, "error:p")
+    moved, report = adapt(mesh, monitor.value, field=monitor.field)
+    assert report.method == "ma" and report.after.inverted == 0
+    assert report.after.stretch < 0.2 * report.before.stretch
+    assert report.after.error < 0.85 * report.before.error
+    step = moved.points - mesh.points
+    assert np.array_equal(step[:, axis], np.zeros(2 * n))
+    assert np.abs(step[:n] - step[n:]).max() < 1e-15 and np.abs(step).max() > 0.02
+    assert np.isclose(moved.cell_measures().sum(), 0.1) and not len(moved.validate().inverted)
+    # As the plane mesh itself does, with the same monitor.
+    flat = square(12)
+    flat.cell_data["p"] = mesh.cell_data["p"]
+    alone, _ = adapt(flat, named_monitor(flat, "error:p").value)
+    plane = alone.points[:, :2] - flat.points[:, :2]
+    assert np.abs(plane - step[:n][:, [(axis + 1) % 3, (axis + 2) % 3]]).max() < 1e-6
+    ball = named_monitor(mesh, "ring:0.2").value
+    assert callable(ball) and np.ptp(ball(mesh.points[[5, 5 + n]])) == 0
