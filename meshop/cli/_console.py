@@ -20,6 +20,10 @@ from ..errors import MeshFileWarning, MeshopError
 OK, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 130
 USAGE = INTERNAL
 _STYLES = {"bold": "1", "dim": "2", "red": "1;31", "yellow": "33", "green": "32"}
+_PARAVIEW = (
+    ".vtu", ".vtk", ".vtp", ".vts", ".vtr", ".vti", ".vtm", ".pvd", ".pvtu", ".vtkhdf", ".stl",
+    ".ply", ".obj", ".xdmf", ".xmf", ".cgns", ".e", ".ex2", ".exo", ".case", ".foam",
+)  # fmt: skip
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -190,6 +194,11 @@ def size_text(count: float | None) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
         count /= 1000
     return ""
+
+
+def viewer(path: Path) -> str:
+    """The program that opens a file."""
+    return "paraview" if path.suffix.lower() in _PARAVIEW else "meshop view"
 
 
 def internal(error: Exception) -> MeshopError:

@@ -13,7 +13,7 @@ import typer
 
 from ..errors import ConditionError
 from ._arguments import AsJson, Quiet, Time, title_of
-from ._console import guarded, print_json, say, table, usage_error, warn, working
+from ._console import guarded, print_json, say, table, usage_error, viewer, warn, working
 
 if TYPE_CHECKING:
     from ..mesh import Mesh
@@ -141,7 +141,7 @@ def move(
         took = ", ".join(f"{k} {v:.2f}" for k, v in seconds.items() if k != "total")
         say(f"\nwrote {output}" + (f" and {drawn}" if drawn else ""))
         say(f"in {seconds['total']:.2f} s ({took})")
-        say(f"open it: paraview {shlex.quote(str(output))}")
+        say(f"open it: {viewer(output)} {shlex.quote(str(output))}")
 
 
 def _monitor(
@@ -153,6 +153,8 @@ def _monitor(
     smooth: float,
 ) -> NamedMonitor | None:
     """What is asked for; by default the error of the main field, or nothing for what smooths."""
+    import numpy as np
+
     from ..movers import METHODS, named_monitor
     from ..viz import default_array
 
@@ -170,10 +172,11 @@ def _monitor(
             return None
         name = default_array(mesh)
         if name is None:
+            size = sorted(np.ptp(mesh.points, axis=0))[-2] / 4 if mesh.n_points else 0.3
             raise ConditionError(
                 f"{file} holds no field to follow",
                 "expected an array of floating numbers that vary, or --monitor",
-                f"meshop move {shlex.quote(file)} --monitor ring:0.3, or --method laplacian",
+                f"--monitor ring:{size:.2g}, or --method laplacian",
             )
         text = f"error:{name}"
     path, name = _file_of(text)
@@ -238,7 +241,9 @@ def _check_moved(mesh: Mesh, moved: Mesh, report: AdaptReport, wanted: NamedMoni
         why = f"the monitor is even to {report.move.residual:.1g} over the domain's area"
         hint = "--method elastic, which looks at cells; or a larger --strength"
     else:
-        why, hint = "the monitor asks for nothing that the boundary allows", "--method elastic"
+        other = "elastic" if report.method != "elastic" else "spring"
+        why = "no mesh on the way was more even than the first"
+        hint = f"--method {other}, or a larger --strength"
     raise ConditionError("no point moved", why, hint)
 
 
@@ -247,7 +252,7 @@ def _how(report: AdaptReport, wanted: NamedMonitor | None) -> str:
     count = report.move.iterations
     words.append(f"{count} iteration" + "s" * (count != 1))
     if report.move.proposed:
-        words.append(f"limited to {100 * report.move.done:.0f} % of the way")
+        words.append(f"limited to {100 * report.move.done:.3g} % of the way")
     return ", ".join(words)
 
 
@@ -281,10 +286,10 @@ def _doubts(report: AdaptReport) -> list[str]:
     elif after.error > before.error:
         found.append("the estimated error is larger than before; try --monitor error:NAME")
     if after.min_angle < min(_FLAT, before.min_angle / 4):
-        found.append(
-            f"the least angle fell to {after.min_angle:.2g}°; try --method {other}, or less "
-            "--strength"
-        )
+        hint = f"try --method {other}, or less --strength"
+        if math.isnan(after.stretch):
+            hint = "the means of neighbours do not suit this mesh"
+        found.append(f"the least angle fell to {after.min_angle:.2g}°; {hint}")
     return found
 
 

@@ -104,30 +104,36 @@ def adapt(
         )  # fmt: skip
         moved = layer.moved(flat.mesh)
         return Adapted(carry_fields(mesh, moved, conservative=conservative), flat.report)
-    if method is None:
-        method = "ma" if is_convex(mesh) else "elastic"
-    if method not in METHODS:
+    if method is not None and method not in METHODS:
         raise ConditionError(f"method {method!r}", "there is none", f"one of {', '.join(METHODS)}")
     if monitor is None and method != "laplacian":
         raise ConditionError(
-            f"method {method!r} without a monitor",
+            f"method {method!r} without a monitor" if method else "no monitor",
             "nothing says where the mesh should be finer",
             "a monitor, such as error:p; or the method laplacian, which then smooths",
         )
+    if max_iterations is not None and max_iterations < 1:
+        raise ConditionError(f"max_iterations = {max_iterations}", "expected at least one")
     value = None if monitor is None else function_of(mesh, monitor)
-    limit = ITERATIONS[method] if max_iterations is None else max_iterations
-    if limit < 1:
-        raise ConditionError(f"max_iterations = {limit}", "expected at least one")
-    if method == "ma" and value is not None:
-        found = monge_ampere(mesh, value, max_iterations=limit, passes=passes, progress=progress)
-    else:
-        found = _by_forces(mesh, value, method, limit, passes, progress)
     bend = None if field is None else _bend(mesh, field)
+    before = _state(mesh, mesh, value, bend)
+    ways = [method] if method else ["ma", "elastic"] if is_convex(mesh) else ["elastic"]
+    for way in ways:
+        limit = ITERATIONS[way] if max_iterations is None else max_iterations
+        if way == "ma" and value is not None:
+            found = monge_ampere(
+                mesh, value, max_iterations=limit, passes=passes, progress=progress
+            )
+        else:
+            found = _by_forces(mesh, value, way, limit, passes, progress)
+        after = _state(mesh, found.mesh, value, bend)
+        if after.stretch < before.stretch:
+            break
     told = found.report
-    before = _state(mesh, mesh, told.min_angle_before, 0, value, bend)
-    after = _state(mesh, found.mesh, told.min_angle, told.inverted, value, bend)
+    after = replace(after, min_angle=told.min_angle, inverted=told.inverted)
+    before = replace(before, min_angle=told.min_angle_before)
     carried = carry_fields(mesh, found.mesh, conservative=conservative)
-    return Adapted(carried, AdaptReport(method, before, after, told))
+    return Adapted(carried, AdaptReport(way, before, after, told))
 
 
 def is_convex(mesh: Mesh) -> bool:
@@ -166,14 +172,8 @@ def _bend(mesh: Mesh, field: np.ndarray) -> Monitor:
     return p1.field(p1.hessian(np.asarray(field, float)))
 
 
-def _state(
-    first: Mesh,
-    mesh: Mesh,
-    angle: float,
-    inverted: int,
-    value: Monitor | None,
-    bend: Monitor | None,
-) -> MeshState:
+def _state(first: Mesh, mesh: Mesh, value: Monitor | None, bend: Monitor | None) -> MeshState:
+    """What there is to say but for angles and signs, which the movement's report has."""
     spread = stretch = error = float("nan")
     p1 = mesh.p1()
     parts = p1.simplices
@@ -189,7 +189,7 @@ def _state(
     if bend is not None:
         centre = p1.corners[parts.nodes].mean(axis=1)
         error = float(np.linalg.norm(interpolation_error(p1, bend(centre))))
-    return MeshState(inverted, angle, spread, stretch, error)
+    return MeshState(0, float("nan"), spread, stretch, error)
 
 
 def _variation(values: np.ndarray) -> float:

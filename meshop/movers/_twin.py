@@ -16,7 +16,10 @@ def simplices_of(mesh: Mesh) -> tuple[Mesh, np.ndarray]:
     """
     if mesh.dim < 2 or (mesh.dim == 2 and not mesh.is_planar):
         raise MeshError(
-            "a mesh that is neither plane nor solid", "expected surfaces at one z, or volumes"
+            "a mesh that is neither plane nor solid",
+            f"found dimension {mesh.dim}{' in space' if mesh.dim == 2 else ''}, expected surfaces "
+            "at one z, or volumes",
+            "meshop mesh FILE --volume fills a closed surface",
         )
     nodes = mesh.p1().simplices.nodes
     if len(nodes) == 0 or nodes.max() >= mesh.n_points:

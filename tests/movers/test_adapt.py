@@ -126,11 +126,20 @@ def test_the_method_that_nobody_chose() -> None:
     assert not is_convex(box(3, hole=True))
     mesh = ring(32, 10, radius=4.0)
     monitor = ring_monitor(3, 0.5, 4.0, (0.5, 0.0))
-    moved, report = adapt(mesh, monitor)
+    report = adapt(mesh, monitor).report
     assert report.method == "elastic" and report.after.stretch < 0.7 * report.before.stretch
     edge = mesh.p1().boundary.points
     assert np.array_equal(moved.points[edge], mesh.points[edge])  # all of it is curved
     assert adapt(square(6), ring_monitor(2, 10, 0.1)).report.method == "ma"
+
+
+def test_a_convex_domain_whose_cells_differ_much_is_left_to_the_elastic_body() -> None:
+    mesh = square(16)
+    mesh.points[:, 0] **= 14  # the monitor's band is a millionth of the area, and a third of cells
+    monitor = 1 + 5 * (mesh.points[:, 0] < 1e-5)
+    report = adapt(mesh, monitor).report
+    assert report.method == "elastic" and report.after.inverted == 0
+    assert report.after.stretch < 0.8 * report.before.stretch
 
 
 def test_smoothing_without_a_monitor() -> None:
@@ -265,7 +274,8 @@ def upright(axis: int) -> Mesh:
     """A square of triangles as wedges, in the plane across an axis, with a field at cells."""
     flat = square(12)
     n = flat.n_points
-    points = np.vstack([flat.points, flat.points + [0, 0, 0.1]])
+    above = flat.points + np.array([0, 0, 0.1])
+    points = np.vstack([flat.points, above])
     cells = flat.cell_nodes.reshape(-1, 3)
     order = [(axis + 1) % 3, (axis + 2) % 3, axis]
     turned = np.empty_like(points)
