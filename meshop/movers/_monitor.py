@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from ..solvers import solve
 
 Monitor = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[int, float], None]
+# Measure^(2 / d) over the sum of e e^T of the edges of a regular triangle, and tetrahedron.
+_REGULAR = {2: 12**-0.5, 3: 72 ** (-1 / 3) / 2}
 
 
 def function_of(mesh: Mesh, monitor: Monitor | np.ndarray) -> Monitor:
@@ -106,11 +109,23 @@ def error_monitor(mesh: Mesh, values: np.ndarray, gain: float = 1.0) -> np.ndarr
 def smoothed(mesh: Mesh, monitor: np.ndarray, cells: float = 1.0) -> np.ndarray:
     """(N,) a monitor (N,) spread over about so many cells around each point, within its range.
 
-    (I - div cells^2 h^2 grad)^-1 of it, h a cell's size: its measure to the power 1 / d. Unlike
-    `smoothing`, which is one length, it does the same to fine and coarse parts of a graded mesh.
+    (I - div cells^2 T grad)^-1 of it, T the sum of e e^T over a cell's edges, as large as its
+    measure to the power 2 / d where it is regular. Unlike `smoothing`, which is one length, it does
+    the same to fine and coarse parts of a graded mesh, and along and across the cells of a layer.
     """
-    size = mesh.cell_measures() ** (2 / max(mesh.dim, 1))
-    return _spread(mesh, monitor, cells**2 * size)
+    p1 = mesh.p1()
+    parts, d = p1.simplices, mesh.dim
+    tensor = np.zeros((mesh.n_cells, 3, 3))
+    corner = p1.corners[parts.nodes]
+    share = _REGULAR.get(d, 1.0) / np.bincount(parts.cell, minlength=mesh.n_cells)[parts.cell]
+    for i, j in combinations(range(d + 1), 2):
+        edge = corner[:, j] - corner[:, i]
+        for a, b in combinations_with_replacement(range(3), 2):
+            found = np.bincount(parts.cell, share * edge[:, a] * edge[:, b], mesh.n_cells)
+            tensor[:, a, b] += found
+            if a != b:
+                tensor[:, b, a] += found
+    return _spread(mesh, monitor, cells**2 * tensor)
 
 
 def _floats(mesh: Mesh, values: np.ndarray) -> np.ndarray:
@@ -150,7 +165,7 @@ def _scaled(mesh: Mesh, size: np.ndarray, gain: float, smoothing: float, most: f
 
 
 def _spread(mesh: Mesh, monitor: np.ndarray, kappa: np.ndarray) -> np.ndarray:
-    """(I - div kappa grad)^-1 of a monitor, kappa (M,) at cells."""
+    """(I - div kappa grad)^-1 of a monitor, kappa (M,) or (M, 3, 3) at cells."""
     from scipy.sparse import diags
 
     p1 = mesh.p1()

@@ -11,10 +11,36 @@ from meshop.movers import move
 from tests.meshes import box, ring
 from tests.movers.test_move import square
 
+
+def bricks(n: int = 3) -> Mesh:
+    """A cube of hexahedra, the last of them cut into two wedges."""
+    axis = np.linspace(0, 1, n + 1)
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    i, j, k = (v.ravel() for v in np.meshgrid(*[np.arange(n)] * 3, indexing="ij"))
+
+    def at(a: int, b: int, c: int) -> np.ndarray:
+        return ((i + a) * (n + 1) + j + b) * (n + 1) + k + c
+
+    corners = [
+        (0, 0, 0),
+        (1, 0, 0),
+        (1, 1, 0),
+        (0, 1, 0),
+        (0, 0, 1),
+        (1, 0, 1),
+        (1, 1, 1),
+        (0, 1, 1),
+    ]
+    cells = np.stack([at(*c) for c in corners], 1)
+    wedge = cells[-1:][:, [0, 3, 1, 4, 7, 5]], cells[-1:][:, [1, 3, 2, 5, 7, 6]]
+    return Mesh.from_blocks(points, [("hexahedron", cells[:-1]), ("wedge", np.concatenate(wedge))])
+
+
 MESHES = {
     "triangles": lambda: square(9),
     "quads": lambda: square(7, "quad"),
     "tetrahedra": lambda: box(3),
+    "hexahedra": bricks,
     "airfoil": lambda: ring(32, 8),
 }
 
@@ -124,6 +150,18 @@ def test_interpolation_is_of_second_order() -> None:
         errors.append(np.sqrt(moved.p1().lumped @ found**2))
     rates = np.log2(np.array(errors[:-1]) / errors[1:])
     assert (rates > 1.8).all() and (rates < 2.3).all()
+
+
+def test_curved_cells_count_by_their_corners() -> None:
+    points = [[0, 0], [1, 0], [0, 1], [0.5, 0], [0.5, 0.5], [0, 0.5]]
+    mesh = Mesh.from_blocks(points, [("quadratic_triangle", [range(6)])])
+    mesh.point_data["u"] = linear(mesh.points)[:, 0]
+    mesh.cell_data["c"] = np.array([4.0])
+    after = mesh.copy()
+    after.points = mesh.points * 0.8
+    out = carry_fields(mesh, after, conservative=True)
+    assert np.allclose(out.point_data["u"], linear(after.points)[:, 0], atol=1e-12)
+    assert np.isclose(out.cell_data["c"][0] * 0.64, 4.0)
 
 
 def test_points_beyond_the_boundary_take_its_nearest_value() -> None:

@@ -229,6 +229,21 @@ def test_monitors_by_name() -> None:
     assert np.allclose(same(x[:, :2]), mesh.point_data["m"], atol=1e-14)
 
 
+def test_what_is_smoothed_stays_within_its_range_and_spreads_by_cells() -> None:
+    mesh = ring(48, 16)  # cells grow by a thousand from the wall outwards
+    assert np.allclose(smoothed(mesh, np.full(mesh.n_points, 3.0)), 3.0, rtol=1e-9)
+    wide = []
+    for layer in (4, 12):  # a layer of points around the wall, near and far
+        step = 1.0 + (np.arange(mesh.n_points) // 48 == layer)
+        found = smoothed(mesh, step, 1.0)
+        mass = mesh.p1().lumped
+        assert found.min() >= 1 and found.max() <= 2
+        assert np.isclose(mass @ found, mass @ step, rtol=1e-6)
+        rows = found.reshape(-1, 48).mean(axis=1) - 1
+        wide.append(rows[layer - 2 : layer + 3] / rows[layer])
+    assert np.abs(wide[0] - wide[1]).max() < 0.12 and (wide[0][1:4] > 0.1).all()
+
+
 def test_an_error_monitor_knows_how_fine_the_mesh_is() -> None:
     # Of x^2 on cells that grow by 1.3: error^2 ~ h^4 |K|, so monitor mass follows (h^4 |K|)^(1/3).
     x = np.concatenate([[0], np.cumsum(1.3 ** np.arange(12))])
