@@ -60,20 +60,17 @@ def goal_monitor(
     diffused: np.ndarray | None = None,
     beta: float = 5.0,
     smoothing: float = 0.0,
-    clip: float = 1.0,
+    most: float = 1.0,
 ) -> np.ndarray:
     """(N,) 1 + beta (w / max w)^(d / (d + 2)), w the `goal_weight`, for the cells to be small where
     that lessens the error of an output most.
 
     The power is that of the density of cells at which the integral of w h^2 is least for so many.
-    clip: weights above this quantile of the points count as that one, so that a corner or a leading
-    edge does not outweigh all else. smoothing: as `gradient_monitor` has it.
+    most and smoothing: as `gradient_monitor` has them; most below 1 so that a corner or a leading
+    edge does not outweigh all else.
     """
-    if not 0 < clip <= 1:
-        raise ConditionError(f"clip = {clip}", "expected a quantile, above 0 and up to 1")
     weight = goal_weight(mesh, adjoint, fluxes, diffused)
-    weight = np.minimum(weight, np.quantile(weight, clip))
-    return scaled(mesh, weight ** (mesh.dim / (mesh.dim + 2)), beta, smoothing)
+    return scaled(mesh, weight ** (mesh.dim / (mesh.dim + 2)), beta, smoothing, most)
 
 
 def euler_fluxes(states: np.ndarray, gamma: float = 1.4) -> np.ndarray:

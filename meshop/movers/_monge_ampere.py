@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..errors import ConditionError, MeshError
 from ..mesh import Mesh
 from ..solvers import solve
-from ._monitor import Monitor
+from ._monitor import Monitor, Progress, field_of, function_of
 from ._move import Moved, move
 from ._transport import Iterate, Transport, gmres
+from ._twin import simplices_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -33,16 +34,17 @@ def monge_ampere(
     rate: float | None = None,
     max_iterations: int = 1000,
     passes: int = 8,
+    progress: Progress | None = None,
 ) -> Moved:
     """The mesh moved to x = xi + grad phi, monitor(x) det(I + D^2 phi) the same everywhere.
 
     monitor: a positive function of points (n, d), or values (N,) at the mesh's points, which are
-    interpolated. Cells without mid-side nodes, which count as they are cut into simplices; boundary
-    nodes slide along straight edges and plane faces, corners and nodes of curved parts stay. The
-    map need not exist in domains that are not convex. `report.residual` is |m det - theta| over
-    theta, weighted; it stops at tol, at max_iterations, or where nothing lessens it, and the
-    iterate of least residual counts. A small residual is no proof of a valid mesh: what comes of it
-    passes the limiter like all else.
+    interpolated. Plane or solid cells, which count as they are cut into simplices; boundary nodes
+    slide along straight edges and plane faces, corners and nodes of curved parts stay. The map need
+    not exist in domains that are not convex. progress: called with each iteration and its residual.
+    `report.residual` is |m det - theta| over theta, weighted; it stops at tol, at max_iterations,
+    or where nothing lessens it, and the iterate of least residual counts. A small residual is no
+    proof of a valid mesh: what comes of it passes the limiter like all else.
 
     method: "newton", implicit steps of growing pseudo-time, S dphi / dt = r + r' dphi, which are
     Newton's in the end; dt begins at rate (.3), and is cut where a step would not lessen the
@@ -64,37 +66,56 @@ def monge_ampere(
         raise ConditionError(
             f"tol {tol}, rate {rate}, max_iterations {max_iterations}", "expected all above zero"
         )
-    system = Transport(mesh, monitor)
-    start = system.at(np.zeros(mesh.n_points))
+    twin, used = simplices_of(mesh)
+    value = function_of(mesh, monitor)
+    system = Transport(twin, value, None if callable(monitor) else _slope_of(mesh, monitor))
+    start = system.at(np.zeros(twin.n_points))
+    goal = _Goal(tol, max_iterations, progress)
     if method == "newton":
-        best, iterations = _least(_newton(system, start, rate, THIN), start, tol, max_iterations)
+        best, iterations = goal.least(_newton(system, start, rate, THIN), start, 0)
         if best.residual >= tol and iterations < max_iterations:
-            steps = _newton(system, best, rate, -np.inf)
-            other, more = _least(steps, best, tol, max_iterations - iterations)
-            best, iterations = min(best, other, key=system.spread), iterations + more
+            other, iterations = goal.least(_newton(system, best, rate, -np.inf), best, iterations)
+            best = min(best, other, key=system.spread)
     else:
-        best, iterations = _least(_relaxed(system, start, rate), start, tol, max_iterations)
+        best, iterations = goal.least(_relaxed(system, start, rate), start, 0)
     if best is start and start.residual >= tol:
         raise MeshError(
             "Monge-Ampere: no step lessens the residual",
             f"it is {start.residual:.1e} on the mesh as it is, expected below {tol:.1e}",
-            "a smaller rate, or a monitor that varies less from point to point",
+            "a smaller rate, another mover, or a monitor that varies less from point to point",
         )
-    moved = move(mesh, best.step, boundary="slide", passes=passes)
+    way = np.zeros((mesh.n_points, mesh.dim))
+    way[used] = best.step
+    moved = move(mesh, way, boundary="slide", passes=passes)
     report = replace(moved.report, iterations=iterations, residual=best.residual)
     return Moved(moved.mesh, report)
 
 
-def _least(steps: Iterator[Iterate], best: Iterate, tol: float, most: int) -> tuple[Iterate, int]:
-    """The iterate of the least residual, and how many there were until tol or the last."""
-    count = 0
-    while best.residual >= tol and count < most:
-        now = next(steps, None)
-        if now is None:
-            break
-        count += 1
-        best = now if now.residual < best.residual else best
-    return best, count
+def _slope_of(mesh: Mesh, values: np.ndarray) -> Monitor:
+    """The recovered gradient (n, d) of values (N,) at points."""
+    return field_of(mesh, mesh.p1().gradient(np.asarray(values, float))[:, : mesh.dim])
+
+
+class _Goal(NamedTuple):
+    """When iterations have come far enough, and who is told."""
+
+    tol: float
+    most: int
+    progress: Progress | None
+
+    def least(self, steps: Iterator[Iterate], best: Iterate, count: int) -> tuple[Iterate, int]:
+        """The iterate of the least residual, and how many there were until tol or the last."""
+        if self.progress is not None and count == 0:
+            self.progress(0, best.residual)
+        while best.residual >= self.tol and count < self.most:
+            now = next(steps, None)
+            if now is None:
+                break
+            count += 1
+            if self.progress is not None:
+                self.progress(count, now.residual)
+            best = now if now.residual < best.residual else best
+        return best, count
 
 
 def _relaxed(system: Transport, now: Iterate, rate: float) -> Iterator[Iterate]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import MeshError
-from ..mesh import Mesh, corner_simplices
+from ..mesh import Mesh, corner_simplices, folded_cells
 from ..ops import simplex_sign
 from ._boundary import sliding
 from ._limit import limit
@@ -104,23 +104,22 @@ def move(
 def positive_corners(mesh: Mesh) -> np.ndarray:
     """(S, d + 1) `corner_simplices`, wound so that all are positive.
 
-    Cells may be wound either way, if all corners of a cell agree. Where triangles or tetrahedra are
-    of both kinds, those on the two sides of a facet must lie on two sides of it. Raises MeshError
-    for cells that are inverted, flat or not convex.
+    Cells may be wound either way, if all corners of a cell agree. Where there are some of both
+    kinds, those on the two sides of a facet must lie on two sides of it. Raises MeshError for cells
+    that are inverted, flat or not convex.
     """
     corners = corner_simplices(mesh)
     nodes, cell = corners.nodes, corners.cell
     x = torch.from_numpy(mesh.points[:, : mesh.dim].copy())
     sign = simplex_sign(x, torch.from_numpy(nodes)).numpy().astype(np.int64)
-    side = np.where(np.bincount(cell, sign, mesh.n_cells) < 0, -1, 1)[cell]
-    wrong = cell[sign != side]
-    mirrored = side < 0
+    side = np.bincount(cell, sign, mesh.n_cells) < 0
+    mirrored = side[cell]
+    wrong = cell[sign != np.where(mirrored, -1, 1)]
     if mirrored.any():
         nodes = nodes.copy()
         nodes[mirrored, :2] = nodes[mirrored, 1::-1]
         if not mirrored.all() and not len(wrong):
-            alone = np.bincount(cell, minlength=mesh.n_cells)[cell] == 1
-            wrong = cell[alone][_folded(nodes[alone], mirrored[alone])]
+            wrong = folded_cells(mesh, side)
     if len(wrong):
         cells = np.unique(wrong)
         raise MeshError(
@@ -131,28 +130,6 @@ def positive_corners(mesh: Mesh) -> np.ndarray:
             "mesh.validate() lists such cells; repair them",
         )
     return nodes
-
-
-def _folded(nodes: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """Which positive simplices share a facet with one on the same side of it, of the rarer kind.
-
-    Positive ones on two sides run around the facet between them in two ways.
-    """
-    width = nodes.shape[1]
-    facets, turns = [], []
-    for i in range(width):
-        facet = np.delete(nodes, i, axis=1)
-        swaps = sum(facet[:, a] > facet[:, b] for b in range(width - 1) for a in range(b))
-        facets.append(np.sort(facet, axis=1))
-        turns.append((i + swaps) % 2)
-    facet, turn = np.concatenate(facets), np.concatenate(turns)
-    order = np.lexsort(facet.T)
-    facet, turn = facet[order], turn[order]
-    alike = (facet[1:] == facet[:-1]).all(axis=1) & (turn[1:] == turn[:-1])
-    at = np.flatnonzero(alike)
-    both = np.unique(np.concatenate([order[at], order[at + 1]]) % len(nodes))
-    rare = mirrored[both] == (2 * mirrored.sum() < len(mirrored))
-    return both[rare] if rare.any() else both
 
 
 def displaced(mesh: Mesh, x: np.ndarray, used: np.ndarray) -> Mesh:

@@ -1,4 +1,4 @@
-"""The Monge-Ampere equation on a plain mesh: its residual, and Newton's matrix of that."""
+"""The Monge-Ampere equation on simplices: its residual, and Newton's matrix of that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import MeshError
 from ..mesh import P1, Mesh
 from ..solvers import Multigrid
 from ._boundary import flat_tangents
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 REACH = 1e-6  # of the spacing of points: the step of differences of a monitor
-
-CELLS = "expected cells that can be cut into simplices without new points"
 
 
 @dataclass
@@ -44,22 +41,15 @@ class Iterate:
 
 
 class Transport:
-    """m(xi + grad phi) det(I + D^2 phi) - theta at the points of a mesh, as phi has it.
+    """m(xi + grad phi) det(I + D^2 phi) - theta at the points of simplices, as phi has it.
 
-    Gradients by lumped mass, Hessians by one integration by parts on one ring, also lumped, so that
-    both are sparse matrices with the pattern of the stiffness S. Raises MeshError for cells that
-    have points beside their corners, and for those that are cut from their centres, such
-    as polyhedra.
+    value: the monitor, a function of points (n, d); change: its gradient (n, d), by default by
+    differences. Gradients of phi by lumped mass, Hessians by one integration by parts on one ring,
+    also lumped, so that both are sparse matrices with the pattern of the stiffness S.
     """
 
-    def __init__(self, mesh: Mesh, monitor: Monitor | np.ndarray) -> None:
-        if mesh.dim < 2 or (mesh.dim == 2 and not mesh.is_planar):
-            raise MeshError("Monge-Ampere on this mesh", "expected cells in a plane, or volumes")
+    def __init__(self, mesh: Mesh, value: Monitor, change: Monitor | None = None) -> None:
         p1, d, n = mesh.p1(), mesh.dim, mesh.n_points
-        if len(p1.idle):
-            raise MeshError(f"{len(p1.idle)} points of no cell's corner", "expected none")
-        if not (p1.simplices.nodes < n).all():
-            raise MeshError("Monge-Ampere on this mesh", CELLS)
         self.nodes = p1.simplices.nodes
         corner = mesh.points[self.nodes][:, :, :d]
         self.turn = np.sign(np.linalg.det(corner[:, 1:] - corner[:, :1]))
@@ -68,14 +58,15 @@ class Transport:
         self.stiffness, self.consistent = p1.stiffness(), p1.mass()
         self.multigrid = Multigrid(self.stiffness)
         self.row = np.repeat(np.arange(n), np.diff(self.stiffness.indptr))
-        self.width = self.mass ** (1 / d)
         tangent = flat_tangents(p1.boundary, d).numpy()
         slope = [matrix.data / self.mass[self.row] for matrix in p1.derivatives[:d]]
         self.slopes = [
             self.sparse(sum(tangent[self.row, a, b] * slope[b] for b in range(d))) for a in range(d)
         ]
         self.bends = _bends(p1, self)
-        self.value, self.change = _monitor(p1, monitor, self)
+        width = self.mass ** (1 / d)
+        self.value = value
+        self.change = change or (lambda x: _differences(value, x, width))
 
     def sparse(self, data: np.ndarray) -> csr_matrix:
         """The matrix with the pattern of S and these entries."""
@@ -89,12 +80,9 @@ class Transport:
         return values - (self.mass @ values) / self.total
 
     def at(self, phi: np.ndarray) -> Iterate:
-        """Raises MeshError for a monitor that is not positive there."""
         d, n = self.d, len(phi)
         step = np.stack([slope @ phi for slope in self.slopes], axis=1)
-        m = np.asarray(self.value(self.xi + step), float)
-        if m.shape != (n,) or not (m > 0).all() or not np.isfinite(m).all():
-            raise MeshError("monitor", "expected one finite number above zero for each point")
+        m = self.value(self.xi + step)
         jacobian = np.empty((n, d, d))
         for (a, b), bend in self.bends.items():
             jacobian[:, a, b] = jacobian[:, b, a] = bend @ phi + (a == b)
@@ -134,9 +122,8 @@ def _bends(p1: P1, system: Transport) -> dict[tuple[int, int], csr_matrix]:
     """Entries (a, b), a <= b, of - int grad phi (x) grad psi_i + int over the boundary of the
     tangential part of grad phi (x) n, over the mass, symmetrised."""
     d, n, facets = system.d, len(system.mass), p1.boundary
-    owner = _owners(p1)
-    corners = p1.simplices.nodes[owner]
-    slope = p1.basis_gradients()[owner][:, :, :d]  # (F, d + 1, d)
+    corners = p1.simplices.nodes[facets.owner]
+    slope = p1.basis_gradients()[facets.owner][:, :, :d]  # (F, d + 1, d)
     normal = facets.areas[:, :d] / facets.measure[:, None]
     along = slope - (slope @ normal[:, :, None]) * normal[:, None, :]
     share = facets.measure / d
@@ -156,20 +143,6 @@ def _bends(p1: P1, system: Transport) -> dict[tuple[int, int], csr_matrix]:
     return out
 
 
-def _owners(p1: P1) -> np.ndarray:
-    """(F,) the simplex behind each facet of the boundary, of those that its cell was cut into."""
-    cell, nodes, facets = p1.simplices.cell, p1.simplices.nodes, p1.boundary
-    out = np.full(len(facets.owner), -1)
-    first = np.searchsorted(cell, facets.owner)
-    for turn in range(int(np.bincount(cell).max())):
-        at = np.minimum(first + turn, len(cell) - 1)
-        held = (facets.nodes[:, :, None] == nodes[at][:, None, :]).any(axis=2).all(axis=1)
-        out = np.where(held & (cell[at] == facets.owner), at, out)
-    if (out < 0).any():
-        raise MeshError("Monge-Ampere on this mesh", CELLS)
-    return out
-
-
 def _cofactors(f: np.ndarray) -> np.ndarray:
     """(n, d, d) of symmetric matrices (n, d, d)."""
     if f.shape[1] == 3:
@@ -177,23 +150,6 @@ def _cofactors(f: np.ndarray) -> np.ndarray:
     out = -f
     out[:, 0, 0], out[:, 1, 1] = f[:, 1, 1], f[:, 0, 0]
     return out
-
-
-def _monitor(p1: P1, monitor: Monitor | np.ndarray, system: Transport) -> tuple[Monitor, Monitor]:
-    """A monitor as a function of points (n, d), and its gradient (n, d)."""
-    if callable(monitor):
-        return monitor, lambda x: _differences(monitor, x, system.width)
-    values = np.asarray(monitor, float)
-    if values.shape != system.mass.shape:
-        raise MeshError(f"monitor of shape {values.shape}", f"expected {system.mass.shape}")
-    field = p1.field(np.column_stack([values, p1.gradient(values)[:, : system.d]]))
-
-    def both(x: np.ndarray) -> np.ndarray:
-        full = np.full((len(x), 3), p1.mesh.points[0, 2])
-        full[:, : x.shape[1]] = x
-        return field(full)
-
-    return (lambda x: both(x)[:, 0]), (lambda x: both(x)[:, 1:])
 
 
 def _differences(monitor: Monitor, x: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -204,7 +160,7 @@ def _differences(monitor: Monitor, x: np.ndarray, width: np.ndarray) -> np.ndarr
         low[:, a] -= REACH * width
         high[:, a] += REACH * width
         gap = high[:, a] - low[:, a]
-        out[:, a] = (np.asarray(monitor(high), float) - np.asarray(monitor(low), float)) / gap
+        out[:, a] = (monitor(high) - monitor(low)) / gap
     return out
 
 

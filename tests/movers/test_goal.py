@@ -17,8 +17,8 @@ from meshop.movers import (
     monge_ampere,
     move,
     ring_monitor,
-    smoothed,
 )
+from meshop.movers._monitor import scaled
 from meshop.solvers import solve
 
 from ..meshes import box
@@ -45,7 +45,7 @@ def test_weights_of_quadratic_fields_are_exact(mesh: Mesh) -> None:
     one = goal_weight(mesh, adjoint[:, 0], fluxes[:, 0])
     monitor = goal_monitor(mesh, adjoint[:, 0], fluxes[:, 0], beta=4.0)
     assert np.allclose(monitor, 1 + 4 * (one / one.max()) ** (d / (d + 2)), atol=1e-6)
-    clipped = goal_monitor(mesh, adjoint[:, 0], fluxes[:, 0], beta=4.0, clip=0.5)
+    clipped = goal_monitor(mesh, adjoint[:, 0], fluxes[:, 0], beta=4.0, most=0.5)
     assert (clipped == 5.0).mean() >= 0.5 and clipped.max() == 5.0
 
 
@@ -82,7 +82,7 @@ def test_an_output_is_more_accurate_by_its_own_monitor_and_not_by_the_solutions(
     state, adjoint, error = solved(mesh)
     grain = 1 / 40**2
     general = hessian_monitor(mesh, state, beta=20, smoothing=grain)
-    own = goal_monitor(mesh, adjoint, diffused=state, beta=20, smoothing=grain, clip=0.99)
+    own = goal_monitor(mesh, adjoint, diffused=state, beta=20, smoothing=grain, most=0.99)
     assert solved(monge_ampere(mesh, general).mesh)[2] > 0.9 * error
     assert solved(monge_ampere(mesh, own).mesh)[2] < 0.35 * error
 
@@ -117,12 +117,9 @@ def test_several_monitors_in_one() -> None:
 def test_smoothing_keeps_the_integral_and_damps_waves_as_it_should() -> None:
     mesh = square(40)
     wave = np.cos(2 * np.pi * mesh.points[:, 0])
-    smooth = smoothed(mesh, wave, 0.01)
-    assert np.abs(smooth - wave / (1 + 0.01 * 4 * np.pi**2)).max() < 2e-3
-    assert abs(mesh.p1().lumped @ (smooth - wave)) < 1e-10
-    assert smoothed(mesh, wave, 0.0) is wave
-    with pytest.raises(ConditionError, match="below zero"):
-        smoothed(mesh, wave, -1.0)
+    smooth = scaled(mesh, 1 + wave, 2.0, 0.01, 1.0)  # from 2 + wave
+    assert np.abs(smooth - 2 - wave / (1 + 0.01 * 4 * np.pi**2)).max() < 2e-3
+    assert abs(mesh.p1().lumped @ (smooth - 2 - wave)) < 1e-10
 
 
 def test_what_is_refused() -> None:
@@ -136,7 +133,7 @@ def test_what_is_refused() -> None:
     with pytest.raises(MeshError, match="adjoint"):
         goal_weight(mesh, np.full(25, np.nan), diffused=np.ones(25))
     with pytest.raises(ConditionError, match="quantile"):
-        goal_monitor(mesh, np.ones(25), diffused=np.ones(25), clip=0.0)
+        goal_monitor(mesh, np.ones(25), diffused=np.ones(25), most=0.0)
 
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="needs ../shared/data")
@@ -154,7 +151,7 @@ def test_drag_of_a_wing_needs_nothing_downstream() -> None:
     behind = x > 1.1
     share = weight[behind].sum() / weight.sum(), bend[behind].sum() / bend.sum()
     assert share[0] < 1e-5 < 1e-4 < share[1]
-    monitor = goal_monitor(mesh, dual, fluxes, clip=0.9)
+    monitor = goal_monitor(mesh, dual, fluxes, most=0.9)
     assert monitor.min() >= 1 and monitor.max() == 6 and np.isfinite(monitor).all()
     moved, report = monge_ampere(mesh, monitor, tol=1e-8, max_iterations=5)
     assert report.inverted == 0 and np.isfinite(moved.points).all()

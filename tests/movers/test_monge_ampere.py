@@ -7,15 +7,17 @@ from meshop.errors import ConditionError, MeshError
 from meshop.mesh import Mesh
 from meshop.movers import (
     Monitor,
+    function_of,
     gradient_monitor,
     hessian_monitor,
     monge_ampere,
     move,
     ring_monitor,
 )
+from meshop.movers._monge_ampere import _slope_of
 from meshop.movers._transport import Transport, gmres
 
-from ..meshes import box
+from ..meshes import box, ring
 from .test_move import CUBE, square
 
 METHODS = ("newton", "relaxation")
@@ -72,8 +74,9 @@ def test_newtons_matrix_is_the_derivative_of_the_residual(mesh: Mesh, sampled: b
     def monitor(x: np.ndarray) -> np.ndarray:
         return 2 + x[:, 0] - 0.5 * x[:, d - 1]  # linear: its recovered gradient is exact
 
-    values = monitor(mesh.points[:, :d]) if sampled else monitor
-    system = Transport(mesh, values)
+    values = monitor(mesh.points[:, :d])
+    value = function_of(mesh, values if sampled else monitor)
+    system = Transport(mesh, value, _slope_of(mesh, values) if sampled else None)
     phi, way = 1e-3 * random.normal(size=(2, mesh.n_points))
     low, now, high = (system.at(phi + s * 1e-4 * way) for s in (-1, 0, 1))
     rest = [one.rest + one.theta for one in (low, high)]  # as if theta stayed
@@ -115,22 +118,47 @@ def test_tetrahedra_gather_on_a_sphere() -> None:
     assert np.isclose(moved.cell_measures().sum(), 1.0)
 
 
-def test_quads_and_cells_of_the_boundary_in_the_mesh_make_no_difference() -> None:
-    mesh, monitor = square(20), ring_monitor(5, 50, 0.1)
-    edges = mesh.p1().boundary.nodes
-    lined = Mesh.from_blocks(
-        mesh.points, [("line", edges), ("triangle", mesh.cell_nodes.reshape(-1, 3))]
-    )
-    one, two = monge_ampere(mesh, monitor)[0], monge_ampere(lined, monitor)[0]
-    assert np.array_equal(one.points, two.points)
-    quads = square(20, "quad")
-    moved, report = monge_ampere(quads, monitor)
-    assert report.residual < 1e-3 and report.inverted == 0
-    assert spread(moved, monitor) < 0.6 * spread(quads, monitor)
+def test_quads_and_mixed_cells_go_as_the_simplices_that_they_are_cut_into() -> None:
+    mesh, monitor = square(16, "quad"), ring_monitor(5, 50, 0.1)
+    extra = Mesh.from_blocks(
+        np.vstack([mesh.points, [[7, 7, 0]]]),
+        [("line", [[0, 1]]), ("quad", mesh.cell_nodes.reshape(-1, 4))],
+    )  # a cell of less dimension, and a point of none
+    for method in METHODS:
+        one, report = monge_ampere(mesh, monitor, method=method)
+        two, _ = monge_ampere(extra, monitor, method=method)
+        assert report.inverted == 0 and report.residual < 1e-3 and report.min_angle > 20
+        assert spread(one, monitor) < 0.2 < 0.6 < spread(mesh, monitor)
+        assert np.array_equal(two.points, np.vstack([one.points, [[7, 7, 0]]]))
+
+
+def test_each_iteration_is_told() -> None:
+    seen: list[tuple[int, float]] = []
+    monge_ampere(ring(24, 6), np.ones(168), progress=lambda *told: seen.append(told))
+    assert [count for count, _ in seen] == [0] and seen[0][1] < 1e-12
+    seen.clear()
+    report = monge_ampere(
+        square(12), ring_monitor(5, 20, 0.1), progress=lambda *told: seen.append(told)
+    ).report
+    assert [count for count, _ in seen] == list(range(report.iterations + 1))
+    assert seen[-1][1] == report.residual < 1e-3 < seen[0][1]
+
+
+def test_hexahedra_and_curved_cells_integrate_a_monitor_of_one_coordinate() -> None:
     hexes = _hexahedra(8)
     moved, report = monge_ampere(hexes, lambda x: 1 + x[:, 2], tol=1e-6)
     exact = -1 + np.sqrt(1 + 3 * hexes.points[:, 2])
     assert np.abs(moved.points[:, 2] - exact).max() < 0.015 and report.inverted == 0
+    mesh = square(10)
+    nodes = mesh.cell_nodes.reshape(-1, 3)
+    sides = np.sort(np.stack([nodes, np.roll(nodes, -1, axis=1)], -1).reshape(-1, 2), axis=1)
+    sides, which = np.unique(sides, axis=0, return_inverse=True)
+    curved = Mesh.from_blocks(
+        np.vstack([mesh.points, mesh.points[sides].mean(axis=1)]),
+        [("quadratic_triangle", np.hstack([nodes, mesh.n_points + which.reshape(-1, 3)]))],
+    )
+    one, two = (monge_ampere(m, lambda x: 1 + x[:, 0])[0].points for m in (mesh, curved))
+    assert np.allclose(two, np.vstack([one, one[sides].mean(axis=1)]), atol=1e-12)
 
 
 def _hexahedra(n: int) -> Mesh:
@@ -182,11 +210,8 @@ def test_what_is_refused() -> None:
         monge_ampere(mesh, lambda x: x[:, 0])
     with pytest.raises(MeshError, match="monitor of shape"):
         monge_ampere(mesh, np.ones(3))
-    curved = Mesh.from_blocks(
-        [[0, 0], [2, 0], [0, 2], [1, 0], [1, 1], [0, 1]], [("quadratic_triangle", [range(6)])]
-    )
-    with pytest.raises(MeshError, match="no cell's corner"):
-        monge_ampere(curved, np.ones(6))
+    with pytest.raises(MeshError, match="neither plane nor solid"):
+        monge_ampere(box(2).surface(), np.ones(26))
     with pytest.raises(ConditionError, match="newton or relaxation"):
         monge_ampere(mesh, np.ones(25), method="magic")
     with pytest.raises(ConditionError, match="rate"):
