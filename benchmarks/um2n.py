@@ -1,6 +1,6 @@
 """What learned movers give: errors of P1 solutions on moved meshes, beside Monge-Ampere, and speed.
 
-    python benchmarks/um2n.py [--cases 20] [--nets NAME=FILE ...] [--speed 7] [--json FILE]
+    python benchmarks/um2n.py [--cases 20] [--nets NAME=FILE ...] [--files MESH ...] [--json FILE]
 
 Cases: Poisson (-Laplacian u = f) and Helmholtz (-Laplacian u + u = f, as UM2N has it) by turns,
 with u a random sum of Gaussians, exact boundary values, P1 by scikit-fem, error in L2 by quadrature
@@ -13,6 +13,9 @@ network, "flow": the same flow to the monitor as it is (Moser and Liao's deforma
 hand" has the monitor m replaced by (m - min m + .02 (max m - min m))^(1/3): cells of equal parts of
 |H|^(2/3), which is what the error in L2 asks for.
 
+--files: the triangles or tetrahedra of mesh files, and a cube; what P1 interpolation misses of a
+Gaussian and of an oblique layer (tanh), by the middles of edges.
+
 Speed: processor seconds of one thread, calls by turns, squares of 5,000 points.
 """
 
@@ -22,6 +25,8 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -233,12 +238,68 @@ def speed(choice: dict[str, Mover], turns: int) -> dict[str, float]:
     return {name: float(np.mean(times)) for name, times in out.items()}
 
 
+def missed(mesh: Mesh, u: Callable[[np.ndarray], np.ndarray]) -> float:
+    """What the P1 interpolant of u misses in the middles of edges, root mean square."""
+    corner = mesh.points[mesh.cell_nodes.reshape(mesh.n_cells, -1)]
+    pairs = [(i, j) for i in range(corner.shape[1]) for j in range(i)]
+    ends = [(corner[:, i], corner[:, j]) for i, j in pairs]
+    miss = sum(((u(a) + u(b)) / 2 - u((a + b) / 2)) ** 2 for a, b in ends)
+    return float(np.sqrt(miss @ mesh.cell_measures() / len(pairs)))
+
+
+def simplices(path: str) -> Mesh:
+    """The triangles of a mesh file, or its tetrahedra, alone."""
+    mesh = meshop.read(path)
+    kind, name, width = (10, "tetra", 4) if (mesh.cell_types == 10).any() else (5, "triangle", 3)
+    start = mesh.cell_offsets[:-1][mesh.cell_types == kind]
+    ids, cells = np.unique(mesh.cell_nodes[start[:, None] + np.arange(width)], return_inverse=True)
+    return Mesh.from_blocks(mesh.points[ids], [(name, cells.reshape(-1, width))])
+
+
+def cube(n: int) -> Mesh:
+    """The unit cube in tetrahedra, six in each of n^3 boxes."""
+    axis = np.arange(n + 1)
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3) / n
+    corner = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    place = np.array([(n + 1) ** 2, n + 1, 1])
+    cells = []
+    for order in permutations(range(3)):
+        way = np.cumsum(np.eye(3, dtype=int)[list(order)], axis=0) @ place
+        cells.append((corner @ place)[:, None] + np.concatenate([[0], way]))
+    return Mesh.from_blocks(points, [("tetra", np.concatenate(cells))])
+
+
+def on_files(paths: Sequence[str], choice: dict[str, Mover]) -> str:
+    """How much less interpolation misses, and the least angle."""
+    rows = []
+    for name, mesh in [*((Path(p).stem, simplices(p)) for p in paths), ("cube", cube(12))]:
+        centre, size = mesh.points.mean(axis=0), np.ptp(mesh.points, axis=0).max()
+        fields = {
+            "Gaussian": lambda x: np.exp(-(((x - centre) / size / 0.15) ** 2).sum(-1)),  # noqa: B023
+            "layer": lambda x: np.tanh((x - centre) @ np.array([15, 9, 4.5]) / size),  # noqa: B023
+        }
+        for field, u in fields.items():
+            monitor = movers.hessian_monitor(mesh, u(mesh.points))
+            row = [name, mesh.n_points, field]
+            for mover in choice.values():
+                try:
+                    moved, report = mover(mesh, monitor)
+                    row.append(f"{100 - 100 * missed(moved, u) / missed(mesh, u):.1f}")
+                    row.append(f"{report.min_angle:.0f}")
+                except MeshopError:
+                    row += ["failed", ""]
+            rows.append(row)
+    head = [part for name in choice for part in (f"{name} %", "angle")]
+    return table(rows, ("mesh", "points", "field", *head))
+
+
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     args.add_argument("--cases", type=int, default=20, help="of each domain")
     args.add_argument("--domains", nargs="*", default=list(DOMAINS))
     args.add_argument("--nets", nargs="*", default=[], metavar="NAME=FILE")
     args.add_argument("--speed", type=int, default=7, help="turns; 0: none")
+    args.add_argument("--files", nargs="*", metavar="MESH")
     args.add_argument("--json")
     opt = args.parse_args()
     torch.set_num_threads(1)
@@ -257,7 +318,10 @@ def main() -> None:
         for number in range(opt.cases):
             cases.append(one_case(name, number, choice))
         print(f"{name}: {len(cases)} cases", flush=True)
-    print(summary(cases, list(choice)))
+    if cases:
+        print(summary(cases, list(choice)))
+    if opt.files is not None:
+        print(on_files(opt.files, {key: choice[key] for key in (MONGE, "um2n")}))
     times = speed(choice, opt.speed) if opt.speed else {}
     if times:
         rows = [(name, ms, times[MONGE] / ms) for name, ms in times.items()]

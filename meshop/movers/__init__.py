@@ -1,4 +1,4 @@
-"""Mesh movement that never inverts a cell: classical movers, and the limiter under all of them."""
+"""Mesh movement that never inverts a cell: classical and learned movers, and the limiter."""
 
 from ._boundary import Slide, sliding
 from ._classical import elastic, laplacian, rbf, springs

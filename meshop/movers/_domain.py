@@ -162,9 +162,9 @@ class Domain:
 
         The Laplacian is that of a field without slope across the boundary.
         """
-        flat = (values[self.simplices][:, :, None] * self.slope).sum(1)  # (S, d)
-        bend = -(self.slope * flat[:, None]).sum(2, keepdim=True)
-        flat = (flat / (self.d + 1))[:, None].expand(-1, self.d + 1, -1)
+        flat = values[self.simplices][:, None] @ self.slope  # (S, 1, d)
+        bend = -self.slope @ flat.mT
+        flat = (flat / (self.d + 1)).expand(-1, self.d + 1, -1)
         parts = torch.cat([flat, bend], 2) * self.measure[:, None, None]
         return self._gathered(parts) / (self.mass * self.length**self.d)[:, None]
 
@@ -175,13 +175,18 @@ class Domain:
         domains grad psi of Laplacian psi = source; around holes and corners, where that shears
         cells to pieces, it is smoother. P1, integrals exact.
         """
-        inner = self.measure * source[self.simplices].mean(1)
+        inner = self.measure * (source[self.simplices] @ self._mean)
         return _Solve.apply(self._gathered(inner[:, None, None] * self.slope), self)
 
     def _gathered(self, parts: Tensor) -> Tensor:
         """(S, d + 1, C) of corners -> (N, C) sums at points."""
         out = parts.new_zeros(len(self.points), parts.shape[2])
         return out.index_add(0, self.simplices.reshape(-1), parts.flatten(0, 1))
+
+    @cached_property
+    def _mean(self) -> Tensor:
+        """(d + 1,) what makes a product a mean over corners: far faster than a sum of so few."""
+        return self.points.new_full((self.d + 1,), 1 / (self.d + 1))
 
     def mean(self, values: Tensor) -> Tensor:
         """(N, ...) -> (N, ...) each mesh's mean by mass."""
@@ -283,9 +288,12 @@ def _inverse(
     matrix = (within @ whole @ within + eye(n * d, format="csr") - within).tocsr()
     matrix.eliminate_zeros()
     if n <= DIRECT[d]:
-        options = {"SymmetricMode": True}
         factor = splu(
-            matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options
+            matrix.tocsc(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            panel_size=4,  # a fifth faster than SuperLU's own choice
+            options={"SymmetricMode": True, "Equil": False},
         )
         return lambda load: factor.solve(load / scale)
     cycle = Multigrid(matrix)

@@ -31,13 +31,17 @@ def um2n(
     net: MoverNet | str | os.PathLike | None = None,
     passes: int = 8,
 ) -> Moved:
-    """The mesh moved by a network so that the monitor is spread evenly over its cells.
+    """The mesh moved by a network to where a monitor wants its points, in a few steps.
 
-    What `monge_ampere` does by some hundred iterations, in a few learned steps: monitor is a
-    positive function of points (n, d), or values (N,) at the mesh's points. Any cells without
-    mid-side nodes, in a plane or solid; boundary nodes slide along straight edges, plane faces and,
-    in 2-D, polylines, and corners stay. net: one of one's own (`FlowMover`, `UM2N`) or its
-    file; unless given the shipped one, trained in the plane alone. Deterministic, of linear cost.
+    monitor: a positive function of points (n, d), or values (N,) at the mesh's points, which are
+    all that the networks here read of it. Any convex cells without mid-side nodes, in a plane or
+    solid; boundary nodes slide along straight edges, plane faces and, in 2-D, polylines, and
+    corners stay. net: one of one's own (`FlowMover`, `UM2N`) or its file. Deterministic; of linear
+    cost but for the factorisation of a sparse matrix, of large meshes an iteration.
+
+    The shipped network is a `FlowMover` that was trained in the plane, to `hessian_monitor`s, so
+    that P1 solutions have the least error on the moved mesh. It spreads the monitor over the cells
+    less evenly than `monge_ampere`, whose equation it does not solve, and lowers the error more.
 
     What the network says passes the limiter, so no cell is inverted whatever that is.
     `report.iterations` are the network's steps; `report.residual` is |m J - theta| over theta, root

@@ -17,6 +17,7 @@ from meshop.movers import (
     UM2N,
     Domain,
     FlowMover,
+    _domain,
     coordinate,
     element_volume,
     equidistribution,
@@ -105,6 +106,40 @@ def test_the_flow_keeps_to_oblique_sides_and_turns_with_them():
     one = Domain.of(mesh).carry(source).numpy()
     two = Domain.of(with_points(mesh, mesh.points[:, :2] @ turn.T)).carry(source).numpy()
     assert np.allclose(one @ turn.T, two, atol=1e-9) and np.abs(one).max() > 0.01
+
+
+def test_large_meshes_are_solved_by_iteration_to_the_same(monkeypatch):
+    for mesh in (triangles(12), ring_of_triangles(), box(4)):
+        source = torch.from_numpy(bump(mesh.points))
+        direct = Domain.of(mesh).carry(source)
+        monkeypatch.setattr(_domain, "DIRECT", {2: 0, 3: 0})
+        again = Domain.of(mesh).carry(source)
+        monkeypatch.undo()
+        assert (again - direct).abs().max() < 1e-4 * direct.abs().max()
+
+
+def ring_of_triangles(n=40, layers=6):
+    """Between circles about (1, 1), of radii .5 and 1."""
+    turn, radius = np.meshgrid(
+        2 * np.pi * np.arange(n) / n, np.linspace(0.5, 1, layers + 1), indexing="ij"
+    )
+    points = 1 + np.stack([radius * np.cos(turn), radius * np.sin(turn)], -1).reshape(-1, 2)
+    i, j = (k.ravel() for k in np.meshgrid(np.arange(n), np.arange(layers), indexing="ij"))
+    a, b = i * (layers + 1) + j, (i + 1) % n * (layers + 1) + j
+    cells = np.concatenate([np.stack([a, a + 1, b + 1], 1), np.stack([a, b + 1, b], 1)])
+    return Mesh.from_blocks(points, [("triangle", cells)])
+
+
+def test_nodes_slide_around_a_hole_and_stay_on_it():
+    mesh = ring_of_triangles()
+    moved, report = um2n(mesh, lambda x: bump(x, (1.4, 1.6), 0.3))
+    assert report.inverted == 0 and report.done > 0.99
+    inner = np.isclose(np.linalg.norm(mesh.points[:, :2] - 1, axis=1), 0.5)
+    on = moved.points[inner, :2] - 1
+    assert np.abs(moved.points - mesh.points)[inner].max() > 0.01
+    # On the polygon of 40 sides, which comes as near as this to the centre.
+    far = np.linalg.norm(on, axis=1)
+    assert far.max() <= 0.5 + 1e-9 and far.min() >= 0.5 * np.cos(np.pi / 40) - 1e-9
 
 
 def test_derivatives_are_exact_for_linear_fields():
