@@ -1,6 +1,6 @@
 """What learned movers give: errors of P1 solutions on moved meshes, beside Monge-Ampere, and speed.
 
-    python benchmarks/um2n.py [--cases 20] [--nets NAME=FILE ...] [--files MESH ...] [--json FILE]
+    python benchmarks/um2n.py [--cases 10] [--nets NAME=FILE ...] [--files MESH ...] [--json FILE]
 
 Cases: Poisson (-Laplacian u = f) and Helmholtz (-Laplacian u + u = f, as UM2N has it) by turns,
 with u a random sum of Gaussians, exact boundary values, P1 by scikit-fem, error in L2 by quadrature
@@ -295,7 +295,7 @@ def on_files(paths: Sequence[str], choice: dict[str, Mover]) -> str:
 
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    args.add_argument("--cases", type=int, default=20, help="of each domain")
+    args.add_argument("--cases", type=int, default=10, help="of each domain")
     args.add_argument("--domains", nargs="*", default=list(DOMAINS))
     args.add_argument("--nets", nargs="*", default=[], metavar="NAME=FILE")
     args.add_argument("--speed", type=int, default=7, help="turns; 0: none")

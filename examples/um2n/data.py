@@ -106,9 +106,9 @@ def sample(seed: int, holes: float = 0.5, target: bool = False) -> Sample:
     """The sample of a number. holes: share of domains that are not the unit square."""
     random = np.random.default_rng(seed)
     if random.random() < holes:
-        mesh = holed(int(random.integers(12, 23)), random)
+        mesh = holed(int(np.exp(random.uniform(np.log(12), np.log(28)))), random)
     else:
-        mesh = square(int(random.integers(12, 33)), random)
+        mesh = square(int(np.exp(random.uniform(np.log(12), np.log(46)))), random)
     domain, known = Domain.of(mesh), problem(mesh, random)
     values, error = fem.solve(domain, domain.points, known)
     beta = 5.0 if random.random() < 0.5 else float(np.exp(random.uniform(np.log(2), np.log(20))))

@@ -49,7 +49,7 @@ def losses(net: MoverNet, batch: list[Sample], loss: str, even: float) -> tuple[
     x = domain.moved(net(domain, monitor)[-1])
     first = movers.equidistribution(domain, domain.points, values).sqrt().clamp_min(0.05)
     spread = (movers.equidistribution(domain, x, monitor(x)) + 1e-6).sqrt() / first
-    folded = movers.inversion(domain, x)
+    folded = movers.inversion(domain, x, 0.1)
     found = {"spread": spread, "folded": folded}
     if loss == "error":
         found["error"] = fem.solve(domain, x, problem)[1] / before
@@ -61,7 +61,7 @@ def losses(net: MoverNet, batch: list[Sample], loss: str, even: float) -> tuple[
         miss = movers.element_volume(domain, x, goal)
         total = torch.where(known, far + miss, 0.0)
         found |= {"far": far[known], "miss": miss[known]}
-    return (total + 10 * folded).mean(), found
+    return (total + 50 * folded).mean(), found
 
 
 def check(net: MoverNet, held: list[Sample], options: Any) -> dict[str, float | None]:
@@ -82,8 +82,8 @@ def main() -> None:
     parser.add_argument("--loss", choices=("error", "target"), default="error")
     parser.add_argument("--even", type=float, default=0.3, help="weight of the spread")
     parser.add_argument("--holes", type=float, default=0.5, help="share of domains with holes")
-    parser.add_argument("--samples", type=int, default=1500)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)

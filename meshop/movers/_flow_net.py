@@ -12,6 +12,9 @@ from ..ops import gather_reduce
 from ._domain import Domain
 from ._mover_net import MoverNet, Sampler, size
 
+FINEST = 32  # steps, where a mesh asks for more
+MOST = 2.0  # that a logarithm of density may change by: beyond, cells are drawn out too far
+
 
 class MeshBlock(nn.Module):
     """Slices of the whole mesh, a node's neighbours, then the node: pre-norm residuals."""
@@ -34,14 +37,16 @@ class FlowMover(MoverNet):
     """Nodes carried from the mesh as it is to a learned density, by a smooth flow.
 
     A graph transformer reads the monitor m once and says at each node what density of nodes is
-    wanted, and how the flow departs from the direct one:
-        log rho = (1 + a) log mu + r b,   mu = m over its mean,   r the root mean square of log mu
+    wanted, which the flow then brings about:
+        log rho = log mu + 2 tanh((a log mu + r b) / 2), less the log of its mean,
+                  mu = m over its mean,   r the root mean square of log mu
         v_k = u / ((1 - t_k) + t_k rho),   t_k = (k + 1/2) / steps
-        div u = 1 - rho + r c    as far as the boundary lets: see `Domain.carry`
-    and x moves by v_k / steps. With a, b and c zero, as they are before training, this is the
+        div u = 1 - rho    as far as the boundary lets: see `Domain.carry`
+    and x moves by v_k / steps. With a and b zero, as they are before training, this is the
     deformation method of Moser and Liao, whose steps are exact in the limit on convex domains. Near
     holes and corners the flow is smooth instead: a gradient, as that of Monge-Ampere, shears the
-    cells there to pieces. One factorisation, and one look at where the nodes are for each step.
+    cells there to pieces. One factorisation, and one look at where the nodes are for each step; a
+    mesh that is so fine that it folds is carried anew, in twice as many.
 
     What the network sees are scalars: the way commutes with translations, rotations, mirrors and
     uniform scaling, and does not change where the monitor is multiplied. A constant monitor moves
@@ -70,7 +75,7 @@ class FlowMover(MoverNet):
         )  # fmt: skip
         self.lift = nn.Linear(self.features, width)
         self.blocks = nn.ModuleList(MeshBlock(width, heads, slices) for _ in range(blocks))
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 3)
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 2)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -81,20 +86,33 @@ class FlowMover(MoverNet):
         for block in self.blocks:
             x = block(x, points, domain)
         found = self.head(self.norm(x)).double()
-        rho = ((1 + found[:, 0]) * log_mu + spread * found[:, 1]).clamp(-8, 8).exp()
+        change = found[:, 0] * log_mu + spread * found[:, 1]
+        rho = (log_mu + MOST * torch.tanh(change / MOST)).exp()
         rho = rho / domain.mean(rho)
-        way = domain.carry(1 - rho + spread * found[:, 2])
+        way = domain.carry(1 - rho)
         known = torch.cat([way, domain.along(way)[:, None], rho[:, None]], 1)
-        step, place, out = torch.zeros_like(domain.points), domain.points, []
         steps = self.config["steps"]
-        for k in range(steps):
-            field = domain.sample(known, place) if k else known
-            t = (k + 0.5) / steps
-            slower = (1 - t + t * field[:, -1]) * steps
-            step = step + domain.ahead(field[:, :-2], field[:, -2]) / slower[:, None]
-            place = domain.moved(step)
-            out.append(step)
+        out = carried(domain, known, steps)
+        # A mesh alone goes in shorter steps where these fold it; batches, and training, do not.
+        alone = len(domain.sizes) == 1 and not torch.is_grad_enabled()
+        while alone and steps < FINEST and (domain.volumes(domain.moved(out[-1])) <= 0).any():
+            steps *= 2
+            out = carried(domain, known, steps)
         return out
+
+
+def carried(domain: Domain, known: Tensor, steps: int) -> list[Tensor]:
+    """Displacements (N, d) after each of some steps; known (N, d + 2): u, its length along the
+    curve that a point is on, and rho."""
+    step, place, out = torch.zeros_like(domain.points), domain.points, []
+    for k in range(steps):
+        field = domain.sample(known, place) if k else known
+        t = (k + 0.5) / steps
+        slower = (1 - t + t * field[:, -1]) * steps
+        step = step + domain.ahead(field[:, :-2], field[:, -2]) / slower[:, None]
+        place = domain.moved(step)
+        out.append(step)
+    return out
 
 
 def look(domain: Domain, monitor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -114,7 +132,7 @@ def look(domain: Domain, monitor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         4 * (slope[:, :d] * ahead).sum(1),
         64 * (ahead * ahead).sum(1) / size**2,
         (domain.mass * many).log(),
-        (domain.cell / size).log() + 3,
+        ((domain.cell / size).log() + 3).clamp(-1.2, 0.5),  # as seen in training
         domain.boundary.double() - 0.5,
     ]
     return log_mu, spread, torch.asinh(torch.stack(columns, 1).float())

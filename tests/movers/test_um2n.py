@@ -285,6 +285,17 @@ def test_an_untrained_flow_spreads_rings(ring):
     assert report.residual < 0.5
 
 
+def test_a_flow_that_folds_a_mesh_is_taken_in_shorter_steps():
+    mesh, monitor, net = square(40), ring_monitor(50, 50, 0.1), FlowMover(steps=2)
+    domain = Domain.of(mesh)
+    values = torch.from_numpy(monitor(mesh.points[:, :2]))
+    rough = net(domain, sampled(domain, values))  # with gradients, as in training
+    assert len(rough) == 2 and (domain.volumes(domain.moved(rough[-1])) <= 0).any()
+    moved, report = um2n(mesh, monitor, net=net)
+    assert report.iterations > 2 and report.proposed == 0 and report.done == 1.0
+    assert spread(moved, monitor) < 0.6 * spread(mesh, monitor)
+
+
 def test_a_constant_monitor_moves_nothing():
     mesh = triangles()
     for net in (None, wild(FlowMover)):
