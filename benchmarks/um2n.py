@@ -208,7 +208,7 @@ def summary(cases: list[dict], names: Sequence[str]) -> str:
     for group, some in groups.items():
         if not some:
             continue
-        most = np.mean([c[MONGE]["reduction"] for c in some])
+        most = np.mean([c[MONGE]["reduction"] for c in some]) if MONGE in names else np.nan
         for name in names:
             got = np.array([c[name]["reduction"] for c in some])
             rows.append((
@@ -299,6 +299,7 @@ def main() -> None:
     args.add_argument("--domains", nargs="*", default=list(DOMAINS))
     args.add_argument("--nets", nargs="*", default=[], metavar="NAME=FILE")
     args.add_argument("--speed", type=int, default=7, help="turns; 0: none")
+    args.add_argument("--movers", nargs="*", help="these alone")
     args.add_argument("--files", nargs="*", metavar="MESH")
     args.add_argument("--json")
     opt = args.parse_args()
@@ -313,6 +314,7 @@ def main() -> None:
     for name, net in nets.items():
         choice[name] = partial(movers.um2n, net=net)
     choice["flow, by hand"] = by_hand(choice["flow"])
+    choice = {name: mover for name, mover in choice.items() if name in (opt.movers or choice)}
     cases = []
     for name in opt.domains:
         for number in range(opt.cases):
@@ -324,7 +326,7 @@ def main() -> None:
         print(on_files(opt.files, {key: choice[key] for key in (MONGE, "um2n")}))
     times = speed(choice, opt.speed) if opt.speed else {}
     if times:
-        rows = [(name, ms, times[MONGE] / ms) for name, ms in times.items()]
+        rows = [(name, ms, times.get(MONGE, np.nan) / ms) for name, ms in times.items()]
         print(table(rows, ("5,000 points", "ms", "times as fast as Monge-Ampere")))
     write_json(opt.json, {"machine": machine(), "cases": cases, "speed": times})
     print(f"meshop {meshop.__version__}")

@@ -77,7 +77,7 @@ def test_the_slope_of_the_error_is_right(scripts):
 
 
 def test_samples_are_the_same_again_and_have_targets_where_asked(scripts):
-    one, two = (scripts["data"].sample(5, holes=0.0, target=goal) for goal in (True, False))
+    one, two = (scripts["data"].sample(10, holes=0.0, target=goal) for goal in (True, False))
     assert torch.equal(one.monitor, two.monitor) and two.target.isnan().all()
     assert one.monitor.min() >= 1 and 0.01 < one.target.abs().max() < 0.5
     holed = scripts["data"].sample(4, holes=1.0)
@@ -88,7 +88,7 @@ def test_samples_are_the_same_again_and_have_targets_where_asked(scripts):
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(scripts, tmp_path, monkeypatch):
     def run(folder, *more):
-        given = ["--samples", "6", "--every", "2", "--batch", "2", "--out", str(tmp_path / folder)]
+        given = ["--samples", "3", "--every", "2", "--batch", "2", "--out", str(tmp_path / folder)]
         monkeypatch.setattr(sys, "argv", ["train.py", *given, *more])
         scripts["train"].main()
         return load_mover(tmp_path / folder / "flow.safetensors")
@@ -120,7 +120,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(scripts, tmp_pa
 
 
 def test_a_short_training_comes_nearer_to_targets(scripts, tmp_path, monkeypatch):
-    given = ["--samples", "4", "--every", "8", "--steps", "16", "--batch", "2", "--holes", "0"]
+    given = ["--samples", "2", "--every", "5", "--steps", "10", "--batch", "1", "--holes", "0"]
     given += ["--kind", "um2n", "--loss", "target", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["train.py", *given])
     threads = torch.get_num_threads()
