@@ -12,6 +12,7 @@ from ..ops import gather_reduce
 from ._domain import Domain
 from ._mover_net import MoverNet, Sampler, size
 
+FINE, SWEEPS = 0.014, 200  # size of a cell in that of the domain; times at most
 FINEST = 32  # steps, where a mesh asks for more
 MOST = 2.0  # that a logarithm of density may change by: beyond, cells are drawn out too far
 
@@ -86,7 +87,7 @@ class FlowMover(MoverNet):
         for block in self.blocks:
             x = block(x, points, domain)
         found = self.head(self.norm(x)).double()
-        change = found[:, 0] * log_mu + spread * found[:, 1]
+        change = smoothed(domain, found[:, 0] * log_mu + spread * found[:, 1])
         rho = (log_mu + MOST * torch.tanh(change / MOST)).exp()
         rho = rho / domain.mean(rho)
         way = domain.carry(1 - rho)
@@ -99,6 +100,18 @@ class FlowMover(MoverNet):
             steps *= 2
             out = carried(domain, known, steps)
         return out
+
+
+def smoothed(domain: Domain, values: Tensor) -> Tensor:
+    """(N,) averaged over neighbours as often as reaches a cell of the finest mesh of training.
+
+    Layers see neighbours: on finer meshes they say as much from node to node, but nearer together.
+    """
+    times = ((FINE * domain.length / domain.cell) ** 2).clamp(max=SWEEPS).long()
+    for k in range(int(times.max())):
+        around = gather_reduce(values, domain.index, domain.rowptr, reduce="mean")
+        values = torch.where(k < times, (values + around) / 2, values)
+    return values
 
 
 def carried(domain: Domain, known: Tensor, steps: int) -> list[Tensor]:

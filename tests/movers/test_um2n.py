@@ -219,6 +219,20 @@ def test_a_ragged_batch_is_its_meshes_one_by_one(kind):
         assert np.abs(part.numpy() - alone).max() < 2e-4 * np.abs(alone).max()
 
 
+def test_densities_are_smoothed_on_fine_meshes_each_by_its_own_size(monkeypatch):
+    meshes, net = [square(5), triangles(14)], wild(FlowMover)
+    values = [bump(mesh.points) for mesh in meshes]
+    plain = [step(net, *one) for one in zip(meshes, values, strict=True)]
+    monkeypatch.setattr(_flow_net, "FINE", 0.1)  # 1 / 7 and 1 / 20 are the sizes of their cells
+    domain = Domain.join([Domain.of(mesh) for mesh in meshes])
+    with torch.no_grad():
+        found = net(domain, sampled(domain, torch.from_numpy(np.concatenate(values))))[-1]
+    coarse, fine = found.split(domain.sizes)
+    assert np.abs(coarse.numpy() - plain[0]).max() < 1e-6
+    assert np.abs(fine.numpy() - step(net, meshes[1], values[1])).max() < 1e-6
+    assert np.abs(fine.numpy() - plain[1]).max() > 1e-3
+
+
 @pytest.mark.parametrize("kind", NETS)
 def test_gradients_reach_every_weight(kind):
     domain = Domain.of(triangles(6))
