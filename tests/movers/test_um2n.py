@@ -18,6 +18,7 @@ from meshop.movers import (
     Domain,
     FlowMover,
     _domain,
+    _flow_net,
     coordinate,
     element_volume,
     equidistribution,
@@ -335,11 +336,11 @@ def test_the_shipped_network_spreads_a_held_out_monitor():
     def full(x):
         return value(np.column_stack([x, np.zeros(len(x))]))
 
-    assert spread(moved, full) < 0.8 * spread(mesh, full)
+    assert spread(moved, full) < 0.7 * spread(mesh, full)
 
 
-def test_the_shipped_network_halves_what_interpolation_misses():
-    # A third less, of a field that no network was trained on, and without a solver.
+def test_the_shipped_network_lowers_what_interpolation_misses_to_a_third():
+    # Of a field that it was not trained on. An untrained flow comes to .45.
     mesh = square(24)
 
     def u(x):
@@ -353,7 +354,7 @@ def test_the_shipped_network_halves_what_interpolation_misses():
         return np.sqrt((miss**2).mean(1) @ mesh.cell_measures())
 
     moved, _ = um2n(mesh, hessian_monitor(mesh, u(mesh.points)))
-    assert missed(moved) < 0.67 * missed(mesh)
+    assert missed(moved) < 0.36 * missed(mesh)
 
 
 @pytest.mark.parametrize("mesh", [box(5), square(10, "quad")], ids=["tetrahedra", "quads"])
