@@ -12,7 +12,7 @@ from ..ops import gather_reduce
 from ._domain import Domain
 from ._mover_net import MoverNet, Sampler, size
 
-FINE, SWEEPS = 0.014, 200  # size of a cell in that of the domain; times at most
+FINE, SWEEPS = 0.0125, 200  # size of a cell in that of the domain; times at most
 FINEST = 32  # steps, where a mesh asks for more
 MOST = 2.0  # that a logarithm of density may change by: beyond, cells are drawn out too far
 
