@@ -11,7 +11,7 @@ import torch
 from ..errors import MeshError
 from ..mesh import Mesh, corner_simplices, folded_cells
 from ..ops import simplex_sign
-from ._boundary import sliding
+from ._boundary import Slide, sliding
 from ._limit import limit
 
 
@@ -76,8 +76,24 @@ def move(
     used = np.zeros(mesh.n_points, bool)
     used[nodes.ravel()] = True
     step = np.where(used[:, None], step[:, :d], 0.0)
+    return led(mesh, step, nodes, sliding(mesh, boundary, moving), passes, local, used)
+
+
+def led(
+    mesh: Mesh,
+    step: np.ndarray,
+    nodes: np.ndarray,
+    guide: Slide,
+    passes: int = 8,
+    local: bool = True,
+    used: np.ndarray | None = None,
+) -> Moved:
+    """`move` of finite steps (N, d), with what it needs at hand: `positive_corners`, `sliding`.
+
+    used (N,): points of cells' corners, all unless given.
+    """
+    d = mesh.dim
     x = torch.from_numpy(mesh.points[:, :d].copy())
-    guide = sliding(mesh, boundary, moving)
     target = guide.begin(x, torch.from_numpy(step))[1]
     proposed = int((simplex_sign(guide.points(target), torch.from_numpy(nodes)) <= 0).sum())
     way, corners = torch.from_numpy(step), torch.from_numpy(nodes)
@@ -132,11 +148,11 @@ def positive_corners(mesh: Mesh) -> np.ndarray:
     return nodes
 
 
-def displaced(mesh: Mesh, x: np.ndarray, used: np.ndarray) -> Mesh:
+def displaced(mesh: Mesh, x: np.ndarray, used: np.ndarray | None = None) -> Mesh:
     """The mesh with its points at x (N, d); those that are not used (N,) follow or stay."""
     after, points = mesh.copy(), mesh.points.copy()
     points[:, : mesh.dim] = x
-    if not used.all():
+    if used is not None and not used.all():
         points += _followed(mesh, points - mesh.points, used)
     after.points = points
     return after
