@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _METHODS = {
     "ma": "Monge-Ampère", "elastic": "elastic", "spring": "springs", "laplacian": "Laplacian",
+    "um2n": "learned",
 }  # fmt: skip
 _FLAT = 1.0  # degrees: worth a warning where it was more before
 
@@ -40,7 +41,8 @@ def move(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="ma, elastic, spring or laplacian; by default ma in convex domains, else elastic.",
+            help="ma, elastic, spring, laplacian or um2n; by default ma in convex domains, else "
+            "elastic.",
         ),
     ] = None,
     strength: Annotated[
@@ -76,6 +78,7 @@ def move(
     elastic    a body whose cells shrink: holes, corners, boundary layers
     spring     edges as stiff as the monitor
     laplacian  points to the means of their neighbours, so weighted; without --monitor it smooths
+    um2n       learned, in the plane with hessian:NAME: the least error, the monitor less even
 
     Boundary points slide along straight and plane parts; corners and curved parts stay. Point data
     are interpolated, cell data come from the cell around the new centre, or with --conservative

@@ -15,8 +15,9 @@ from ._monitor import Monitor, Progress, function_of
 from ._move import Moved, MoveReport, move
 from ._tension import Found, by_shrinking, by_springs
 from ._twin import simplices_of
+from ._um2n import um2n
 
-METHODS = ("ma", "spring", "elastic", "laplacian")
+METHODS = ("ma", "spring", "elastic", "laplacian", "um2n")
 ITERATIONS = {"ma": 1000, "spring": 50, "elastic": 50, "laplacian": 50}
 
 
@@ -79,13 +80,15 @@ def adapt(
     - "laplacian": each point at the mean of its neighbours, weighted by the monitor on the edge;
       after Winslow, UCRL-19062 (1981). Fine cells do not stay fine by themselves. Without a monitor
       (None) it smooths; the others have nothing to do then.
+    - "um2n": the learned `um2n`, for a `hessian_monitor` in the plane: it lowers the error of P1
+      solutions more and spreads the monitor less evenly. Its steps are as many as it has.
 
     All solve on the mesh cut into simplices, hold boundary points where the boundary is curved, let
     them slide where it is straight or plane, and pass the limiter, so no cell is inverted. What
-    lies inside, such as the interface of two materials, moves with its points. All but "ma" iterate
-    with the monitor where the points have come to, until it is even no more. One layer of cells
-    is the plane mesh that it stands for (`flatten`), whose report this is: both its sides move
-    alike.
+    lies inside, such as the interface of two materials, moves with its points. All but "ma" and
+    "um2n" iterate with the monitor where the points have come to, until it is even no more. One
+    layer of cells is the plane mesh that it stands for (`flatten`), whose report this is: both its
+    sides move alike.
 
     Fields are carried as `carry_fields` does, which `conservative` is for. field (N, ...): the
     one whose interpolation error is estimated before and after, both times with the Hessian that is
@@ -119,7 +122,7 @@ def adapt(
     before = _state(mesh, mesh, value, bend)
     ways = [method] if method else ["ma", "elastic"] if is_convex(mesh) else ["elastic"]
     for way in ways:
-        limit = ITERATIONS[way] if max_iterations is None else max_iterations
+        limit = max_iterations or ITERATIONS.get(way, 0)
         if way == "ma" and monitor is not None:
             try:
                 found = monge_ampere(
@@ -129,6 +132,8 @@ def adapt(
                 if way == ways[-1]:
                     raise
                 continue
+        elif way == "um2n" and monitor is not None:
+            found = _learned(mesh, monitor, passes)
         else:
             found = _by_forces(mesh, value, way, limit, passes, progress)
         after = _state(mesh, found.mesh, value, bend)
@@ -164,11 +169,24 @@ def _by_forces(
         found: Found = by_shrinking(twin, value, 1.0, 0.3, limit, progress)
     else:
         found = by_springs(twin, value, method == "spring", limit, progress)
+    return _to(mesh, used, found.displacement, found.iterations, found.residual, passes)
+
+
+def _learned(mesh: Mesh, monitor: Monitor | np.ndarray, passes: int) -> Moved:
+    twin, used = simplices_of(mesh)
+    found = um2n(twin, monitor if callable(monitor) else np.asarray(monitor)[used], passes=passes)
+    step = (found.mesh.points - twin.points)[:, : mesh.dim]
+    return _to(mesh, used, step, found.report.iterations, found.report.residual, passes)
+
+
+def _to(
+    mesh: Mesh, used: np.ndarray, step: np.ndarray, iterations: int, residual: float, passes: int
+) -> Moved:
+    """The mesh with its points `used` displaced through the limiter, and the mover's report."""
     way = np.zeros((mesh.n_points, mesh.dim))
-    way[used] = found.displacement
+    way[used] = step
     moved = move(mesh, way, passes=passes)
-    told = vars(moved.report) | {"iterations": found.iterations, "residual": found.residual}
-    return Moved(moved.mesh, MoveReport(**told))
+    return Moved(moved.mesh, replace(moved.report, iterations=iterations, residual=residual))
 
 
 def _bend(mesh: Mesh, field: np.ndarray) -> Monitor:

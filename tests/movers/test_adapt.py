@@ -13,6 +13,7 @@ from meshop.movers import (
     adapt,
     error_monitor,
     function_of,
+    hessian_monitor,
     is_convex,
     named_monitor,
     ring_monitor,
@@ -85,6 +86,24 @@ def test_cells_even_out_and_the_error_falls(name: str, method: str) -> None:
     total = [s @ one.cell_data["c"] for s, one in zip(size, (mesh, moved), strict=True)]
     assert np.isclose(*total, rtol=1e-13)
     assert np.abs(moved.point_data["u"] - bump(moved, width)).max() < 0.15
+
+
+def test_the_learned_mover_lowers_the_error_of_any_plane_cells() -> None:
+    quads = square(16, "quad")
+    extra = Mesh.from_blocks(
+        np.vstack([quads.points, [[7, 7, 0]]]), [("quad", quads.cell_nodes.reshape(-1, 4))]
+    )  # a point of no cell
+    moved = []
+    for mesh in (quads, extra):
+        u = bump(quads, 0.1)
+        monitor = hessian_monitor(quads, u)
+        rest = mesh.n_points - len(u)
+        u, monitor = np.append(u, np.zeros(rest)), np.append(monitor, np.ones(rest))
+        one, report = adapt(mesh, monitor, method="um2n", field=u)
+        assert report.method == "um2n" and report.after.inverted == 0 < report.move.iterations
+        assert report.after.error < 0.7 * report.before.error
+        moved.append(one.points)
+    assert np.allclose(moved[1][:-1], moved[0], atol=1e-9) and (moved[1][-1] == [7, 7, 0]).all()
 
 
 def test_the_estimated_error_is_that_of_interpolation() -> None:
