@@ -19,6 +19,7 @@ from ._doctor import doctor
 from ._info import info
 from ._mesh import mesh
 from ._models import models
+from ._move import move
 from ._predict import predict
 from ._train import train
 from ._validate import validate
@@ -33,6 +34,7 @@ Examples
   meshop train cases/ --minutes 30 -o my-model        learn from solved cases
   meshop bench --tasks gfn_graetz --minutes 1          operators compared at equal budgets
   meshop mesh bracket.step --size 4 --volume          CAD to tetrahedra, names kept
+  meshop move flow.vtu --monitor error:p              points to where p needs them, fields carried
   meshop info airfoil.vtu                             what a mesh file holds, and how good it is
   meshop validate *.stl                               every fault, with ids; exit code 1 on errors
   meshop convert wing.cgns wing.vtu                   any readable format to any writable one
@@ -58,7 +60,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EXAMPLES,
 )
-for command in (predict, train, bench, info, validate, convert, view, mesh):
+for command in (predict, train, bench, info, validate, convert, view, mesh, move):
     app.command()(command)
 app.add_typer(models, name="models")
 app.command()(doctor)

@@ -20,6 +20,10 @@ from ..errors import MeshFileWarning, MeshopError
 OK, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 130
 USAGE = INTERNAL
 _STYLES = {"bold": "1", "dim": "2", "red": "1;31", "yellow": "33", "green": "32"}
+_PARAVIEW = (
+    ".vtu", ".vtk", ".vtp", ".vts", ".vtr", ".vti", ".vtm", ".pvd", ".pvtu", ".vtkhdf", ".stl",
+    ".ply", ".obj", ".xdmf", ".xmf", ".cgns", ".e", ".ex2", ".exo", ".case", ".foam",
+)  # fmt: skip
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -166,6 +170,21 @@ def progress(total: int, wanted: bool) -> Iterator[Callable[[str], None]]:
         yield step
 
 
+@contextmanager
+def working(wanted: bool) -> Iterator[Callable[[str], None]]:
+    """What goes on now, on standard error if that is a terminal; yields what is told."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda text: bar.update(task, description=text)
+
+
 def size_text(count: float | None) -> str:
     """Bytes for people: 512 B, 3.4 kB, 1.2 GB."""
     if count is None:
@@ -175,6 +194,11 @@ def size_text(count: float | None) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
         count /= 1000
     return ""
+
+
+def viewer(path: Path) -> str:
+    """The program that opens a file."""
+    return "paraview" if path.suffix.lower() in _PARAVIEW else "meshop view"
 
 
 def internal(error: Exception) -> MeshopError:

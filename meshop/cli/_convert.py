@@ -21,12 +21,8 @@ from ._console import (
     size_text,
     table,
     usage_error,
+    viewer,
 )
-
-_PARAVIEW = (
-    ".vtu", ".vtk", ".vtp", ".vts", ".vtr", ".vti", ".vtm", ".pvd", ".pvtu", ".vtkhdf", ".stl",
-    ".ply", ".obj", ".xdmf", ".xmf", ".cgns", ".e", ".ex2", ".exo", ".case", ".foam",
-)  # fmt: skip
 
 
 @guarded
@@ -107,8 +103,7 @@ def _report(done: dict[str, Any]) -> None:
     seconds = f"{done['seconds']:.2g} s"
     say(f"{done['points']:,} points, {done['cells']:,} cells{kept} in {seconds}")
     shown = next(iter(sorted(done["output"].glob("*.foam"))), done["output"])
-    program = "paraview" if shown.suffix.lower() in _PARAVIEW else "meshop view"
-    say(f"open it: {program} {shlex.quote(str(shown))}")
+    say(f"open it: {viewer(shown)} {shlex.quote(str(shown))}")
 
 
 def _pairs(files: list[str], out: str | None, to: str | None) -> list[tuple[str, str]]:

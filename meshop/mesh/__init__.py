@@ -8,8 +8,9 @@ from ..celltypes import (
     POLYHEDRON,
     CellType,
 )
+from ._carry import carry_fields
 from ._cells import DIM, SIZE
-from ._corners import Corners, corner_simplices
+from ._corners import Corners, corner_simplices, folded_cells
 from ._faces import face_chunks, is_node, parse_faces
 from ._facets import Facets, FacetTable, boundary_facets, facet_table
 from ._join import join
@@ -18,6 +19,7 @@ from ._metrics import METRICS, Metric, cell_quality, quality_names
 from ._p1 import P1
 from ._p1_assembly import with_dirichlet
 from ._p1_boundary import P1Boundary
+from ._p1_error import interpolation_error
 from ._p1_fit import QuadraticFit
 from ._quality import QualityReport
 from ._shells import closed_bodies, fans, triangles_of
@@ -52,6 +54,7 @@ __all__ = [
     "Simplices",
     "Slab",
     "boundary_facets",
+    "carry_fields",
     "cell_quality",
     "closed_bodies",
     "connected_parts",
@@ -61,7 +64,9 @@ __all__ = [
     "fans",
     "find_rows",
     "flatten",
+    "folded_cells",
     "histogram",
+    "interpolation_error",
     "is_node",
     "join",
     "parse_faces",

@@ -45,6 +45,36 @@ def corner_simplices(mesh: Mesh) -> Corners:
     return Corners(np.concatenate(nodes), np.concatenate(cells))
 
 
+def folded_cells(mesh: Mesh, mirrored: np.ndarray) -> np.ndarray:
+    """(c,) ids of cells that share a facet with one on the same side of it, of the rarer kind.
+
+    mirrored (M,) bool: cells whose `corner_simplices` are negative. Cells on the two sides of a
+    facet run around it in two ways. Not for polyhedra.
+    """
+    keys, turns, cells = [], [], []
+    for block in chunks(mesh, mesh.dim):
+        count = block.corners.shape[1]
+        ring = tuple((i, (i + 1) % count) for i in range(count))
+        for local in ring if mesh.dim == 2 else block.row.facets:
+            facet = block.corners[:, list(local)]
+            width = facet.shape[1]
+            first = facet.argmin(axis=1)[:, None]
+            ends = [np.take_along_axis(facet, (first + k) % width, 1)[:, 0] for k in (1, -1)]
+            turn = first[:, 0] == 1 if width == 2 else ends[0] > ends[1]
+            key = np.full((len(facet), 2 * mesh.dim - 2), -1)
+            key[:, :width] = np.sort(facet, axis=1)
+            keys.append(key)
+            turns.append(turn ^ mirrored[block.cells])
+            cells.append(block.cells)
+    key, turn, cell = np.concatenate(keys), np.concatenate(turns), np.concatenate(cells)
+    order = np.lexsort(key.T)
+    key, turn, cell = key[order], turn[order], cell[order]
+    at = np.flatnonzero((key[1:] == key[:-1]).all(axis=1) & (turn[1:] == turn[:-1]))
+    both = np.unique(np.concatenate([cell[at], cell[at + 1]]))
+    rare = mirrored[both] == (2 * mirrored.sum() < len(mirrored))
+    return both[rare] if rare.any() else both
+
+
 def _plane(mesh: Mesh, block: Block) -> list[np.ndarray]:
     ring = block.corners
     if block.row.code == TRIANGLE_STRIP:
@@ -61,5 +91,5 @@ def _solid(block: Block) -> list[np.ndarray]:
         raise MeshError("polyhedra", "their corners are no tetrahedra", "a mesh of tetrahedra")
     if block.corners.shape[1] == 4:
         return [block.corners]
-    links = corner_links(block.row.facets)
-    return [block.corners[:, [corner, *ends]] for corner, ends in links.items()]
+    links = corner_links(block.row.facets)  # around a corner as seen from outside: clockwise
+    return [block.corners[:, [corner, *ends[::-1]]] for corner, ends in links.items()]

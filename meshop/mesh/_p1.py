@@ -14,6 +14,7 @@ from ._facets import node_edges
 from ._p1_assembly import basis_gradients, chunked
 from ._p1_boundary import P1Boundary, p1_boundary
 from ._p1_fit import QuadraticFit, fit_quadratics
+from ._p1_location import located
 from ._p1_pattern import Pattern
 from ._sparse import csr
 from ._split import Simplices, split_cells
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 Field = np.ndarray | Callable[[np.ndarray], np.ndarray]
 Part = Callable[[slice], np.ndarray]
-_LOCATED = {1: 3, 2: 5, 3: 10}  # VTK codes of simplices
 
 
 class P1:
@@ -54,10 +54,17 @@ class P1:
     # -- geometry -------------------------------------------------------------------------------
 
     @cached_property
+    def corners(self) -> np.ndarray:
+        """(N + V, 3): the mesh's points, then the centres of cells that are cut from there."""
+        centres = self.simplices.centres
+        points = self.mesh.points
+        return np.vstack([points, centres @ points]) if centres.shape[0] else points
+
+    @cached_property
     def lumped(self) -> np.ndarray:
         """(N,) lumped mass, int phi_i: not negative, sums to the mesh's measure."""
         nodes, measure = self.simplices.nodes, self.simplices.measure
-        total = np.zeros(len(self._points))
+        total = np.zeros(len(self.corners))
         for column in nodes.T:
             total += np.bincount(column, measure / nodes.shape[1], len(total))
         return self._down(total)
@@ -72,7 +79,7 @@ class P1:
         nodes = self.simplices.nodes
         out = np.empty((*nodes.shape, 3))
         for some in chunked(len(nodes)):
-            out[some] = np.moveaxis(basis_gradients(self._points, nodes[some]), 2, 0)
+            out[some] = np.moveaxis(basis_gradients(self.corners, nodes[some]), 2, 0)
         return out
 
     # -- matrices -------------------------------------------------------------------------------
@@ -107,14 +114,14 @@ class P1:
             tensor = np.asarray(coefficient)
             skew = shape != () and not np.array_equal(tensor, np.swapaxes(tensor, -1, -2))
         nodes, measure = self.simplices.nodes, self.simplices.measure
-        found = assembly.stiffness(self._pattern, self._points, nodes, measure, c, skew)
+        found = assembly.stiffness(self._pattern, self.corners, nodes, measure, c, skew)
         return self._both(found, not skew)
 
     @cached_property
     def derivatives(self) -> tuple[csr_matrix, csr_matrix, csr_matrix]:
         """int phi_i d phi_j / dx, dy and dz."""
         nodes, measure = self.simplices.nodes, self.simplices.measure
-        found = assembly.derivatives(self._pattern, self._points, nodes, measure)
+        found = assembly.derivatives(self._pattern, self.corners, nodes, measure)
         x, y, z = map(self._both, found)
         return x, y, z
 
@@ -127,7 +134,7 @@ class P1:
         nodes = self.simplices.nodes
         out = np.zeros((len(nodes), 3, flat.shape[1]))
         for some in chunked(len(nodes)):
-            gradient = basis_gradients(self._points, nodes[some])
+            gradient = basis_gradients(self.corners, nodes[some])
             first = flat[nodes[some, 0]]
             for i in range(1, nodes.shape[1]):  # of differences: constants have none at all
                 step = flat[nodes[some, i]] - first
@@ -172,10 +179,10 @@ class P1:
         if at == "point":
             return -self._dot([d.T for d in self.derivatives], vectors)
         nodes, measure, cell = self.simplices.nodes, self.simplices.measure, self.simplices.cell
-        out = np.zeros(len(self._points))
+        out = np.zeros(len(self.corners))
         for some in chunked(len(nodes)):
             flux = vectors[cell[some]].T * measure[some]
-            for i, gradient in enumerate(basis_gradients(self._points, nodes[some])):
+            for i, gradient in enumerate(basis_gradients(self.corners, nodes[some])):
                 np.add.at(out, nodes[some, i], -dot(gradient, flux))
         return self._down(out)
 
@@ -209,7 +216,7 @@ class P1:
             return (self.mass() @ flat).reshape(-1, *shape)
         values, shape = self._on_simplices(source, at)
         nodes, measure = self.simplices.nodes, self.simplices.measure
-        out = np.zeros((len(self._points), int(np.prod(shape))))
+        out = np.zeros((len(self.corners), int(np.prod(shape))))
         for some in chunked(len(nodes)):
             share = values(some) * (measure[some] / nodes.shape[1])[:, None]
             for column in nodes[some].T:
@@ -230,22 +237,13 @@ class P1:
 
     def interpolation(self, queries: np.ndarray) -> csr_matrix:
         """(Q, N) takes values at points to queries (Q, 3); those outside get the closest point."""
-        import torch  # here, so that matrices need none of it
+        return self.located(queries)[1]
 
-        from ..ops import locate
-
-        nodes = self.simplices.nodes
-        found = locate(
-            torch.tensor(self._points),
-            torch.full((len(nodes),), _LOCATED[self.mesh.dim], dtype=torch.uint8),
-            torch.arange(len(nodes) + 1) * nodes.shape[1],
-            torch.tensor(nodes).reshape(-1),
-            torch.tensor(np.asarray(queries, float)),
-        )
-        held = found.nodes.numpy() >= 0
-        rowptr = np.concatenate([[0], np.cumsum(held.sum(axis=1))])
-        weights, nodes = found.weights.numpy()[held], found.nodes.numpy()[held]
-        return self._right(csr(weights, nodes, rowptr, (len(held), len(self._points))))
+    def located(self, queries: np.ndarray) -> tuple[np.ndarray, csr_matrix]:
+        """The cell (Q,) that holds each of the queries (Q, 3), or is the nearest to it, and their
+        `interpolation`."""
+        found, weights = located(self.corners, self.simplices.nodes, queries)
+        return self.simplices.cell[found], self._right(weights)
 
     def field(self, values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """The field with values (N, ...) as a function of (n, 3) points, for `load` and `project`.
@@ -285,15 +283,8 @@ class P1:
     # -- inner parts ----------------------------------------------------------------------------
 
     @cached_property
-    def _points(self) -> np.ndarray:
-        """(N + V, 3): the mesh's points, then the centres of cells that are cut from there."""
-        centres = self.simplices.centres
-        points = self.mesh.points
-        return np.vstack([points, centres @ points]) if centres.shape[0] else points
-
-    @cached_property
     def _extension(self) -> csr_matrix | None:
-        """(N + V, N): from values at points to those at `_points`; None without centres."""
+        """(N + V, N): from values at points to those at `corners`; None without centres."""
         centres = self.simplices.centres
         if not centres.shape[0]:
             return None
@@ -307,10 +298,10 @@ class P1:
 
     @cached_property
     def _pattern(self) -> Pattern:
-        return Pattern(self.simplices.nodes, len(self._points))
+        return Pattern(self.simplices.nodes, len(self.corners))
 
     def _down(self, loads: np.ndarray) -> np.ndarray:
-        """Loads at `_points` to loads at points: that of a centre goes to its corners."""
+        """Loads at `corners` to loads at points: that of a centre goes to its corners."""
         return loads if self._extension is None else self._extension.T @ loads
 
     def _right(self, matrix: csr_matrix) -> csr_matrix:
@@ -334,7 +325,7 @@ class P1:
         tensor = np.zeros((self.mesh.n_points, 3, 3))
         for some in chunked(len(self.simplices.nodes)):
             nodes = self.simplices.nodes[some]
-            corner = gathered(self._points, nodes)
+            corner = gathered(self.corners, nodes)
             normal = cross(corner[1] - corner[0], corner[2] - corner[0])
             normal /= np.sqrt(np.maximum(np.sqrt(dot(normal, normal)), 1e-300))
             outer = np.einsum("am,bm->mab", normal, normal)
@@ -347,9 +338,9 @@ class P1:
         width = nodes.shape[1]
         low = (1.0 - 1.0 / np.sqrt(width + 1.0)) / width
         rule = np.full((width, width), low) + np.eye(width) * (1.0 - width * low)
-        out, shape = np.zeros((len(self._points), 1)), ()
+        out, shape = np.zeros((len(self.corners), 1)), ()
         for number, some in enumerate(chunked(len(nodes))):
-            corner = self._points[nodes[some]]
+            corner = self.corners[nodes[some]]
             for weight in rule:
                 value = np.asarray(function(np.einsum("i,mic->mc", weight, corner)), float)
                 shape, flat = value.shape[1:], value.reshape(len(value), -1)

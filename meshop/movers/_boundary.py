@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..mesh import Mesh
+from ..mesh import P1, Mesh, P1Boundary
 from ._limit import State, length
 
 FLAT = 1e-10  # squared sine of the angle that facets of one plane may have: 1e-5 rad
@@ -156,12 +156,15 @@ def _ranked(before: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return total, jump, loop
 
 
-def sliding(mesh: Mesh, boundary: str = "slide", moving: np.ndarray | None = None) -> Slide:
+def sliding(
+    mesh: Mesh, boundary: str = "slide", moving: np.ndarray | None = None, p1: P1 | None = None
+) -> Slide:
     """The `Slide` of a plane or solid mesh's boundary.
 
     boundary: "slide", "fixed" or "free"; moving: ids of points that are led elsewhere, as by a
     prescribed displacement, and are free. In 3-D a node goes as its facets' planes allow: in a
-    plane, along a straight edge, or not at all; so nodes of curved faces stay.
+    plane, along a straight edge, or not at all; so nodes of curved faces stay. p1: the mesh's,
+    where it is at hand.
     """
     if boundary not in ("slide", "fixed", "free"):
         raise ValueError(f"boundary: expected slide, fixed or free, found {boundary!r}")
@@ -172,17 +175,17 @@ def sliding(mesh: Mesh, boundary: str = "slide", moving: np.ndarray | None = Non
     led = np.zeros(n, bool)
     if moving is not None:
         led[moving] = True
-    p1 = mesh.p1().boundary
-    on = p1.points[~led[p1.points]]
+    p1 = p1 or mesh.p1()
+    on = p1.boundary.points[~led[p1.boundary.points]]
     tangent[on] = 0.0
     if boundary == "fixed":
         return Slide(tangent)
     if d == 3:
-        tangent[on] = flat_tangents(mesh)[on]
+        tangent[on] = flat_tangents(p1.boundary, d)[on]
         return Slide(tangent)
     slides = np.zeros(n, bool)
     slides[on] = True
-    return Slide(tangent, _curve(mesh, p1.nodes, slides))
+    return Slide(tangent, _curve(mesh, p1.boundary.nodes, slides))
 
 
 def _curve(mesh: Mesh, edges: np.ndarray, slides: np.ndarray) -> Curve | None:
@@ -198,13 +201,13 @@ def _curve(mesh: Mesh, edges: np.ndarray, slides: np.ndarray) -> Curve | None:
     return Curve(xy, edges, slides) if slides.any() else None
 
 
-def flat_tangents(mesh: Mesh) -> Tensor:
+def flat_tangents(facets: P1Boundary, d: int) -> Tensor:
     """(N, d, d) projections on what is in the lines or planes of all facets around each node.
 
     The identity inside; on a straight or plane part of the boundary its tangents, along a straight
     edge of a solid that edge's, zero at corners and where the boundary is curved.
     """
-    n, d, facets = mesh.n_points, mesh.dim, mesh.p1().boundary
+    n = facets.n_points
     size = np.linalg.norm(facets.areas, axis=1, keepdims=True)
     unit = (facets.areas / np.where(size > 0, size, 1.0))[:, :d]
     outer = (unit[:, :, None] * unit[:, None, :]).reshape(-1, d * d)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import MeshError
 from ..ops import node_least, rows_of, segment_reduce, simplex_sign, simplex_width, step_limit
+from ._order import morton, scattered
 
 REACH = 0.45  # of the least width around a node; below a half
 STRIDE = 0.9  # of the way to the first simplex that collapses
@@ -121,6 +122,7 @@ def _move(
     full = guide.points(target)
     whole = batch.good(full)
     if not whole.all():
+        batch.tidy(x)
         batch.floors(x, keep)
     state = _between(state, target, whole.double()[batch.of_node])
     x = _choose(whole, full, x, batch)
@@ -179,6 +181,7 @@ class _Batch:
         self.of_simplex = self.of_node[simplices[:, 0]]
         if self.count > 1 and (self.of_node[simplices] != self.of_simplex[:, None]).any():
             raise ValueError("simplices: expected nodes of one mesh each, found some of two")
+        self.order: Tensor | None = None
 
     def refuse_inverted(self, x: Tensor) -> None:
         sign = simplex_sign(x, self.simplices)
@@ -193,13 +196,29 @@ class _Batch:
                 "mesh.validate() lists such cells; repair them, or wind all cells alike",
             )
 
+    def tidy(self, x: Tensor) -> None:
+        """Numbers nodes and simplices along a curve through space, where they are scattered in
+        memory; to be done before `floors`. Results are minima, so that nothing depends on it."""
+        if self.count > 1 or not scattered(self.simplices, len(x)):
+            return
+        self.order = morton(x.detach()).argsort(stable=True)
+        self.number = torch.empty_like(self.order)
+        self.number[self.order] = torch.arange(len(x), device=x.device)
+        simplices = self.number[self.simplices]
+        self.simplices = simplices[simplices.amin(1).argsort(stable=True)]
+
+    def placed(self, x: Tensor) -> Tensor:
+        """Rows of nodes, as the simplices number them."""
+        return x if self.order is None else x[self.order]
+
     def good(self, x: Tensor) -> Tensor:
         """(B,) whether all simplices are positive, in the dtype that is returned."""
-        sign = simplex_sign(x.detach().to(self.dtype).double(), self.simplices)
+        sign = simplex_sign(self.placed(x.detach()).to(self.dtype).double(), self.simplices)
         return self._least(sign.double(), 1.0) > 0
 
     def floors(self, x: Tensor, keep: float) -> None:
         """Takes down what each simplex may not fall below."""
+        x = self.placed(x)
         e = x[self.simplices[:, 1:]] - x[self.simplices[:, :1]]
         self.measure = keep * _det(e)
         self.width, self.keep = keep * simplex_width(x, self.simplices), keep
@@ -207,6 +226,7 @@ class _Batch:
 
     def stride(self, x: Tensor, step: Tensor) -> Tensor:
         """(B,) the part of a straight step that each mesh makes."""
+        x, step = self.placed(x), self.placed(step)
         t = step_limit(x, step, self.simplices, self.measure)
         least = self._least(t, 1.0)
         if (x.requires_grad or step.requires_grad) and torch.is_grad_enabled():
@@ -224,8 +244,11 @@ class _Batch:
         """(N,) the part of its way that each node makes on its own."""
         if not (rest > 0).any():
             return torch.ones_like(rest)
+        x = self.placed(x)
         spare = simplex_width(x, self.simplices) - self.width
         least, which = node_least(spare, self.simplices, len(x))
+        if self.order is not None:
+            least, which = least[self.number], which[self.number]
         limited = (REACH * least < rest).nonzero()[:, 0]
         cap = REACH * least[limited]
         if x.requires_grad and torch.is_grad_enabled():

@@ -1,152 +1,155 @@
-"""Optimal transport of a mesh: the Monge-Ampere equation by relaxation."""
+"""Optimal transport of a mesh: the Monge-Ampere equation by Newton's method or by relaxation."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..errors import ConditionError, MeshError
 from ..mesh import Mesh
-from ..solvers import Multigrid, solve
-from ._boundary import flat_tangents
-from ._monitor import Monitor
+from ..solvers import solve
+from ._monitor import Monitor, Progress, field_of, function_of
 from ._move import Moved, move
+from ._transport import Iterate, Transport, gmres
+from ._twin import simplices_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+RATES = {"newton": 0.3, "relaxation": 0.1}
+LINEAR = 3e-2  # tolerance of Newton's linear systems
+THIN = 0.1  # part of the least determinant that a step has to leave
+SHORTEST = 0.1  # part of a step below which its pseudo-time was too long
 
 
 def monge_ampere(
     mesh: Mesh,
     monitor: Monitor | np.ndarray,
     *,
+    method: str = "newton",
     tol: float = 1e-3,
-    rate: float = 0.1,
+    rate: float | None = None,
     max_iterations: int = 1000,
     passes: int = 8,
+    progress: Progress | None = None,
 ) -> Moved:
     """The mesh moved to x = xi + grad phi, monitor(x) det(I + D^2 phi) the same everywhere.
 
     monitor: a positive function of points (n, d), or values (N,) at the mesh's points, which are
-    interpolated. Triangles or tetrahedra; boundary nodes slide along straight edges and plane
-    faces, corners and nodes of curved parts stay. The map need not exist in domains that are not
-    convex. `report.residual` is |m det - theta| over theta, weighted; it stops at tol, at
-    max_iterations, or where it has doubled, and the iterate of least residual counts. A small
-    residual is no proof of a valid mesh: what comes of it passes the limiter like all else.
+    interpolated. Plane or solid cells, which count as they are cut into simplices; boundary nodes
+    slide along straight edges and plane faces, corners and nodes of curved parts stay. The map need
+    not exist in domains that are not convex. progress: called with each iteration and its residual.
+    `report.residual` is |m det - theta| over theta, weighted; it stops at tol, at max_iterations,
+    or where nothing lessens it, and the iterate of least residual counts. A small residual is no
+    proof of a valid mesh: what comes of it passes the limiter like all else.
 
-    Relaxation S phi' = S phi + rate r with the stiffness S and the residual's consistent load r;
-    gradients by lumped mass, Hessians by one integration by parts on one ring, also lumped: other
-    choices fold cells over or diverge.
-    Sources: Budd, Russell, Walsh, J. Comput. Phys. 282 (2015); McRae, Cotter, Budd, SIAM J. Sci.
-    Comput. 40 (2018). Raises MeshError for other cells and for monitors that are not positive.
+    method: "newton", implicit steps of growing pseudo-time, S dphi / dt = r + r' dphi, which are
+    Newton's in the end; dt begins at rate (.3), and is cut where a step would not lessen the
+    residual or phi would not stay convex at the points. Where none is left it need not stay so, as
+    by curved walls it cannot; which of both is taken is up to the variation of m |K|. The monitor's
+    gradient is taken by differences, of values at points the one recovered there. Or "relaxation",
+    explicit steps of one rate (.1), S dphi = rate r: several times slower, and the check of the
+    other. S is the stiffness, r the residual's load. Gradients by lumped mass, Hessians by one
+    integration by parts on one ring, also lumped: other choices fold cells over or diverge.
+    Sources: Budd, Russell, Walsh, J. Comput. Phys. 282 (2015), relaxation; McRae, Cotter, Budd,
+    SIAM J. Sci. Comput. 40 (2018), (quasi-)Newton; Kelley and Keyes, SIAM J. Numer. Anal. 35
+    (1998), pseudo-time. Raises MeshError for other cells, for monitors that are not
+    positive, and where no step lessens the residual.
     """
+    if method not in RATES:
+        raise ConditionError(f"method {method!r}", f"expected {' or '.join(RATES)}")
+    rate = RATES[method] if rate is None else rate
     if not (tol > 0 and rate > 0 and max_iterations >= 1):
         raise ConditionError(
             f"tol {tol}, rate {rate}, max_iterations {max_iterations}", "expected all above zero"
         )
-    system = _Relaxation(mesh)
-    value = _function(mesh, monitor)
-    d, xi = mesh.dim, mesh.points
-    phi = np.zeros(mesh.n_points)
-    best, best_residual, first, iterations = np.zeros((mesh.n_points, d)), np.inf, np.inf, 0
-    while True:
-        step = system.gradient(phi)
-        x = xi.copy()
-        x[:, :d] += step
-        m = np.asarray(value(x[:, :d]), float)
-        if m.shape != (mesh.n_points,) or not (m > 0).all() or not np.isfinite(m).all():
-            raise MeshError("monitor", "expected one finite number above zero for each point")
-        det = np.linalg.det(np.eye(d) + system.hessian(phi))
-        theta = (system.mass * m * det).sum() / system.mass.sum()
-        rest = system.consistent @ (m * det - theta)
-        residual = float(np.linalg.norm(rest) / np.linalg.norm(system.mass * theta))
-        first = min(first, residual) if iterations == 0 else first
-        if residual < best_residual:
-            best, best_residual = step, residual
-        if residual < tol or iterations >= max_iterations or not residual < 2 * first:
-            break
-        phi = phi + rate * system.inverse(rest)
-        phi -= (system.mass * phi).sum() / system.mass.sum()
-        iterations += 1
-    moved = move(mesh, best, boundary="slide", passes=passes)
-    report = replace(moved.report, iterations=iterations, residual=best_residual)
+    twin, used = simplices_of(mesh)
+    value = function_of(mesh, monitor)
+    system = Transport(twin, value, None if callable(monitor) else _slope_of(mesh, monitor))
+    start = system.at(np.zeros(twin.n_points))
+    goal = _Goal(tol, max_iterations, progress)
+    if method == "newton":
+        best, iterations = goal.least(_newton(system, start, rate, THIN), start, 0)
+        if best.residual >= tol and iterations < max_iterations:
+            other, iterations = goal.least(_newton(system, best, rate, -np.inf), best, iterations)
+            best = min(best, other, key=system.spread)
+    else:
+        best, iterations = goal.least(_relaxed(system, start, rate), start, 0)
+    if best is start and start.residual >= tol:
+        raise MeshError(
+            "Monge-Ampere: no step lessens the residual",
+            f"it is {start.residual:.1e} on the mesh as it is, expected below {tol:.1e}",
+            "a smaller rate, another mover, or a monitor that varies less from point to point",
+        )
+    way = np.zeros((mesh.n_points, mesh.dim))
+    way[used] = best.step
+    moved = move(mesh, way, boundary="slide", passes=passes)
+    report = replace(moved.report, iterations=iterations, residual=best.residual)
     return Moved(moved.mesh, report)
 
 
-class _Relaxation:
-    """Operators on the mesh as it was: S, lumped mass, recovered gradient and Hessian."""
-
-    def __init__(self, mesh: Mesh) -> None:
-        p1, d = mesh.p1(), mesh.dim
-        parts = p1.simplices
-        whole = len(parts.nodes) == mesh.n_cells and bool((parts.nodes < mesh.n_points).all())
-        if d < 2 or not whole or (d == 2 and not mesh.is_planar):
-            raise MeshError(
-                "Monge-Ampere on this mesh", "expected triangles in a plane, or tetrahedra, alone"
-            )
-        if len(p1.idle):
-            raise MeshError(f"{len(p1.idle)} points of no cell", "expected none")
-        self.d, self.mass, self.measure = d, p1.lumped, parts.measure
-        self.tangent = flat_tangents(mesh).numpy()
-        slope = p1.basis_gradients()
-        n, s = mesh.n_points, len(parts.nodes)
-        self.slopes = [_rows(slope[:, :, a], parts.nodes, (s, n)) for a in range(d)]
-        self.around = _rows(np.ones(parts.nodes.shape), parts.nodes, (s, n)).T.tocsr()
-        facets = p1.boundary
-        size = facets.measure
-        self.normal = facets.areas[:, :d] / size[:, None]
-        self.owner = facets.owner
-        share = np.repeat((size / d)[:, None], facets.nodes.shape[1], axis=1)
-        self.spread = _rows(share, facets.nodes, (len(facets.nodes), n)).T.tocsr()
-        self.matrix, self.consistent = p1.stiffness(), p1.mass()
-        self.multigrid = Multigrid(self.matrix)
-
-    def inverse(self, load: np.ndarray) -> np.ndarray:
-        """phi of S phi = load, which sums to zero."""
-        return solve(self.matrix, load - load.mean(), self.multigrid, tol=1e-6)
-
-    def gradient(self, phi: np.ndarray) -> np.ndarray:
-        """(N, d) at points, on the boundary what leaves it where it is."""
-        parts = [
-            self.around @ (self.measure / (self.d + 1) * (slope @ phi)) for slope in self.slopes
-        ]
-        raw = np.stack(parts, axis=1) / self.mass[:, None]
-        return np.einsum("nab,nb->na", self.tangent, raw)
-
-    def hessian(self, phi: np.ndarray) -> np.ndarray:
-        """(N, d, d) - int grad phi (x) grad psi_i + int over the boundary, over the mass."""
-        slope = np.stack([part @ phi for part in self.slopes], axis=1)  # (S, d)
-        edge = slope[self.owner]
-        edge = edge - (edge * self.normal).sum(axis=1, keepdims=True) * self.normal
-        out = np.empty((len(phi), self.d, self.d))
-        for b in range(self.d):
-            inner = self.slopes[b].T @ (self.measure[:, None] * slope)
-            outer = self.spread @ (edge * self.normal[:, b : b + 1])
-            out[:, :, b] = (outer - inner) / self.mass[:, None]
-        return 0.5 * (out + out.swapaxes(1, 2))
+def _slope_of(mesh: Mesh, values: np.ndarray) -> Monitor:
+    """The recovered gradient (n, d) of values (N,) at points."""
+    return field_of(mesh, mesh.p1().gradient(np.asarray(values, float))[:, : mesh.dim])
 
 
-def _rows(values: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> csr_matrix:
-    from scipy.sparse import csr_matrix
+class _Goal(NamedTuple):
+    """When iterations have come far enough, and who is told."""
 
-    width = columns.shape[1]
-    rowptr = np.arange(0, columns.size + 1, width)
-    return csr_matrix((values.ravel(), columns.ravel(), rowptr), shape)
+    tol: float
+    most: int
+    progress: Progress | None
+
+    def least(self, steps: Iterator[Iterate], best: Iterate, count: int) -> tuple[Iterate, int]:
+        """The iterate of the least residual, and how many there were until tol or the last."""
+        if self.progress is not None and count == 0:
+            self.progress(0, best.residual)
+        while best.residual >= self.tol and count < self.most:
+            now = next(steps, None)
+            if now is None:
+                break
+            count += 1
+            if self.progress is not None:
+                self.progress(count, now.residual)
+            best = now if now.residual < best.residual else best
+        return best, count
 
 
-def _function(mesh: Mesh, monitor: Monitor | np.ndarray) -> Monitor:
-    if callable(monitor):
-        return monitor
-    values = np.asarray(monitor, float)
-    if values.shape != (mesh.n_points,):
-        raise MeshError(f"monitor of shape {values.shape}", f"expected ({mesh.n_points},)")
-    field = mesh.p1().field(values)
+def _relaxed(system: Transport, now: Iterate, rate: float) -> Iterator[Iterate]:
+    """Until the residual has doubled."""
+    first = now.residual
+    while now.residual < 2 * first:
+        load = now.load - now.load.mean()
+        change = solve(system.stiffness, load, system.multigrid, tol=1e-6)
+        now = system.at(system.level(now.phi + rate * change))
+        yield now
 
-    def value(x: np.ndarray) -> np.ndarray:
-        full = np.full((len(x), 3), mesh.points[0, 2])
-        full[:, : x.shape[1]] = x
-        return field(full)
 
-    return value
+def _newton(system: Transport, now: Iterate, rate: float, thin: float) -> Iterator[Iterate]:
+    """Each of a smaller residual than the one before, until none is found, and of a least
+    determinant above thin times that one's: phi stays convex."""
+    shortest = 1e-2 * rate
+    while rate >= shortest:
+        matrix = system.newton(now, now.theta / rate)
+
+        def product(way: np.ndarray, matrix: csr_matrix = matrix) -> np.ndarray:
+            out = matrix @ way  # theta is the mean, and follows
+            return out - system.mass * (out.sum() / system.total)
+
+        way = gmres(product, system.mass * now.rest, system.multigrid, LINEAR)
+        part = 1.0
+        while part > SHORTEST:
+            new = system.at(system.level(now.phi + part * way))
+            less = new.residual < (1 - 0.01 * part) * now.residual
+            if less and new.determinant.min() > thin * abs(now.determinant.min()):
+                break
+            part /= 2
+        if part > SHORTEST:
+            now = new
+            rate *= 2 if part == 1 else 1
+        else:
+            rate /= 4
+        yield now

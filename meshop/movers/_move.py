@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from ..errors import MeshError
-from ..mesh import Mesh, corner_simplices
+from ..mesh import Mesh, corner_simplices, folded_cells
 from ..ops import simplex_sign
-from ._boundary import sliding
+from ._boundary import Slide, sliding
 from ._limit import limit
 
 
@@ -22,7 +22,8 @@ class MoveReport:
     inverted: corners of cells that are not positive afterwards, by exact signs: none. proposed:
     those that the displacement would have inverted without the limiter. min_angle: in degrees,
     after and before. steps: passes of the limiter. done: the part of the way that was made. Of
-    adaptive movers also their iterations and the residual that these came to.
+    adaptive movers also their iterations and the residual that these came to; untangled: corners
+    that were not positive before, where the mover took such a mesh.
     """
 
     inverted: int
@@ -33,6 +34,7 @@ class MoveReport:
     done: float
     iterations: int = 0
     residual: float = 0.0
+    untangled: int = 0
 
 
 class Moved(NamedTuple):
@@ -74,8 +76,24 @@ def move(
     used = np.zeros(mesh.n_points, bool)
     used[nodes.ravel()] = True
     step = np.where(used[:, None], step[:, :d], 0.0)
+    return led(mesh, step, nodes, sliding(mesh, boundary, moving), passes, local, used)
+
+
+def led(
+    mesh: Mesh,
+    step: np.ndarray,
+    nodes: np.ndarray,
+    guide: Slide,
+    passes: int = 8,
+    local: bool = True,
+    used: np.ndarray | None = None,
+) -> Moved:
+    """`move` of finite steps (N, d), with what it needs at hand: `positive_corners`, `sliding`.
+
+    used (N,): points of cells' corners, all unless given.
+    """
+    d = mesh.dim
     x = torch.from_numpy(mesh.points[:, :d].copy())
-    guide = sliding(mesh, boundary, moving)
     target = guide.begin(x, torch.from_numpy(step))[1]
     proposed = int((simplex_sign(guide.points(target), torch.from_numpy(nodes)) <= 0).sum())
     way, corners = torch.from_numpy(step), torch.from_numpy(nodes)
@@ -86,18 +104,13 @@ def move(
             "some cell around each is flat to rounding",
             "mesh.quality() finds flat cells; a smaller displacement",
         )
-    after = mesh.copy()
-    points = mesh.points.copy()
-    points[:, :d] = found.points.numpy()
-    if not used.all():
-        points += _followed(mesh, points - mesh.points, used)
-    after.points = points
+    after = displaced(mesh, found.points.numpy(), used)
     inverted = int((simplex_sign(found.points, torch.from_numpy(nodes)) <= 0).sum())
     report = MoveReport(
         inverted,
         proposed,
-        _min_angle(after),
-        _min_angle(mesh),
+        min_angle(after),
+        min_angle(mesh),
         int(found.passes),
         float(found.done),
     )
@@ -107,23 +120,22 @@ def move(
 def positive_corners(mesh: Mesh) -> np.ndarray:
     """(S, d + 1) `corner_simplices`, wound so that all are positive.
 
-    Cells may be wound either way, if all corners of a cell agree. Where triangles or tetrahedra are
-    of both kinds, those on the two sides of a facet must lie on two sides of it. Raises MeshError
-    for cells that are inverted, flat or not convex.
+    Cells may be wound either way, if all corners of a cell agree. Where there are some of both
+    kinds, those on the two sides of a facet must lie on two sides of it. Raises MeshError for cells
+    that are inverted, flat or not convex.
     """
     corners = corner_simplices(mesh)
     nodes, cell = corners.nodes, corners.cell
     x = torch.from_numpy(mesh.points[:, : mesh.dim].copy())
     sign = simplex_sign(x, torch.from_numpy(nodes)).numpy().astype(np.int64)
-    side = np.where(np.bincount(cell, sign, mesh.n_cells) < 0, -1, 1)[cell]
-    wrong = cell[sign != side]
-    mirrored = side < 0
+    side = np.bincount(cell, sign, mesh.n_cells) < 0
+    mirrored = side[cell]
+    wrong = cell[sign != np.where(mirrored, -1, 1)]
     if mirrored.any():
         nodes = nodes.copy()
         nodes[mirrored, :2] = nodes[mirrored, 1::-1]
         if not mirrored.all() and not len(wrong):
-            alone = np.bincount(cell, minlength=mesh.n_cells)[cell] == 1
-            wrong = cell[alone][_folded(nodes[alone], mirrored[alone])]
+            wrong = folded_cells(mesh, side)
     if len(wrong):
         cells = np.unique(wrong)
         raise MeshError(
@@ -136,26 +148,14 @@ def positive_corners(mesh: Mesh) -> np.ndarray:
     return nodes
 
 
-def _folded(nodes: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """Which positive simplices share a facet with one on the same side of it, of the rarer kind.
-
-    Positive ones on two sides run around the facet between them in two ways.
-    """
-    width = nodes.shape[1]
-    facets, turns = [], []
-    for i in range(width):
-        facet = np.delete(nodes, i, axis=1)
-        swaps = sum(facet[:, a] > facet[:, b] for b in range(width - 1) for a in range(b))
-        facets.append(np.sort(facet, axis=1))
-        turns.append((i + swaps) % 2)
-    facet, turn = np.concatenate(facets), np.concatenate(turns)
-    order = np.lexsort(facet.T)
-    facet, turn = facet[order], turn[order]
-    alike = (facet[1:] == facet[:-1]).all(axis=1) & (turn[1:] == turn[:-1])
-    at = np.flatnonzero(alike)
-    both = np.unique(np.concatenate([order[at], order[at + 1]]) % len(nodes))
-    rare = mirrored[both] == (2 * mirrored.sum() < len(mirrored))
-    return both[rare] if rare.any() else both
+def displaced(mesh: Mesh, x: np.ndarray, used: np.ndarray | None = None) -> Mesh:
+    """The mesh with its points at x (N, d); those that are not used (N,) follow or stay."""
+    after, points = mesh.copy(), mesh.points.copy()
+    points[:, : mesh.dim] = x
+    if used is not None and not used.all():
+        points += _followed(mesh, points - mesh.points, used)
+    after.points = points
+    return after
 
 
 def _followed(mesh: Mesh, step: np.ndarray, used: np.ndarray) -> np.ndarray:
@@ -165,6 +165,6 @@ def _followed(mesh: Mesh, step: np.ndarray, used: np.ndarray) -> np.ndarray:
     return np.where(used[:, None], 0.0, mesh.p1().filled(step))
 
 
-def _min_angle(mesh: Mesh) -> float:
+def min_angle(mesh: Mesh) -> float:
     found = mesh.quality("min_angle")
     return float(np.nanmin(found)) if len(found) and not np.isnan(found).all() else float("nan")

@@ -10,7 +10,7 @@ import torch
 
 from ..mesh import Mesh, with_dirichlet
 from ..ops import Csr, radius
-from ..solvers import solve
+from ..solvers import Multigrid, solve
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -34,6 +34,13 @@ def elastic_field(
     The bilinear form of components i and j is that of a tensor, lambda e_i e_j^T + mu e_j e_i^T +
     mu delta_ij I, so that P1's stiffness assembles it.
     """
+    blocks, _ = elastic_blocks(mesh, stiffening, poisson)
+    return _solved_blocks(blocks, mesh.dim, known, values, mesh.p1().idle)
+
+
+def elastic_blocks(mesh: Mesh, stiffening: float, poisson: float) -> tuple[Blocks, np.ndarray]:
+    """The stiffness of `elastic_field`, components i <= j, and what (M,) a cell's pressure is to a
+    strain that is the same in all directions."""
     p1, d = mesh.p1(), mesh.dim
     measure = mesh.cell_measures()
     mean = np.exp(np.log(measure[measure > 0]).mean())
@@ -48,7 +55,7 @@ def elastic_field(
         if i == j:
             tensor += second * np.eye(3)
         blocks[i, j] = p1.stiffness(modulus[:, None, None] * tensor)
-    return _solved_blocks(blocks, d, known, values, p1.idle)
+    return blocks, modulus * (d * first + 2 * second)
 
 
 def spring_field(mesh: Mesh, known: np.ndarray, values: np.ndarray, torsional: bool) -> np.ndarray:
@@ -144,7 +151,7 @@ def _wendland(centre: torch.Tensor, queries: torch.Tensor, support: float) -> Cs
 
 
 def _solved(
-    matrix: csr_matrix, known: np.ndarray, values: np.ndarray, idle: np.ndarray
+    matrix: csr_matrix, known: np.ndarray, values: np.ndarray, idle: np.ndarray, d: int = 1
 ) -> np.ndarray:
     load = np.zeros((matrix.shape[0], values.shape[1]))
     at = np.concatenate([known, np.setdiff1d(idle, known)])
@@ -153,19 +160,43 @@ def _solved(
     matrix, load = with_dirichlet(matrix, load, at, given)
     start = np.zeros_like(load)
     start[at] = given
-    return solve(matrix, load, tol=TOLERANCE, x0=start)
+    return solve(matrix, load, Multigrid(apart(matrix, d)), tol=TOLERANCE, x0=start)
 
 
 def _solved_blocks(
     blocks: Blocks, d: int, known: np.ndarray, values: np.ndarray, idle: np.ndarray
 ) -> np.ndarray:
     """Of a system of d components, unknowns of each component together."""
-    from scipy.sparse import bmat
-
     n = blocks[0, 0].shape[0]
-    rows = [[blocks[i, j] if i <= j else blocks[j, i].T for j in range(d)] for i in range(d)]
-    matrix = bmat(rows, format="csr")
-    matrix.sum_duplicates()
+    matrix = stacked(blocks, d)
     at = np.concatenate([known + i * n for i in range(d)])
     free = np.concatenate([idle + i * n for i in range(d)])
-    return _solved(matrix, at, values.T.reshape(-1, 1), free).reshape(d, n).T
+    return _solved(matrix, at, values.T.reshape(-1, 1), free, d).reshape(d, n).T
+
+
+def stacked(blocks: Blocks, d: int) -> csr_matrix:
+    """One matrix of blocks (i, j), i <= j; those that are not there are zero."""
+    from scipy.sparse import bmat
+
+    rows = [
+        [blocks.get((i, j)) if i <= j else _turned(blocks.get((j, i))) for j in range(d)]
+        for i in range(d)
+    ]
+    matrix = bmat(rows, format="csr")
+    matrix.sum_duplicates()
+    return matrix
+
+
+def apart(matrix: csr_matrix, d: int) -> csr_matrix:
+    """What does not couple the d components: positive too (Korn), and what multigrid is for, whose
+    aggregates so keep to one of them."""
+    if d == 1:
+        return matrix
+    found, n = matrix.tocoo(), matrix.shape[0] // d
+    same = found.row // n == found.col // n
+    place = found.row[same], found.col[same]
+    return type(found)((found.data[same], place), matrix.shape).tocsr()
+
+
+def _turned(block: csr_matrix | None) -> csr_matrix | None:
+    return None if block is None else block.T

@@ -3,6 +3,7 @@
 from ._cases import Case, Problem, find_problem
 from ._learn import Learned, learn, make_schema
 from ._nulls import contour_heights, least_squares, nearest_case, wall_moments
+from ._optimizer import MuonAdamW
 from ._sampling import collate, sample
 from ._store import StoredCase, compute_case, load_case, store_cases
 from ._train import TrainResult, train
@@ -11,6 +12,7 @@ from ._transitions import Perturbation, Transitions
 __all__ = [
     "Case",
     "Learned",
+    "MuonAdamW",
     "Perturbation",
     "Problem",
     "StoredCase",

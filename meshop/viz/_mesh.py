@@ -16,10 +16,12 @@ from ._paint import (
     PALETTE,
     Field,
     Paint,
+    Scale,
     as_field,
     field_of,
     outlines,
     paint_of,
+    painted,
     rgb_rows,
     shell_of,
 )
@@ -62,7 +64,7 @@ def mesh_picture(
             field = field_of(flat.plane, array)
         _plane_picture(mesh, flat, path, field, title, edges, marked)
         return
-    scene, paint = _scene_of(mesh, field, edges, clip, marked, _view(mesh, view))
+    scene, paint = scene_of(mesh, field, edges, clip, marked, view_of(mesh, view))
     draw_scene(mesh, scene, paint, path, title)
 
 
@@ -99,14 +101,14 @@ def mesh_window(mesh: Mesh, *, array: str | None = None, title: str = "", edges:
                 clip: bool = False, view: str | None = None) -> bool:  # fmt: skip
     """Show a mesh in a window until it is closed; False where there is no display."""
     field = None if array is None else field_of(mesh, array)
-    scene, _ = _scene_of(mesh, field, edges, clip, None, _view(mesh, view))
+    scene, _ = scene_of(mesh, field, edges, clip, None, view_of(mesh, view))
     return _scene.show(scene, title)
 
 
 # -- in space -------------------------------------------------------------------------------------
 
 
-def _view(mesh: Mesh, name: str | None) -> _scene.View:
+def view_of(mesh: Mesh, name: str | None) -> _scene.View:
     """From where a mesh is seen: what lies in a plane face-on, what is long along z lying down."""
     if name is not None:
         if name not in _scene.VIEWS:
@@ -118,18 +120,22 @@ def _view(mesh: Mesh, name: str | None) -> _scene.View:
     return _scene.ISO_Y if size[2] > 2 * size[:2].max() else _scene.ISO
 
 
-def _scene_of(
+def scene_of(
     mesh: Mesh,
     field: Field | None,
     edges: bool,
     clip: bool,
     marked: Marked | None,
     view: _scene.View = _scene.ISO,
+    scale: Scale | None = None,
 ) -> tuple[_scene.Scene, Paint]:
     shell = shell_of(mesh, clip)
     if field is None and marked is None and not mesh.n_cells:
         field = _height(mesh)  # depth is easier seen with some colour
-    paint = paint_of(mesh, shell, field, marked)
+    if field is not None and scale is not None:
+        paint = painted(mesh, shell, field, scale)
+    else:
+        paint = paint_of(mesh, shell, field, marked)
     polygons, lines, dots = shell.of_size(3, None), shell.of_size(2), shell.of_size(1)
     triangles, of = fans(shell.nodes[polygons])
     net = outlines(shell.nodes[polygons]) if edges else shell.nodes[:0, :2]

@@ -166,11 +166,17 @@ def paint_of(
         return _by_region(mesh, shell)
     if field.on_cells:
         return by_value(field.values[shell.cell], field.label)
+    drawn = np.zeros(mesh.n_points, dtype=bool)
+    drawn[shell.nodes[shell.nodes >= 0]] = True
+    return painted(mesh, shell, field, scale_of(field.values[drawn], field.label))
+
+
+def painted(mesh: Mesh, shell: Shell, field: Field, scale: Scale) -> Paint:
+    """By the field, on a scale that is given."""
+    if field.on_cells:
+        return _paint(field.values[shell.cell], scale)
     used = shell.nodes >= 0
     total = np.where(used, field.values[shell.nodes], 0.0).sum(axis=1)
-    drawn = np.zeros(mesh.n_points, dtype=bool)
-    drawn[shell.nodes[used]] = True
-    scale = scale_of(field.values[drawn], field.label)
     paint = _paint(total / used.sum(axis=1), scale)
     return paint._replace(points=_colours(field.values, scale))
 

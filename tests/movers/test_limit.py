@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from meshop import ops
 from meshop.errors import MeshError
-from meshop.movers import limit
+from meshop.movers import _order, limit
 
 F64 = torch.float64
 
@@ -204,6 +204,47 @@ def test_gradients_are_those_of_finite_differences(dim: int) -> None:
 
     assert 0 < float(limit(points, step, nodes, passes=2).done) < 1
     assert torch.autograd.gradcheck(moved, inputs, eps=1e-7, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_what_is_scattered_in_memory_is_put_in_order_and_nothing_else_changes(
+    dim: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, nodes = grid(dim, 12 if dim == 2 else 5)
+    random = torch.Generator().manual_seed(6)
+    step = 0.1 * torch.randn(points.shape, generator=random, dtype=F64)
+    order = torch.randperm(len(points), generator=random)
+    mixed = order.argsort()[nodes][torch.randperm(len(nodes), generator=random)]
+    results = []
+    for many in (10**9, 10):
+        monkeypatch.setattr(_order, "MANY", many)
+        assert _order.scattered(mixed, len(points)) == (many == 10)
+        x, d = points[order].requires_grad_(), step[order].requires_grad_()
+        found = limit(x, d, mixed)
+        slopes = torch.autograd.grad(found.points.square().sum(), (x, d))
+        results.append((found.points, found.done, *slopes))
+    assert 0 < float(results[0][1]) < 1
+    (points, done, *slopes), (others, rest, *more) = results
+    assert torch.equal(points, others) and torch.equal(done, rest)
+    for one, two in zip(slopes, more, strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
+    big = torch.arange(1_000_000).repeat_interleave(3).reshape(-1, 3)
+    monkeypatch.undo()
+    assert not _order.scattered(big, 1_000_000) and _order.scattered(big * 479_909 % 999_983, 10**6)
+
+
+def test_mortons_curve_runs_through_the_bits_in_turn() -> None:
+    top = 2**_order.BITS - 1
+    random = torch.Generator().manual_seed(0)
+    cell = torch.randint(0, top + 1, (50, 3), generator=random)
+    cell[0], cell[1] = 0, top
+    for dim in (2, 3):
+        expected = [
+            sum((int(c) >> bit & 1) << (3 * bit + axis)
+                for axis, c in enumerate(row) for bit in range(_order.BITS))
+            for row in cell[:, :dim]
+        ]  # fmt: skip
+        assert _order.morton(cell[:, :dim].double()).tolist() == expected
 
 
 def test_faults_are_told_in_three_lines() -> None:

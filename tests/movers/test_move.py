@@ -46,7 +46,9 @@ def test_every_corner_is_positive_and_moves_with_its_cell(name: str) -> None:
     points = CUBE[list(order)].astype(float)
     mesh = Mesh.from_blocks(points, [(name, [range(len(points))])])
     nodes = positive_corners(mesh)
-    assert len(corner_simplices(mesh).nodes) == (1 if name == "tetra" else count)
+    corners = corner_simplices(mesh).nodes
+    assert len(corners) == (1 if name == "tetra" else count)
+    assert np.array_equal(nodes, corners)  # positive where no cell is mirrored
     e = points[nodes][:, 1:] - points[nodes][:, :1]
     assert (np.linalg.det(e) > 0).all()
     # One corner pushed through the cell stops before it is inside out.
@@ -198,3 +200,30 @@ def test_what_is_wound_either_way_counts_unless_it_is_folded() -> None:
     folded.points[centre] = [0.5, 0.5, 1.3]
     with pytest.raises(MeshError, match="inverted, flat or not convex"):
         move(folded, np.ones((27, 3)))
+
+
+@pytest.mark.parametrize("beyond", [[0.5, 0.5, 1.5], [1.7, 0.5, 0.5]])
+def test_a_cell_that_is_wholly_inverted_is_found_among_good_ones(beyond: list[float]) -> None:
+    # Six pyramids fill a cube from its middle; beyond a face, one lies on top of another.
+    faces = [[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]]
+    cells = np.array([[*face[::-1], 8] for face in faces])
+    points = np.vstack([CUBE, [[0.5, 0.5, 0.5]]]).astype(float)
+    good = Mesh.from_blocks(points, [("pyramid", cells)])
+    assert np.array_equal(positive_corners(good), corner_simplices(good).nodes)
+    assert not len(good.validate().inverted)
+    mixed = cells.copy()
+    mixed[1, [1, 3]] = mixed[1, [3, 1]]  # wound the other way, where it was: nothing is folded
+    assert len(positive_corners(Mesh.from_blocks(points, [("pyramid", mixed)]))) == 24
+    points[8] = beyond
+    with pytest.raises(MeshError, match="1 of 6 cells are inverted"):
+        positive_corners(Mesh.from_blocks(points, [("pyramid", cells)]))
+
+
+def test_a_quad_that_lies_on_top_of_another_is_found() -> None:
+    points = np.array([[0, 0], [2, 0], [2, 1], [0, 1], [0.5, 0.2], [1.5, 0.2], [3, 0], [3, 1]])
+    cells = np.array([[0, 1, 2, 3], [1, 6, 7, 2], [0, 4, 5, 1]])
+    with pytest.raises(MeshError, match="1 of 3 cells are inverted"):
+        positive_corners(Mesh.from_blocks(points, [("quad", cells)]))
+    points[4:6, 1] = -0.2  # below it, wound the other way
+    nodes = positive_corners(Mesh.from_blocks(points, [("quad", cells)]))
+    assert (np.linalg.det(points[nodes][:, 1:] - points[nodes][:, :1]) > 0).all()

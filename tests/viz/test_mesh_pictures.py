@@ -49,7 +49,7 @@ def parted():
 
 def test_regions_have_colours(tmp_path, plain):
     mesh = parted()
-    scene, paint = picture._scene_of(mesh, None, True, False, None)
+    scene, paint = picture.scene_of(mesh, None, True, False, None)
     assert [name for name, _ in paint.names] == ["top", "left", "right"]
     shell = _paint.shell_of(mesh, False)
     high = mesh.points[shell.nodes][:, :, 2].min(axis=1) == 1
@@ -111,9 +111,9 @@ def test_planes_of_any_direction_are_seen_face_on():
     assert _flat.lay_flat(mesh).plane is mesh
     np.testing.assert_array_equal(_flat.lay_flat(turned).plane.points, mesh.points)
     line = Mesh.from_blocks(turned.points, [("line", [[0, 1]])])
-    assert picture._view(line, None) is _scene.VIEWS["x"]
+    assert picture.view_of(line, None) is _scene.VIEWS["x"]
     with pytest.raises(MeshError, match="view 'w'"):
-        picture._view(line, "w")
+        picture.view_of(line, "w")
 
 
 def test_what_is_shown_by_default():
@@ -218,12 +218,12 @@ def test_vtk_draws_what_it_is_given():
     if done.returncode:
         pytest.skip("VTK does not draw here")
     mesh = parted()
-    scene, _ = picture._scene_of(mesh, None, True, True, (np.array([3]), np.array([4])))
+    scene, _ = picture.scene_of(mesh, None, True, True, (np.array([3]), np.array([4])))
     image = _scene.render(scene)
     assert image is not None and image.rgb.ndim == 3 and min(image.rgb.shape[:2]) > 300
     red = np.abs(image.rgb.astype(int) - [209, 73, 91]).max(axis=2) < 60
     assert red.sum() > 40
-    scene, paint = picture._scene_of(mesh, None, True, False, None)
+    scene, paint = picture.scene_of(mesh, None, True, False, None)
     image = _scene.render(scene._replace(view=_scene.VIEWS["-z"], ask_seen=True))
     shown = [n for n, c in paint.names if image.shows(_paint.rgb_rows(c, 1)[0])]
     assert shown == ["left", "right"]  # and not the top

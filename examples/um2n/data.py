@@ -1,0 +1,129 @@
+"""What movers are trained on: domains, problems with known solutions, monitors, targets.
+
+Solutions as published: sums of n <= 6 Gaussians, amplitudes U(0, 1), centres in the domain, widths
+max(N(1/4, 1/6), 1/8) along each axis, or one width U(.05, .2) for both, in units of the domain's
+size. Source: Zhang et al., UM2N, NeurIPS 2024 (arXiv 2407.00382). Poisson and Helmholtz problems
+are made of them; the monitor is `hessian_monitor`'s of the P1 solution on the mesh as it is, half
+of strength 5 as published and half between 2 and 20. Targets are `monge_ampere`'s.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import fem
+import numpy as np
+import torch
+from scipy.spatial import Delaunay
+from torch import Tensor
+
+from meshop import movers
+from meshop.bench._generate import along, in_polygon, triangulate
+from meshop.errors import MeshopError
+from meshop.mesh import Mesh
+from meshop.movers import Domain
+
+
+class Sample(NamedTuple):
+    """One mesh with a problem, the error of its solution, and a monitor (N,) of that.
+
+    target (N, 2): Monge-Ampere's displacement; NaN where it does not get there, or was not asked.
+    """
+
+    domain: Domain
+    problem: fem.Problem
+    error: Tensor
+    monitor: Tensor
+    target: Tensor
+
+
+def square(n: int, random: np.random.Generator) -> Mesh:
+    """The unit square, about n cells a side: irregular triangles, or regular ones."""
+    h = 1 / n
+    side, zero, one = np.arange(n) * h, np.zeros(n), np.ones(n)
+    edge = [np.c_[side, zero], np.c_[one, side], np.c_[1 - side, one], np.c_[zero, 1 - side]]
+    kind = random.integers(3)
+    if kind == 2:
+        x, y = np.meshgrid(np.arange(1, n) * h, np.arange(1, n) * h)
+        inner = np.c_[x.ravel(), y.ravel()] + random.uniform(-0.05, 0.05, (x.size, 2)) * h
+    else:
+        x, y = np.meshgrid(np.arange(1, n) * h, np.arange(1, round(n * 1.15)) * h * np.sqrt(3) / 2)
+        x = x + 0.5 * h * (np.arange(len(x)) % 2)[:, None]
+        inner = np.c_[x.ravel(), y.ravel()]
+        inner = inner + random.uniform(-0.3, 0.3, inner.shape) * h * (kind == 1)
+        inner = inner[(inner > 0.55 * h).all(1) & (inner < 1 - 0.55 * h).all(1)]
+    points = np.concatenate([*edge, inner])
+    cells = Delaunay(points).simplices
+    a, b, c = points[cells].transpose(1, 0, 2)
+    area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
+    cells = np.where(area[:, None] < 0, cells[:, [1, 0, 2]], cells)[np.abs(area) > 1e-9]
+    return Mesh.from_blocks(points, [("triangle", cells)])
+
+
+def holed(n: int, random: np.random.Generator) -> Mesh:
+    """A rectangle of sides 1 to 1 .. 4 with up to four discs cut out, about n cells a unit."""
+    wide, h = float(random.uniform(1, 4)), 1 / n
+    corners = np.array([[0, 0], [wide, 0], [wide, 1], [0, 1]])
+    while True:
+        discs: list[tuple[float, float, float]] = []
+        for _ in range(int(random.integers(0, 5))):
+            r = float(random.uniform(0.06, 0.2))
+            x, y = random.uniform(1.6 * r, wide - 1.6 * r), random.uniform(1.6 * r, 1 - 1.6 * r)
+            if all(np.hypot(x - a, y - b) > 1.5 * (r + c) for a, b, c in discs):
+                discs.append((x, y, r))
+        loops = [along(corners, h)]
+        for x, y, r in discs:
+            turn = 2 * np.pi * np.arange(k := max(12, round(2 * np.pi * r / h))) / k
+            loops.append(np.column_stack([x + r * np.cos(turn), y + r * np.sin(turn)]))
+
+        def inside(points: np.ndarray, loops: list[np.ndarray] = loops) -> np.ndarray:
+            within = [~in_polygon(loop, points) for loop in loops[1:]]
+            return np.logical_and.reduce([in_polygon(corners, points), *within])
+
+        try:
+            points, cells = triangulate(loops, inside, h, random)
+        except MeshopError:  # a boundary edge was lost
+            continue
+        return Mesh.from_blocks(points, [("triangle", cells)])
+
+
+def problem(mesh: Mesh, random: np.random.Generator) -> fem.Problem:
+    """A random one on the mesh."""
+    n, size = int(random.integers(1, 7)), np.sqrt(mesh.cell_measures().sum())
+    height, centre, width = np.zeros(6), np.zeros((6, 2)), np.ones((6, 2))
+    height[:n] = random.uniform(0, 1, n)
+    height[0] += 0.2
+    centre[:n] = mesh.points[random.integers(0, mesh.n_points, n), :2]
+    if random.random() < 0.5:
+        width[:n] = size * np.maximum(random.normal(1 / 4, 1 / 6, (n, 2)), 1 / 8)
+    else:
+        width[:n] = size * random.uniform(0.05, 0.2, (n, 1))
+    parts = height, centre, width, np.array(float(random.integers(2)))
+    return fem.Problem(*(torch.from_numpy(part)[None] for part in parts))
+
+
+def sample(seed: int, holes: float = 0.5, target: bool = False) -> Sample:
+    """The sample of a number. holes: share of domains that are not the unit square."""
+    random = np.random.default_rng(seed)
+    if random.random() < holes:
+        mesh = holed(int(np.exp(random.uniform(np.log(12), np.log(28)))), random)
+    else:
+        mesh = square(int(np.exp(random.uniform(np.log(12), np.log(46)))), random)
+    domain, known = Domain.of(mesh), problem(mesh, random)
+    values, error = fem.solve(domain, domain.points, known)
+    beta = 5.0 if random.random() < 0.5 else float(np.exp(random.uniform(np.log(2), np.log(20))))
+    monitor = movers.hessian_monitor(mesh, values.numpy(), beta)
+    goal = np.full((mesh.n_points, 2), np.nan)
+    if target:
+        moved, report = movers.monge_ampere(mesh, monitor, max_iterations=400)
+        if report.residual < 5e-3 and report.done == 1.0:
+            goal = (moved.points - mesh.points)[:, :2]
+    return Sample(domain, known, error, torch.from_numpy(monitor), torch.from_numpy(goal))
+
+
+def join(samples: list[Sample]) -> Sample:
+    """A batch."""
+    parts = list(zip(*samples, strict=True))
+    problems = [torch.cat(column) for column in zip(*parts[1], strict=True)]
+    rest = (torch.cat(part) for part in parts[2:])
+    return Sample(Domain.join(parts[0]), fem.Problem(*problems), *rest)

@@ -1,0 +1,103 @@
+"""The learned movers as a function of a mesh and a monitor, behind the limiter."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import MeshError
+from ..mesh import Mesh
+from ._domain import Domain
+from ._flow_net import FlowMover
+from ._monitor import Monitor
+from ._move import Moved, led, positive_corners
+from ._mover_net import MoverNet, load_net
+from ._um2n_net import UM2N
+
+KINDS: dict[str, type[MoverNet]] = {"um2n": UM2N, "flow": FlowMover}
+SHIPPED = Path(__file__).parent / "library" / "um2n.safetensors"
+
+
+def um2n(
+    mesh: Mesh,
+    monitor: Monitor | np.ndarray,
+    *,
+    net: MoverNet | str | os.PathLike | None = None,
+    passes: int = 8,
+) -> Moved:
+    """The mesh moved by a network to where a monitor wants its points, in a few steps.
+
+    monitor: a positive function of points (n, d), or values (N,) at the mesh's points, which are
+    all that the networks here read of it. Any convex cells without mid-side nodes, in a plane or
+    solid; boundary nodes slide along straight edges, plane faces and, in 2-D, polylines, and
+    corners stay. net: one of one's own (`FlowMover`, `UM2N`) or its file. Deterministic; of linear
+    cost but for the factorisation of a sparse matrix, of large meshes an iteration.
+
+    The shipped network is a `FlowMover` that was trained in the plane, to `hessian_monitor`s, so
+    that P1 solutions have the least error on the moved mesh. It spreads the monitor over the cells
+    less evenly than `monge_ampere`, whose equation it does not solve, and lowers the error more.
+
+    What the network says passes the limiter, so no cell is inverted whatever that is.
+    `report.iterations` are the network's steps; `report.residual` is |m J - theta| over theta, root
+    mean square over the mesh as it was, J how much each simplex grew. Raises MeshError for other
+    cells and for monitors that are not positive, SurrogateError for a file that is no mover.
+    """
+    mover = net if isinstance(net, MoverNet) else load_mover(net)
+    nodes = positive_corners(mesh)
+    domain = Domain.of(mesh)
+    value = _Sampler(domain, monitor)
+    with torch.no_grad():
+        steps = mover(domain, value)
+        moved = led(mesh, steps[-1].numpy(), nodes, domain.slide, passes)
+        x = torch.from_numpy(moved.mesh.points[:, : domain.d].copy())
+        grown = domain.volumes(x) / domain.measure * value(x)[domain.simplices].mean(1)
+    weight = domain.measure / domain.measure.sum()
+    theta = weight @ grown
+    residual = float((weight @ (grown - theta) ** 2).sqrt() / theta)
+    return Moved(moved.mesh, replace(moved.report, iterations=len(steps), residual=residual))
+
+
+def load_mover(path: str | os.PathLike | None = None) -> MoverNet:
+    """A network that `net.save(path)` wrote, or the shipped one: safetensors and JSON.
+
+    Raises SurrogateError where the file is missing, malformed or of another kind.
+    """
+    return _shipped() if path is None else load_net(path, KINDS)
+
+
+@cache
+def _shipped() -> MoverNet:
+    return load_net(SHIPPED, KINDS)
+
+
+class _Sampler:
+    """A monitor at points (N, d), each of them a node of the domain that has moved."""
+
+    def __init__(self, domain: Domain, monitor: Monitor | np.ndarray) -> None:
+        self.domain = domain
+        self.function = monitor if callable(monitor) else None
+        self.values = torch.empty(0)
+        if not callable(monitor):
+            values = np.asarray(monitor, float)
+            if values.shape != (len(domain.points),):
+                raise MeshError(
+                    f"monitor of shape {values.shape}", f"expected ({len(domain.points)},)"
+                )
+            self.values = torch.from_numpy(_positive(values, len(values)).copy())
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.function is not None:
+            return torch.from_numpy(_positive(np.array(self.function(x.numpy()), float), len(x)))
+        return self.values if x is self.domain.points else self.domain.sample(self.values, x)
+
+
+def _positive(values: np.ndarray, n: int) -> np.ndarray:
+    if values.shape != (n,) or not (values > 0).all() or not np.isfinite(values).all():
+        raise MeshError("monitor", "expected one finite number above zero for each point")
+    return values

@@ -1,0 +1,133 @@
+"""examples/um2n: errors against scikit-fem, their slope, samples, and a short training."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from meshop.mesh import Mesh
+from meshop.movers import Domain, load_mover
+
+FOLDER = Path(__file__).resolve().parents[2] / "examples" / "um2n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scripts():
+    """The scripts by name: they import each other as when run from their folder."""
+    sys.path.insert(0, str(FOLDER))
+    yield {name: importlib.import_module(name) for name in ("fem", "data", "train")}
+    sys.path.remove(str(FOLDER))
+    for name in ("fem", "data", "train"):
+        sys.modules.pop(name, None)
+
+
+def test_solutions_and_errors_are_those_of_scikit_fem(scripts):
+    skfem = pytest.importorskip("skfem")
+    from skfem.helpers import dot, grad
+
+    one = scripts["data"].sample(3, holes=1.0)
+    values, error = scripts["fem"].solve(one.domain, one.domain.points, one.problem)
+    plane = skfem.MeshTri(one.domain.points.numpy().T.copy(), one.domain.simplices.numpy().T.copy())
+    basis = skfem.Basis(plane, skfem.ElementTriP1(), intorder=4)
+
+    def at(x, k):
+        points = torch.from_numpy(np.moveaxis(x, 0, -1).reshape(-1, 2).copy())
+        found = one.problem(points, torch.zeros(len(points), dtype=torch.int64))
+        return found[k].numpy().reshape(x.shape[1:])
+
+    c = float(one.problem.reaction)
+    a = skfem.BilinearForm(lambda u, v, w: dot(grad(u), grad(v)) + c * u * v).assemble(basis)
+    f = skfem.LinearForm(lambda v, w: at(w.x, 1) * v).assemble(basis)
+    edge = at(plane.p, 0)
+    found = skfem.solve(*skfem.condense(a, f, x=edge, D=plane.boundary_nodes()))
+    assert np.abs(found - values.numpy()).max() < 1e-10
+    miss = skfem.Functional(lambda w: (w["u"] - at(w.x, 0)) ** 2).assemble(basis, u=found)
+    assert np.isclose(float(error), np.sqrt(miss), rtol=1e-9) and float(one.error) == float(error)
+
+
+def test_the_source_belongs_to_the_solution(scripts):
+    random = np.random.default_rng(0)
+    known = scripts["data"].problem(scripts["data"].square(12, random), random)
+    x = torch.from_numpy(random.uniform(0.1, 0.9, (20, 2))).requires_grad_()
+    u, f = known(x, torch.zeros(20, dtype=torch.int64))
+    (slope,) = torch.autograd.grad(u.sum(), x, create_graph=True)
+    bend = sum(
+        torch.autograd.grad(slope[:, i].sum(), x, retain_graph=True)[0][:, i] for i in (0, 1)
+    )
+    assert torch.allclose(f, known.reaction * u - bend)
+
+
+def test_the_slope_of_the_error_is_right(scripts):
+    axis = np.linspace(0, 1, 4)
+    points = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+    a = (np.arange(3)[:, None] * 4 + np.arange(3)).ravel()
+    cells = np.concatenate([np.stack([a, a + 4, a + 5], 1), np.stack([a, a + 5, a + 1], 1)])
+    mesh = Mesh.from_blocks(points, [("triangle", cells)])
+    domain = Domain.join([Domain.of(mesh)] * 2)
+    random = np.random.default_rng(1)
+    problems = [scripts["data"].problem(mesh, random) for _ in range(2)]
+    known = scripts["fem"].Problem(*(torch.cat(parts) for parts in zip(*problems, strict=True)))
+    x = domain.points + 0.02 * torch.sin(9 * domain.points)
+    x[16:] = domain.points[:16]
+    error = lambda x: scripts["fem"].solve(domain, x, known)[1]  # noqa: E731
+    assert torch.autograd.gradcheck(error, x.requires_grad_(), atol=1e-7)
+
+
+def test_samples_are_the_same_again_and_have_targets_where_asked(scripts):
+    one, two = (scripts["data"].sample(10, holes=0.0, target=goal) for goal in (True, False))
+    assert torch.equal(one.monitor, two.monitor) and two.target.isnan().all()
+    assert one.monitor.min() >= 1 and 0.01 < one.target.abs().max() < 0.5
+    holed = scripts["data"].sample(4, holes=1.0)
+    assert holed.target.isnan().all() and holed.error > 0
+    mesh = scripts["data"].holed(12, np.random.default_rng(2))
+    assert (mesh.cell_measures() > 0).all()
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(scripts, tmp_path, monkeypatch):
+    def run(folder, *more):
+        given = ["--samples", "3", "--every", "2", "--batch", "2", "--out", str(tmp_path / folder)]
+        monkeypatch.setattr(sys, "argv", ["train.py", *given, *more])
+        scripts["train"].main()
+        return load_mover(tmp_path / folder / "flow.safetensors")
+
+    threads = torch.get_num_threads()
+    try:
+        whole = run("a", "--steps", "4")
+        saved = torch.load(tmp_path / "a" / "flow.pt", weights_only=True)
+        assert saved["done"] == 4 and len(saved["curve"]) == 2
+        stop = scripts["train"].movers.FlowMover.save
+        calls = []
+
+        def once(self, path):
+            stop(self, path)
+            calls.append(path)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(scripts["train"].movers.FlowMover, "save", once)
+        with pytest.raises(KeyboardInterrupt):
+            run("b", "--steps", "4")
+        monkeypatch.undo()
+        other = run("b", "--steps", "4", "--resume")
+    finally:
+        torch.set_num_threads(threads)
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.parameters(), other.parameters(), strict=True)
+    )
+    assert whole.head.weight.any()
+
+
+def test_a_short_training_comes_nearer_to_targets(scripts, tmp_path, monkeypatch):
+    given = ["--samples", "2", "--every", "5", "--steps", "10", "--batch", "1", "--holes", "0"]
+    given += ["--kind", "um2n", "--loss", "target", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["train.py", *given])
+    threads = torch.get_num_threads()
+    try:
+        scripts["train"].main()
+    finally:
+        torch.set_num_threads(threads)
+    curve = torch.load(tmp_path / "um2n.pt", weights_only=True)["curve"]
+    assert curve[1]["loss"] < curve[0]["loss"]
+    assert load_mover(tmp_path / "um2n.safetensors").kind == "um2n"
