@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from ..nn import Points, SliceAttention, mlp
 from ..ops import gather_reduce
+from ..solvers.saved import whole
 from ._domain import Domain
-from ._mover_net import MoverNet, Sampler, size
+from ._mover_net import MoverNet, Sampler
 
 FINE, SWEEPS = 0.0125, 200  # size of a cell in that of the domain; times at most
 FINEST = 32  # steps, where a mesh asks for more
@@ -70,9 +71,9 @@ class FlowMover(MoverNet):
         blocks: int = 2,
     ) -> None:
         super().__init__(
-            steps=size(steps, "steps", 1, 64), width=size(width, "width", 1, 4096),
-            heads=size(heads, "heads", 1, 64), slices=size(slices, "slices", 1, 4096),
-            blocks=size(blocks, "blocks", 0, 64),
+            steps=whole(steps, "steps", 1, 64), width=whole(width, "width", 1, 4096),
+            heads=whole(heads, "heads", 1, 64), slices=whole(slices, "slices", 1, 4096),
+            blocks=whole(blocks, "blocks", 0, 64),
         )  # fmt: skip
         self.lift = nn.Linear(self.features, width)
         self.blocks = nn.ModuleList(MeshBlock(width, heads, slices) for _ in range(blocks))

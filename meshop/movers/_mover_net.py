@@ -1,26 +1,19 @@
-"""Learned movers as files: safetensors with a header of JSON, nothing unpickled."""
+"""What learned movers have in common."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..errors import SurrogateError
+from ..solvers.saved import SavedNet
 from ._domain import Domain
 
-FORMAT, VERSION = "meshop mover", 1
 Sampler = Callable[[Tensor], Tensor]
 
 
-class MoverNet(nn.Module):
+class MoverNet(SavedNet):
     """A network that moves meshes: net(domain, monitor) are displacements (N, d), step by step.
 
     monitor: a positive function of points (N, d), float64 tensors, in the order of the domain's.
@@ -28,60 +21,10 @@ class MoverNet(nn.Module):
     made with; meta: how it was trained (JSON).
     """
 
-    kind: ClassVar[str] = ""
+    what: ClassVar[str] = "mover"
 
     def __init__(self, **config: int) -> None:
-        super().__init__()
-        self.config, self.meta = config, dict[str, Any]()
+        super().__init__(config)
 
     def forward(self, domain: Domain, monitor: Sampler) -> list[Tensor]:
         raise NotImplementedError
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes one .safetensors file, beside and then in place."""
-        path = Path(path)
-        header = {
-            "format": FORMAT, "version": VERSION, "kind": self.kind, "config": self.config,
-            "meta": self.meta,
-        }  # fmt: skip
-        tensors = {key: value.contiguous() for key, value in self.state_dict().items()}
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            text = json.dumps(header, sort_keys=True)
-            beside.write_bytes(to_bytes(tensors, metadata={"meshop": text}))
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def load_net(path: str | os.PathLike, kinds: Mapping[str, type[MoverNet]]) -> MoverNet:
-    """What `MoverNet.save` wrote. Raises SurrogateError where that is not what the file holds."""
-    hint = "train it again (examples/um2n/train.py), or copy the file anew"
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("meshop", "null"))
-            tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise SurrogateError(f"{path} is no readable mover", str(error), hint) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise SurrogateError(f"{path} is no meshop mover", "its header does not say so", hint)
-    if header.get("version") != VERSION:
-        found = f"found version {header.get('version')}, this meshop reads {VERSION}"
-        raise SurrogateError(f"{path}: mover", found, "pip install -U meshop")
-    try:
-        with torch.random.fork_rng([]):  # made with random weights, which leave no trace
-            net = kinds[header["kind"]](**header["config"])
-        net.load_state_dict(tensors)
-        if not all(bool(value.isfinite().all()) for value in tensors.values()):
-            raise ValueError("expected finite weights, found NaN or infinity")
-        net.meta = dict(header["meta"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise SurrogateError(f"{path} does not fit its own header", str(error), hint) from error
-    return net.eval()
-
-
-def size(value: Any, name: str, least: int, most: int) -> int:
-    """value, where it is a whole number between; a file may claim anything."""
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{name}: expected a whole number {least} to {most}, found {value!r}")
-    return value

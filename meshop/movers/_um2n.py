@@ -13,14 +13,16 @@ from torch import Tensor
 
 from ..errors import MeshError
 from ..mesh import Mesh
+from ..solvers.saved import load_saved
 from ._domain import Domain
 from ._flow_net import FlowMover
 from ._monitor import Monitor
 from ._move import Moved, led, positive_corners
-from ._mover_net import MoverNet, load_net
+from ._mover_net import MoverNet
 from ._um2n_net import UM2N
 
 KINDS: dict[str, type[MoverNet]] = {"um2n": UM2N, "flow": FlowMover}
+RECIPE = "examples/um2n/train.py"
 SHIPPED = Path(__file__).parent / "library" / "um2n.safetensors"
 
 
@@ -68,12 +70,12 @@ def load_mover(path: str | os.PathLike | None = None) -> MoverNet:
 
     Raises SurrogateError where the file is missing, malformed or of another kind.
     """
-    return _shipped() if path is None else load_net(path, KINDS)
+    return _shipped() if path is None else load_saved(path, KINDS, RECIPE)
 
 
 @cache
 def _shipped() -> MoverNet:
-    return load_net(SHIPPED, KINDS)
+    return load_saved(SHIPPED, KINDS, RECIPE)
 
 
 class _Sampler:

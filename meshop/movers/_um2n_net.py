@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from ..nn import SliceAttention, mlp
 from ..ops import edge_attention, segment_reduce
+from ..solvers.saved import whole
 from ._domain import Domain
-from ._mover_net import MoverNet, Sampler, size
+from ._mover_net import MoverNet, Sampler
 
 
 class UM2N(MoverNet):
@@ -45,9 +46,9 @@ class UM2N(MoverNet):
         dim: int = 2,
     ) -> None:
         super().__init__(
-            encoder=size(encoder, "encoder", 8, 4096), heads=size(heads, "heads", 1, 64),
-            slices=size(slices, "slices", 1, 4096), width=size(width, "width", 1, 4096),
-            layers=size(layers, "layers", 1, 64), dim=size(dim, "dim", 2, 3),
+            encoder=whole(encoder, "encoder", 8, 4096), heads=whole(heads, "heads", 1, 64),
+            slices=whole(slices, "slices", 1, 4096), width=whole(width, "width", 1, 4096),
+            layers=whole(layers, "layers", 1, 64), dim=whole(dim, "dim", 2, 3),
         )  # fmt: skip
         self.lift = mlp(dim + 1, encoder, encoder, act=nn.GELU)
         self.norm1, self.norm2 = nn.LayerNorm(encoder), nn.LayerNorm(encoder)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from ..ops import Csr, csr_matmul, segment_reduce
 from ._coarsen import OMEGA, smoother_scale, spectral_radius
 from ._multigrid import BETAS, Multigrid
-from ._net import Net, whole
+from ._net import Net
 from ._reading import EDGES, NODES, Reading, read
+from .saved import whole
 
 LANCZOS = 12  # steps: scales that are learned spread more than those of `Multigrid`
 REACH = 1.5  # of the network: it changes entries and scales by up to exp(1.5) either way

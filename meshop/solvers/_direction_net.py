@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ..ops import Csr, csr_matmul
 from ._coarsen import OMEGA, aggregation, inverse_diagonal, prolongation, spectral_radius
-from ._net import Net, whole
+from ._net import Net
 from ._reading import NODES, read
+from .saved import whole
 
 Vector = TypeVar("Vector", np.ndarray, Tensor)
 

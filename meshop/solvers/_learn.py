@@ -14,9 +14,10 @@ from ..ops import Csr
 from ._coarsen import aggregation
 from ._cycle_net import CycleNet
 from ._direction_net import DirectionNet, Hierarchy, hierarchy
-from ._net import Net, load_net
+from ._net import Net
 from ._solve import solve
 from ._two_grid import TwoGrid, coarser, energy
+from .saved import load_saved
 
 COLUMNS = 8  # errors at a time
 THETAS = (0.04, 0.08, 0.12, 0.16, 0.2)
@@ -92,7 +93,7 @@ def load(path: str | os.PathLike) -> Net:
 
     Raises SurrogateError where the file is missing, malformed or of another kind.
     """
-    return load_net(path, KINDS)
+    return load_saved(path, KINDS, "meshop.solvers.learn")
 
 
 def best_theta(matrices: Sequence[Csr]) -> float:

@@ -1,34 +1,20 @@
-"""Networks that precondition, as files: safetensors with a header of JSON, nothing unpickled."""
+"""Networks that precondition."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
-
-from ..errors import SurrogateError
-
-FORMAT, VERSION = "meshop solver", 1
+from .saved import SavedNet
 
 
-class Net(nn.Module):
+class Net(SavedNet):
     """A network that reads a matrix and gives a preconditioner: net(A)(r) is something like A^-1 r.
 
     config: what its class is made with; meta: how it was trained (JSON). See `learn` and `load`.
     """
 
-    kind = ""
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.config, self.meta = dict(config), dict[str, Any]()
+    what: ClassVar[str] = "solver"
 
     def setup(self, matrix: Any, coarsest: int = 300) -> Callable[[Any], Any]:
         """The preconditioner of A: SciPy sparse, torch sparse or `Csr`, symmetric positive."""
@@ -36,52 +22,3 @@ class Net(nn.Module):
 
     def forward(self, matrix: Any, coarsest: int = 300) -> Callable[[Any], Any]:
         return self.setup(matrix, coarsest)
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes one .safetensors file, beside and then in place."""
-        path = Path(path)
-        header = {
-            "format": FORMAT, "version": VERSION, "kind": self.kind, "config": self.config,
-            "meta": self.meta,
-        }  # fmt: skip
-        tensors = {key: value.contiguous() for key, value in self.state_dict().items()}
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            text = json.dumps(header, sort_keys=True)
-            beside.write_bytes(to_bytes(tensors, metadata={"meshop": text}))
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def load_net(path: str | os.PathLike, kinds: Mapping[str, type[Net]]) -> Net:
-    """What `Net.save` wrote. Raises SurrogateError where that is not what the file holds."""
-    hint = "train it again (meshop.solvers.learn), or copy the file anew"
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("meshop", "null"))
-            tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise SurrogateError(f"{path} is no readable solver", str(error), hint) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise SurrogateError(f"{path} is no meshop solver", "its header does not say so", hint)
-    if header.get("version") != VERSION:
-        found = f"found version {header.get('version')}, this meshop reads {VERSION}"
-        raise SurrogateError(f"{path}: solver", found, "pip install -U meshop")
-    try:
-        with torch.random.fork_rng([]):  # made with random weights, which leave no trace
-            net = kinds[header["kind"]](**header["config"])
-        net.load_state_dict(tensors)
-        if not all(bool(value.isfinite().all()) for value in tensors.values()):
-            raise ValueError("expected finite weights, found NaN or infinity")
-        net.meta = dict(header["meta"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise SurrogateError(f"{path} does not fit its own header", str(error), hint) from error
-    return net.eval()
-
-
-def whole(value: Any, name: str, least: int, most: int) -> int:
-    """value, where it is a whole number between; a file may claim anything."""
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{name}: expected a whole number {least} to {most}, found {value!r}")
-    return value
