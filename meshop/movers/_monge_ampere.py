@@ -13,14 +13,14 @@ from ..mesh import Mesh
 from ..solvers import solve
 from ._monitor import Monitor, Progress, field_of, function_of
 from ._move import Moved, move
-from ._transport import Iterate, Transport, gmres
+from ._transport import Iterate, Transport
 from ._twin import simplices_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 RATES = {"newton": 0.3, "relaxation": 0.1}
-LINEAR = 3e-2  # tolerance of Newton's linear systems
+LINEAR, KRYLOV = 3e-2, 50  # tolerance of Newton's linear systems, and products at most
 THIN = 0.1  # part of the least determinant that a step has to leave
 SHORTEST = 0.1  # part of a step below which its pseudo-time was too long
 
@@ -131,6 +131,9 @@ def _relaxed(system: Transport, now: Iterate, rate: float) -> Iterator[Iterate]:
 def _newton(system: Transport, now: Iterate, rate: float, thin: float) -> Iterator[Iterate]:
     """Each of a smaller residual than the one before, until none is found, and of a least
     determinant above thin times that one's: phi stays convex."""
+    from scipy.sparse.linalg import LinearOperator, gmres
+
+    shape = system.stiffness.shape
     shortest = 1e-2 * rate
     while rate >= shortest:
         matrix = system.newton(now, now.theta / rate)
@@ -139,7 +142,12 @@ def _newton(system: Transport, now: Iterate, rate: float, thin: float) -> Iterat
             out = matrix @ way  # theta is the mean, and follows
             return out - system.mass * (out.sum() / system.total)
 
-        way = gmres(product, system.mass * now.rest, system.multigrid, LINEAR)
+        way, _ = gmres(
+            LinearOperator(shape, product, dtype=float),
+            system.mass * now.rest,
+            rtol=LINEAR, restart=KRYLOV, maxiter=1,
+            M=LinearOperator(shape, system.multigrid, dtype=float),
+        )  # fmt: skip
         part = 1.0
         while part > SHORTEST:
             new = system.at(system.level(now.phi + part * way))

@@ -23,18 +23,19 @@ def function_of(mesh: Mesh, monitor: Monitor | np.ndarray) -> Monitor:
     if callable(monitor):
         value = monitor
     else:
-        values = np.asarray(monitor, float)
-        if values.shape != (mesh.n_points,):
-            raise MeshError(f"monitor of shape {values.shape}", f"expected ({mesh.n_points},)")
-        value = field_of(mesh, values)
+        value = field_of(mesh, positive(monitor, mesh.n_points))
 
-    def checked(x: np.ndarray) -> np.ndarray:
-        m = np.asarray(value(x), float)
-        if m.shape != (len(x),) or not (m > 0).all() or not np.isfinite(m).all():
-            raise MeshError("monitor", "expected one finite number above zero for each point")
-        return m
+    return lambda x: positive(value(x), len(x))
 
-    return checked
+
+def positive(values: np.ndarray, n: int) -> np.ndarray:
+    """Values (n,) of a monitor, checked."""
+    m = np.asarray(values, float)
+    if m.shape != (n,):
+        raise MeshError(f"monitor of shape {m.shape}", f"expected ({n},)")
+    if not (m > 0).all() or not np.isfinite(m).all():
+        raise MeshError("monitor", "expected one finite number above zero for each point")
+    return m
 
 
 def field_of(mesh: Mesh, values: np.ndarray) -> Monitor:

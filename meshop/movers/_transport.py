@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
@@ -162,35 +161,3 @@ def _differences(monitor: Monitor, x: np.ndarray, width: np.ndarray) -> np.ndarr
         gap = high[:, a] - low[:, a]
         out[:, a] = (monitor(high) - monitor(low)) / gap
     return out
-
-
-def gmres(
-    matrix: Callable[[np.ndarray], np.ndarray],
-    load: np.ndarray,
-    precondition: Callable[[np.ndarray], np.ndarray],
-    tol: float,
-    most: int = 50,
-) -> np.ndarray:
-    """x with |load - A x| <= tol |load|, or as near as `most` products come. Preconditioned on the
-    right. Source: Saad and Schultz, SIAM J. Sci. Stat. Comput. 7 (1986)."""
-    size = float(np.linalg.norm(load))
-    if size == 0.0:
-        return np.zeros_like(load)
-    basis, ways = [load / size], []
-    table = np.zeros((most + 1, most))
-    weights: np.ndarray = np.zeros(0)
-    for k in range(most):
-        ways.append(precondition(basis[k]))
-        new: np.ndarray = matrix(ways[k])
-        for i, old in enumerate(basis):
-            table[i, k] = old @ new
-            new = new - table[i, k] * old
-        table[k + 1, k] = np.linalg.norm(new)
-        goal = np.zeros(k + 2)
-        goal[0] = size
-        weights = np.linalg.lstsq(table[: k + 2, : k + 1], goal, rcond=None)[0]
-        left = np.linalg.norm(goal - table[: k + 2, : k + 1] @ weights)
-        if left <= tol * size or table[k + 1, k] <= 1e-14 * size:
-            break
-        basis.append(new / table[k + 1, k])
-    return np.stack(ways, axis=1) @ weights

@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import MeshError
 from ..mesh import Mesh
 from ..solvers.saved import load_saved
 from ._domain import Domain
 from ._flow_net import FlowMover
-from ._monitor import Monitor
+from ._monitor import Monitor, positive
 from ._move import Moved, led, positive_corners
 from ._mover_net import MoverNet
 from ._um2n_net import UM2N
@@ -86,20 +85,9 @@ class _Sampler:
         self.function = monitor if callable(monitor) else None
         self.values = torch.empty(0)
         if not callable(monitor):
-            values = np.asarray(monitor, float)
-            if values.shape != (len(domain.points),):
-                raise MeshError(
-                    f"monitor of shape {values.shape}", f"expected ({len(domain.points)},)"
-                )
-            self.values = torch.from_numpy(_positive(values, len(values)).copy())
+            self.values = torch.from_numpy(positive(monitor, len(domain.points)).copy())
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.function is not None:
-            return torch.from_numpy(_positive(np.array(self.function(x.numpy()), float), len(x)))
+            return torch.from_numpy(positive(self.function(x.numpy()), len(x)).copy())
         return self.values if x is self.domain.points else self.domain.sample(self.values, x)
-
-
-def _positive(values: np.ndarray, n: int) -> np.ndarray:
-    if values.shape != (n,) or not (values > 0).all() or not np.isfinite(values).all():
-        raise MeshError("monitor", "expected one finite number above zero for each point")
-    return values

@@ -15,7 +15,7 @@ from meshop.movers import (
     ring_monitor,
 )
 from meshop.movers._monge_ampere import _slope_of
-from meshop.movers._transport import Transport, gmres
+from meshop.movers._transport import Transport
 
 from ..meshes import box, ring
 from .test_move import CUBE, square
@@ -86,16 +86,6 @@ def test_newtons_matrix_is_the_derivative_of_the_residual(mesh: Mesh, sampled: b
     if sampled:  # points outside have the nearest value, whose slope is not the recovered one
         inside = np.setdiff1d(inside, mesh.p1().boundary.points)
     assert np.allclose(found[inside], slope[inside], rtol=1e-5, atol=1e-7 * np.abs(slope).max())
-
-
-def test_gmres_solves_what_is_not_symmetric() -> None:
-    random = np.random.default_rng(1)
-    a = np.eye(30) + 0.1 * random.normal(size=(30, 30))
-    load = random.normal(size=30)
-    for tol in (1e-2, 1e-12):
-        x = gmres(lambda v: a @ v, load, lambda r: r / np.diag(a), tol)
-        assert np.linalg.norm(a @ x - load) <= 1.01 * tol * np.linalg.norm(load)
-    assert not gmres(lambda v: a @ v, 0 * load, lambda r: r, 1e-2).any()
 
 
 def test_a_monitor_of_one_coordinate_gives_the_map_that_integrates_it() -> None:
