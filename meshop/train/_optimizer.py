@@ -34,7 +34,9 @@ class MuonAdamW(torch.optim.Optimizer):
             (matrices if hidden else others).append(p)
         self.parts: list[torch.optim.Optimizer] = []
         if others:
-            self.parts.append(torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay))
+            self.parts.append(
+                torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay, fused=True)
+            )
         if matrices:
             self.parts.append(
                 torch.optim.Muon(

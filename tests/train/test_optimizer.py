@@ -39,7 +39,7 @@ def test_hidden_matrices_move_alike_in_every_direction():
 def test_all_else_moves_as_by_adamw():
     net, twin = network(), network()
     optimizer = MuonAdamW(net.parameters(), LR)
-    adamw = torch.optim.AdamW(twin.parameters(), LR, weight_decay=1e-4)
+    adamw = torch.optim.AdamW(twin.parameters(), LR, weight_decay=1e-4, fused=True)
     backward(net, 1)
     backward(twin, 1)
     optimizer.step()
