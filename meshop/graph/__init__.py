@@ -24,7 +24,8 @@ from ._features import (
     token_weights,
 )
 from ._geometry import FlowBasis, Geometry, dual_weights, geometry
-from ._levels import Level, LevelSpec, build_levels, join_levels, levels_of, nested_levels
+from ._levels import Level, LevelSpec, build_levels, join_levels, levels_of
+from ._nested import nested_levels
 from ._potential import PotentialFlow, wall_loops
 from ._spec import GraphSpec, Location
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import ConditionError
 from ..mesh import Mesh
-from ..ops import cell_edges
+from ._edges import mesh_edges
 from ._features import (
     node_features,
     potential_lift,
@@ -22,13 +22,22 @@ from ._features import (
 )
 from ._geometry import Geometry, geometry
 from ._graph import MeshGraph
-from ._levels import build_levels
+from ._levels import LevelSpec, build_levels
+from ._nested import nested_levels
 from ._spec import GraphSpec
 
 
-def build_graph(mesh: Mesh, conditions: Mapping[str, float], spec: GraphSpec) -> MeshGraph:
+def build_graph(
+    mesh: Mesh,
+    conditions: Mapping[str, float],
+    spec: GraphSpec,
+    *,
+    coarser: Sequence[Mesh] = (),
+) -> MeshGraph:
     """MeshGraph of a mesh under given conditions, nodes in the order of its cells or points.
 
+    coarser: meshes of the same domain, the finest first: their points are the graph's levels
+    (`nested_levels`), and of `spec.levels` only `fixed` is read.
     Raises MeshError (dimension, no wall) and ConditionError (one is missing).
     """
     geo = geometry(mesh, spec)
@@ -61,16 +70,21 @@ def build_graph(mesh: Mesh, conditions: Mapping[str, float], spec: GraphSpec) ->
         graph.inputs = torch.as_tensor(_known(mesh, spec))
     if spec.wall_inputs:
         graph.wall_inputs = torch.as_tensor(_boundary_data(mesh, geo, spec))[chosen]
-    if spec.edges or spec.levels:
-        edges, rowptr = _edges(mesh, spec.location, len(geo.pos))
+    if spec.edges or (spec.levels and not coarser):
+        edges, rowptr = mesh_edges(mesh, spec.location, len(geo.pos))
     if spec.edges:
         rel = torch.as_tensor(geo.pos)[edges[0]] - torch.as_tensor(geo.pos)[edges[1]]
         graph.edge_index, graph.rowptr = edges, rowptr
         graph.edge_attr = torch.cat([rel, rel.norm(dim=1, keepdim=True)], dim=1).float()
-    if spec.levels:
-        fixed = spec.levels.prescribed(torch.as_tensor(geo.kind))
+    if spec.levels or coarser:
+        levels = spec.levels or LevelSpec()
+        fixed = levels.prescribed(torch.as_tensor(geo.kind))
         pos, weight = torch.as_tensor(geo.pos), torch.as_tensor(geo.weight)
-        graph.levels = build_levels(pos, weight, rowptr, edges[0], spec.levels, fixed=fixed)
+        graph.levels = (
+            nested_levels(pos, weight, coarser, fixed=fixed)
+            if coarser
+            else build_levels(pos, weight, rowptr, edges[0], levels, fixed=fixed)
+        )
     return graph
 
 
@@ -113,28 +127,6 @@ def _columns(data: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarra
 
 def _toward(geo: Geometry) -> np.ndarray:
     return (geo.nearest - geo.pos) / np.maximum(geo.dist, 1e-300)[:, None]
-
-
-def _edges(mesh: Mesh, location: str, n_nodes: int) -> tuple[Tensor, Tensor]:
-    """(2, E) directed edges sorted by receiver (row 1), and their CSR row pointer."""
-    if location == "cell":
-        pairs = torch.as_tensor(mesh.facet_neighbours())
-    else:
-        pairs = cell_edges(
-            torch.as_tensor(mesh.cell_types),
-            torch.as_tensor(mesh.cell_offsets),
-            torch.as_tensor(mesh.cell_nodes),
-            *(
-                torch.as_tensor(part)
-                for part in (mesh.faces, mesh.face_offsets)
-                if part is not None
-            ),
-        )
-    both = torch.cat([pairs, pairs.flip(1)])
-    order = torch.argsort(both[:, 1] * n_nodes + both[:, 0])
-    edges = both[order].t().contiguous()
-    count = torch.bincount(edges[1], minlength=n_nodes)
-    return edges, torch.cat([count.new_zeros(1), count.cumsum(0)])
 
 
 def _systematic(weight: Tensor, cap: int) -> Tensor:

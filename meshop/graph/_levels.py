@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -13,8 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from ..mesh import Mesh
-from ..ops import Csr, cell_edges, knn, locate, rows_of
+from ..ops import Csr, knn, rows_of
 from ._coarse import (
     Coarse,
     Nodes,
@@ -122,17 +121,26 @@ def build_levels(
     spec = LevelSpec() if spec is None else spec
     _check(pos, weight, rowptr, index, ptr, fixed, strength)
     given = (pos, weight, rowptr, index, ptr, fixed, strength)
-    key = _key(spec, given)
-    if key in _cache:
-        _cache.move_to_end(key)
-        return _cache[key]
-    with torch.no_grad():
+
+    def build() -> tuple[Level, ...]:
         plain = [t.detach().cpu() for t in given[:4]]
-        levels = _build(spec, *plain, *(None if t is None else t.detach().cpu() for t in given[4:]))
-    _cache[key] = levels
+        return _build(spec, *plain, *(None if t is None else t.detach().cpu() for t in given[4:]))
+
+    return kept(spec.model_dump_json(), given, build)
+
+
+def kept(
+    text: str, parts: Sequence[Tensor | None], build: Callable[[], tuple[Level, ...]]
+) -> tuple[Level, ...]:
+    """What `build` returns, from the cache where it was built from the same content before."""
+    key = _key(text, parts)
+    if key not in _cache:
+        with torch.no_grad():
+            _cache[key] = build()
+    _cache.move_to_end(key)
     while len(_cache) > 1 and sum(map(_nbytes, _cache.values())) > CACHE_BYTES:
         _cache.popitem(last=False)
-    return levels
+    return _cache[key]
 
 
 def levels_of(graph: Any, spec: LevelSpec | None = None) -> tuple[Level, ...]:
@@ -214,60 +222,6 @@ def _arrays(matrix: Csr) -> tuple[Tensor, Tensor, Tensor]:
     return matrix.rowptr, matrix.index, matrix.value
 
 
-def nested_levels(
-    meshes: Sequence[Mesh], weight: Tensor, *, fixed: Tensor | None = None
-) -> tuple[Level, ...]:
-    """Levels on the points of coarser meshes of one domain; P interpolates linearly in their cells.
-
-    meshes: the finest first, whose points are the nodes; weight (N,) and fixed (N,) bool as for
-    `build_levels`. A point outside a coarser mesh takes the values of the closest place in it. A
-    coarser point is fixed if the nearest point of the mesh above is. The meshes need not share
-    points.
-    """
-    pos = torch.as_tensor(meshes[0].points)
-    fixed = torch.zeros(len(pos), dtype=torch.bool) if fixed is None else fixed
-    weight, levels = weight.detach().cpu().double(), []
-    for mesh in meshes[1:]:
-        cells = [torch.as_tensor(p) for p in (mesh.cell_types, mesh.cell_offsets, mesh.cell_nodes)]
-        faces = [
-            None if part is None else torch.as_tensor(part)
-            for part in (mesh.faces, mesh.face_offsets)
-        ]
-        coarse = torch.as_tensor(mesh.points)
-        types, offsets, cell_nodes = cells
-        found = locate(
-            coarse, types, offsets, cell_nodes, pos, faces=faces[0], face_offsets=faces[1]
-        )
-        # What is 0 stays out; a row keeps one entry at least.
-        used = (found.nodes >= 0) & (found.weights > 0)
-        value = found.weights / (found.weights * used).sum(1, keepdim=True)
-        start = torch.cat([torch.zeros(1, dtype=torch.int64), used.sum(1).cumsum(0)])
-        up = Csr(start, found.nodes[used], value[used], len(coarse))
-        pairs = cell_edges(types, offsets, cell_nodes, *faces)
-        count = len(coarse)
-        flat = torch.cat([pairs, pairs.flip(1)])
-        flat = flat[torch.argsort(flat[:, 1] * count + flat[:, 0])]
-        ends = torch.bincount(flat[:, 1], minlength=count).cumsum(0)
-        nearest = knn(pos, 1, coarse).index
-        level = _level(
-            weight,
-            pos,
-            Coarse(
-                up,
-                coarse,
-                fixed[nearest],
-                torch.zeros(count, dtype=torch.int64),
-                torch.cat([ends.new_zeros(1), ends]),
-                flat[:, 0].clone(),
-                None,
-            ),
-            1,
-        )
-        levels.append(level)
-        pos, weight, fixed = coarse, level.weight, level.fixed
-    return tuple(levels)
-
-
 def _build(
     spec: LevelSpec,
     pos: Tensor,
@@ -298,7 +252,7 @@ def _build(
             coarse = by_fronts(nodes)
         else:
             coarse = by_aggregation(nodes, spec.method == "smoothed", depth)
-        level = _level(nodes.weight, nodes.pos, coarse, len(nodes.ptr) - 1)
+        level = level_of(nodes.weight, nodes.pos, coarse, len(nodes.ptr) - 1)
         levels.append(level)
         strength = coarse.strength
         if strength is None:
@@ -309,7 +263,7 @@ def _build(
     return tuple(levels)
 
 
-def _level(weight: Tensor, pos: Tensor, coarse: Coarse, graphs: int) -> Level:
+def level_of(weight: Tensor, pos: Tensor, coarse: Coarse, graphs: int) -> Level:
     """Weights and restriction that go with a prolongation."""
     back = coarse.up.t
     share = back.value * weight[back.index]
@@ -370,8 +324,8 @@ def _check(
         raise ValueError(f"ptr: expected to run from 0 to {count}, found {ptr.tolist()}")
 
 
-def _key(spec: LevelSpec, parts: Sequence[Tensor | None]) -> str:
-    digest = hashlib.blake2b(spec.model_dump_json().encode(), digest_size=16)
+def _key(text: str, parts: Sequence[Tensor | None]) -> str:
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
     for part in parts:
         digest.update(b"-" if part is None else f"{part.dtype}{tuple(part.shape)}".encode())
         if part is not None and part.numel():

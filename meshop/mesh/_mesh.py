@@ -232,6 +232,17 @@ class Mesh:
 
         return surface(self)
 
+    def refine(self) -> Mesh:
+        """Every line in 2, triangle in 4, tetrahedron in 8: a mesh of half the size, around this.
+
+        Its first points are this mesh's; then come the middles of the edges. Cells follow their
+        parents, wound as they are. Numbers at points are interpolated (integers: the lesser of both
+        ends'), those of cells repeated; regions go along. Raises MeshError for other cells.
+        """
+        from ._refine import refine  # it makes meshes, so it cannot be imported first
+
+        return refine(self)
+
     def p1(self) -> P1:
         """Piecewise linear fields on its points: gradients, mass, stiffness, boundary normals.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -74,6 +75,8 @@ class Multigrid:
     times as dear. theta: entries weaker than theta sqrt(a_ii a_jj) do not aggregate, half as strict
     on each next level. coarsest: unknowns that are solved directly. dtype: of the cycle's numbers;
     float32 halves its memory, and serves as a preconditioner of systems solved in float64.
+    prolongations: matrices that are used as they are on the first levels, such as those of
+    `meshop.graph.nested_levels` between the free nodes; aggregates follow below.
     Results do not depend on the number of threads.
 
     Sources: Vanek, Mandel, Brezina 1996; Lottes 2023. Raises SolveError for a diagonal that is not
@@ -89,6 +92,7 @@ class Multigrid:
         degree: int | None = None,
         coarsest: int = 300,
         dtype: torch.dtype = torch.float64,
+        prolongations: Sequence[Any] = (),
     ) -> None:
         a = Csr.of(matrix)
         if a.rows != a.columns:
@@ -103,11 +107,21 @@ class Multigrid:
         self.beta = torch.tensor(BETAS[degree - 1], dtype=dtype)
         self.levels: list[GridLevel] = []
         self.sizes, self.entries = [a.rows], [len(a.index)]
-        while a.rows > coarsest:
-            tentative, _ = aggregation(a, theta * 0.5 ** len(self.levels))
-            if not 0 < tentative.columns <= STALLED * a.rows:
-                break
-            scale, rho, up = self._level(a, tentative)
+        given = [Csr.of(up).to(torch.float64) for up in prolongations]
+        while (depth := len(self.levels)) < len(given) or a.rows > coarsest:
+            if depth < len(given):
+                up = given[depth]
+                if up.rows != a.rows:
+                    raise ValueError(
+                        f"prolongations: expected {a.rows} rows in number {depth}, found {up.rows}"
+                    )
+                scale = smoother_scale(a)
+                rho = spectral_radius(a, scale)
+            else:
+                tentative, _ = aggregation(a, theta * 0.5 ** (depth - len(given)))
+                if not 0 < tentative.columns <= STALLED * a.rows:
+                    break
+                scale, rho, up = self._level(a, tentative)
             down = up.t
             rows = [Rows.of(part, dtype) for part in (a, up, down)]
             self.levels.append(GridLevel(rows[0], scale.to(dtype), rho, *rows[1:]))

@@ -16,9 +16,7 @@ from meshop.graph import (
     build_graph,
     build_levels,
     levels_of,
-    nested_levels,
 )
-from meshop.mesh import Mesh
 from meshop.ops import rows_of
 
 METHODS = ("smoothed", "aggregation", "farthest", "bistride")
@@ -206,26 +204,6 @@ def test_farthest_levels_keep_the_share_and_take_the_values_of_samples():
     assert len(level.weight) == 40
     picked = (graph[0][:, None] == level.pos).all(2).nonzero()
     assert torch.equal(level.up(level.pos)[picked[:, 0]], level.pos[picked[:, 1]])
-
-
-def test_nested_meshes_interpolate_linear_functions_exactly():
-    def square(n):
-        x, y = (c.ravel() for c in np.meshgrid(np.linspace(0, 1, n), np.linspace(0, 1, n)))
-        points = np.stack([x, y, 0 * x], 1)
-        cells = Delaunay(points[:, :2]).simplices
-        return Mesh.from_blocks(points, [("triangle", cells)])
-
-    meshes = [square(n) for n in (17, 9, 4)]
-    weight = torch.as_tensor(meshop.graph.dual_weights(meshes[0], "point"))
-    edge = torch.as_tensor(np.abs(meshes[0].points[:, :2] - 0.5).max(1) > 0.49)
-    levels = nested_levels(meshes, weight, fixed=edge)
-    check(levels, weight)
-    above = torch.as_tensor(meshes[0].points)
-    for level in levels:
-        torch.testing.assert_close(level.up(level.pos), above, rtol=0, atol=1e-9)
-        rim = (level.pos[:, :2] - 0.5).abs().amax(1) > 0.49
-        assert torch.equal(level.fixed, rim)
-        above = level.pos
 
 
 def test_nodes_without_weight_take_plain_means():
