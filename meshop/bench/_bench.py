@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import ConditionError, MeshopError
 from ..models import registry
+from ..train import Loss
 from ._nulls import NULLS
 from ._prepare import prepare
 from ._report import Table, report
@@ -40,6 +41,7 @@ def bench(
     configs: Mapping[str, Mapping[str, Any]] | None = None,
     batch: int | None = None,
     lr: float = 5e-3,
+    loss: Loss = "l2",
     jobs: int = 1,
     threads: int | None = None,
     data: str | os.PathLike | None = None,
@@ -53,6 +55,7 @@ def bench(
     tasks_wanted, models: names, all by default (every operator, and the nulls). seeds: one run
     each. minutes, epochs: budget of a run, whichever ends first; a minute where neither is given;
     on a CPU minutes are processor time over threads, so that a busy machine is fair to all.
+    loss: of training, as of `meshop.train.train`; errors are in L2 whatever it is.
     config: sizes for every model that has them; configs: model -> sizes of its own. jobs: runs at
     a time, each a process with `threads` threads (the cores shared out). data: folder of the
     tasks' data, or $MESHOP_DATA; tasks without theirs are skipped with the reason. retry: failed
@@ -89,6 +92,7 @@ def bench(
                     device=device,
                     precision=precision,
                     version=task.version,
+                    loss=loss,
                 )
                 if not _is_done(folder / "runs" / f"{job.id}.json", retry):
                     mine.append(job)

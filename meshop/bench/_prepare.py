@@ -14,10 +14,19 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..errors import MeshopError
+from ..errors import ConditionError, MeshopError
 from ..graph import GraphSpec
 from ..mesh import Mesh
-from ..train import Case, Problem, StoredCase, find_problem, load_case, store_cases
+from ..train import (
+    Case,
+    Loss,
+    Problem,
+    StoredCase,
+    find_problem,
+    load_case,
+    slopes_of,
+    store_cases,
+)
 from ._task import Task, task_folder
 
 CELLS = ("cell_types", "cell_offsets", "cell_nodes")
@@ -99,8 +108,11 @@ def prepare(
     return place
 
 
-def load_prepared(place: Path, edges: bool, meshes: bool = False) -> Prepared:
-    """What `prepare` stored; edges: with those of the graphs; meshes: with those of plane cases."""
+def load_prepared(place: Path, edges: bool, meshes: bool = False, loss: Loss = "l2") -> Prepared:
+    """What `prepare` stored; edges: with those of the graphs; meshes: with those of plane cases.
+
+    loss "h1": training cases with gradients. Raises ConditionError where their meshes are not kept.
+    """
     record = json.loads((place / "prepared.json").read_text())
     spec = GraphSpec.model_validate(record["spec"]).model_copy(update={"edges": edges})
     cases = [
@@ -112,6 +124,11 @@ def load_prepared(place: Path, edges: bool, meshes: bool = False) -> Prepared:
         for i, found in enumerate(stored):
             found.case.mesh = _load_mesh(place / "meshes" / f"{i:05d}.npz")
     counts = dict(record["counts"])
+    for i in range(counts["train"] if loss == "h1" else 0):
+        mesh, mine = _load_mesh(place / "meshes" / f"{i:05d}.npz"), stored[i]
+        if mesh is None:
+            raise ConditionError("no meshes to take the H1 norm on", "only plane ones are kept")
+        mine.simplices, mine.slopes = slopes_of(mesh, spec, mine.weight, mine.weight)
     train, at, tests = stored[: counts["train"]], counts.pop("train"), {}
     for name, count in counts.items():
         tests[name] = stored[at : at + count]

@@ -21,7 +21,7 @@ import torch
 
 from .. import __version__
 from ..models import registry
-from ..train import StoredCase, collate, learn, make_schema, sample
+from ..train import Loss, StoredCase, collate, learn, make_schema, sample
 from ._measure import relative_errors, summary
 from ._nulls import NULLS
 from ._prepare import Prepared, load_prepared
@@ -46,6 +46,7 @@ class Job:
     device: str = "cpu"
     precision: str = "32-true"
     version: int = 1
+    loss: Loss = "l2"
 
     @property
     def is_null(self) -> bool:
@@ -57,6 +58,8 @@ class Job:
         what = {"task": self.task, "model": self.model, "version": self.version}
         if not self.is_null:
             what = asdict(self)
+            if self.loss == "l2":  # as runs were named before there were others
+                del what["loss"]
         digest = hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=5)
         name = self.task.replace("/", "-").replace(":", ".")
         seed = "" if self.is_null else f"-s{self.seed}"
@@ -120,7 +123,7 @@ def peak_memory() -> float:
 def _learned(job: Job, task: Task, place: Path, out: Path) -> dict[str, Any]:
     kind = registry()[job.model]
     torch.manual_seed(job.seed)
-    prepared = load_prepared(place, kind.edges)
+    prepared = load_prepared(place, kind.edges, loss=job.loss)
     before = peak_memory()
     batch = min(job.batch or task.batch, len(prepared.train))
     steps = NO_LIMIT

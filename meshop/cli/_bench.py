@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ._console import guarded, print_json, say, table, usage_error
-from ._train import _talk
+from ._train import _one_of, _talk
 
 
 @guarded
@@ -32,6 +32,7 @@ def bench(
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Cases a step. Default: task's.")] = None,
     lr: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 5e-3,
+    loss: Annotated[str, typer.Option(help="Of training: h1 (fields at points) or l2.")] = "l2",
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of a run. Default: cores over jobs.")
@@ -54,6 +55,7 @@ def bench(
     from ..bench import all_tasks as known
     from ..bench import bench as run
     from ..models import registry
+    from ..train import Loss
 
     if show:
         if as_json:
@@ -81,6 +83,7 @@ def bench(
             configs=own,
             batch=batch,
             lr=lr,
+            loss=_one_of("--loss", loss, Loss),
             jobs=jobs,
             threads=threads,
             data=data,

@@ -48,6 +48,9 @@ def train(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps at most.")] = 20000,
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes at most.")] = None,
+    loss: Annotated[
+        str, typer.Option(help="Relative errors in h1 (of gradients too, at points) or l2.")
+    ] = "l2",
     batch: Annotated[int, typer.Option(min=1, help="Cases a step.")] = 8,
     points: Annotated[
         int, typer.Option(min=0, help="Nodes sampled from each case; 0: all of them.")
@@ -94,6 +97,7 @@ def train(
 ) -> None:
     """Train a model on solved cases. Fields, scalars and conditions are found in the files."""
     from ..surrogate import Form, Scheme
+    from ..train import Loss
     from ..train import train as run
 
     _talk(quiet or as_json)
@@ -111,6 +115,7 @@ def train(
             model=model,
             steps=steps,
             minutes=minutes,
+            loss=_one_of("--loss", loss, Loss),
             batch=batch,
             points=points or None,
             lr=lr,

@@ -7,14 +7,15 @@
 Bouziani and Boulle, "Structure-preserving operator learning" (arXiv 2410.01065), multigrid form,
 withdrawn from ICLR 2025; no code was published. On P1 elements the degrees of freedom are the
 values at the mesh's points, so that the projection of a nodal field and the reading of a solution
-are the identity, and who has the mesh has psi (`mesh.p1()`, `meshop.ops.interpolate`). The norm of
-the loss is meshop's own, L2 with the lumped mass.
+are the identity, and who has the mesh has psi (`mesh.p1()`, `meshop.ops.interpolate`). Its norms
+are losses of training for any operator: L2, or H1 (`loss="h1"`).
 
-What differs: one mesh is given, not a nested family, so coarser ones are farthest points with
-interpolation P between them and R = M^-1 P^T M, which keeps constants and integrals; messages are
-means by lumped mass, so that a graded mesh weighs as its elements do. What is left out: spaces
-other than P1 (H(div) and H(curl) conformity), consistent mass, and H1 norms as losses, for which a
-graph would have to carry the stiffness matrix; `mesh.p1().stiffness()` measures errors in that.
+The levels are those that a graph carries: with `build_graph(..., coarser=meshes)` P is the finite
+element interpolation between meshes and R = M^-1 P^T M the projection with lumped mass. Where a
+graph carries none, they are farthest points with interpolation of the same kind, which keeps
+constants and integrals. What differs: messages are means by lumped mass, so that a graded mesh
+weighs as its elements do. What is left out: spaces other than P1 (H(div) and H(curl) conformity)
+and consistent mass.
 """
 
 from __future__ import annotations

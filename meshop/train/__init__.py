@@ -5,6 +5,7 @@ from ._learn import Learned, learn, make_schema
 from ._nulls import contour_heights, least_squares, nearest_case, wall_moments
 from ._optimizer import MuonAdamW
 from ._sampling import collate, sample
+from ._sobolev import Loss, slopes_of
 from ._store import StoredCase, compute_case, load_case, store_cases
 from ._train import TrainResult, train
 from ._transitions import Perturbation, Transitions
@@ -12,6 +13,7 @@ from ._transitions import Perturbation, Transitions
 __all__ = [
     "Case",
     "Learned",
+    "Loss",
     "MuonAdamW",
     "Perturbation",
     "Problem",
@@ -28,6 +30,7 @@ __all__ = [
     "make_schema",
     "nearest_case",
     "sample",
+    "slopes_of",
     "store_cases",
     "train",
     "wall_moments",

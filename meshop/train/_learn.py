@@ -144,9 +144,11 @@ def learn(
     if (
         stepper is not None
         or first.rowptr is not None
+        or first.slopes is not None
         or (kind.pointwise and not surrogate.operator.pointwise)
     ):
-        points = None  # edges cannot be cut, nor states, nor sums over nodes of pointwise operators
+        # Edges and cells cannot be cut, nor states, nor sums over nodes of pointwise operators.
+        points = None
     fit_normaliser(surrogate.normaliser, shown, schema, mirror, kind.linear)
     surrogate.operator.tie(surrogate.normaliser, problem.spec)
     every = max(1, min(steps // VALIDATIONS, 1000))

@@ -17,6 +17,7 @@ from ..graph import MeshGraph
 from ..models import Operator
 from ..surrogate import Normaliser, Schema
 from ._optimizer import MuonAdamW
+from ._sobolev import slope_energy
 from ._transitions import Perturbation
 
 log = logging.getLogger("meshop")
@@ -28,6 +29,7 @@ class Fit(pl.LightningModule):
     """Relative L2 loss per field and case, under the training measure, plus scalars' L1.
 
     loss = mean over cases and fields of sqrt(sum share |e|^2 / energy) + mean |scalar error|.
+    Where graphs carry slopes, both squares are those of the H1 norm (`slopes_of`).
     Learning rate: linear warm-up, then half a cosine over the budget, which is `steps` or
     `minutes`, whichever ends first; `clock` gives the seconds. perturbation: of the states, where
     the operator advances them. Its bundle of steps counts as one field of so many more components.
@@ -80,10 +82,14 @@ class Fit(pl.LightningModule):
         )
 
     def relative_errors(self, graph: MeshGraph, fields: Tensor) -> Tensor:
-        """(B, fields) relative L2 error of the deviation from the far-field value."""
-        square = (fields - graph.y).square() * graph.share[:, None]
+        """(B, fields) relative L2 or H1 error of the deviation from the far-field value."""
+        miss = fields - graph.y
+        square = miss.square() * graph.share[:, None]
         error = torch.zeros_like(graph.energy).index_add_(0, graph.batch, square)
         energy = graph.energy.maximum(self.energy_floor)
+        if "slopes" in graph:
+            error = error + slope_energy(graph, miss)
+            energy = energy + slope_energy(graph, graph.y)
         columns = [error[:, g].sum(1) / energy[:, g].sum(1) for g in self.groups]
         return torch.stack(columns, dim=1).clamp_min(1e-12).sqrt()
 

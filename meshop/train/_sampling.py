@@ -131,6 +131,9 @@ def sample(
         graph.edge_index = torch.from_numpy(np.array(case.edge_index, dtype=np.int64))
         graph.rowptr = torch.from_numpy(np.array(case.rowptr))
         graph.edge_attr = torch.from_numpy(np.array(case.edge_attr))
+    if case.slopes is not None and isinstance(ids, slice):  # mirror images have the same norm
+        graph.simplices = torch.from_numpy(np.array(case.simplices, dtype=np.int64))
+        graph.slopes = torch.from_numpy(np.array(case.slopes))
     if mirror is not None:
         across = torch.tensor([1.0, -1.0, 1.0])
         for name in ("pos", "wall_pos"):
@@ -146,7 +149,7 @@ def collate(graphs: Sequence[MeshGraph]) -> MeshGraph:
     """Concatenate graphs with no padding; batch and wall_batch tell them apart."""
     out = MeshGraph()
     for name in graphs[0].keys():  # noqa: SIM118 - a Data object, not a dict
-        if name not in ("edge_index", "rowptr"):
+        if name not in ("edge_index", "rowptr", "simplices"):
             out[name] = torch.cat([g[name] for g in graphs])
     if "rowptr" in graphs[0]:
         nodes, edges = (np.cumsum([0, *(len(g[k]) for g in graphs)]) for k in ("x", "edge_attr"))
@@ -155,6 +158,9 @@ def collate(graphs: Sequence[MeshGraph]) -> MeshGraph:
         starts = [g.rowptr[:-1] + int(at) for g, at in zip(graphs, edges, strict=False)]
         out.rowptr = torch.cat([*starts, graphs[0].rowptr.new_tensor([int(edges[-1])])])
     sizes = torch.tensor([len(g.x) for g in graphs])
+    if "simplices" in graphs[0]:
+        starts = (sizes.cumsum(0) - sizes).tolist()
+        out.simplices = torch.cat([g.simplices + n for g, n in zip(graphs, starts, strict=True)])
     walls = torch.tensor([len(g.wall_x) for g in graphs])
     out.batch = torch.repeat_interleave(torch.arange(len(graphs)), sizes)
     out.ptr = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])

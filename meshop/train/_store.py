@@ -26,6 +26,7 @@ from ..graph import (
 from ..mesh import Mesh
 from ._cases import Case, Problem
 from ._nulls import contour_heights, wall_moments
+from ._sobolev import Loss, slopes_of
 
 # Of the sampled nodes; the rest follow the measure. A boundary layer has many nodes and hardly any
 # area; nodes at the wall carry the pressure that forces are integrated from.
@@ -42,7 +43,8 @@ class StoredCase:
     in cases stored before there was one. Where there are any: inputs (N, A), wall_inputs (W, V),
     and edges as of `MeshGraph`. Of a series, whose first time this is: states (T, N, C), y at every
     time. Of one time in it (`Transitions`): past (N, R, C), the states one, two, ... calls of the
-    operator before."""
+    operator before. To learn in the H1 norm: simplices (S, d + 1), slopes (S, d + 1, D), as of
+    `slopes_of`."""
 
     case: Case
     x: np.ndarray
@@ -71,6 +73,8 @@ class StoredCase:
     edge_attr: np.ndarray | None = None
     states: np.ndarray | None = None
     past: np.ndarray | None = None
+    simplices: np.ndarray | None = None
+    slopes: np.ndarray | None = None
 
 
 TENSORS = ("wall_pos", "wall_x", "wall_weight", "wall_inputs", "cond", "lift", "scalars")
@@ -98,16 +102,18 @@ def store_cases(
     *,
     key: str | None = None,
     about_zero: bool = False,
+    loss: Loss = "l2",
 ) -> list[StoredCase]:
     """Compute and store every case (skipping those already there); progress(done, total).
 
     key: what tells these cases from others, where they are in memory rather than in files.
-    about_zero: as of `compute_case`.
+    about_zero, loss: as of `compute_case`.
     """
     paths = key or [str(case.path.resolve()) for case in problem.cases]
     constants = problem.constants
     stated = [problem.spec.model_dump(mode="json"), constants, problem.scalars, paths, about_zero]
     stated += [problem.dt] if problem.dt is not None else []
+    stated += [loss] if loss != "l2" else []
     text = json.dumps(stated)
     stamp = folder / "key.json"
     if folder.exists() and (not stamp.exists() or stamp.read_text() != text):
@@ -116,7 +122,16 @@ def store_cases(
     stamp.write_text(text)
     series = problem.dt is not None
     jobs = [
-        (case, problem.spec, constants, problem.scalars, about_zero, series, folder / f"{i:05d}")
+        (
+            case,
+            problem.spec,
+            constants,
+            problem.scalars,
+            about_zero,
+            loss,
+            series,
+            folder / f"{i:05d}",
+        )
         for i, case in enumerate(problem.cases)
     ]
     todo = [job for job in jobs if not (job[-1] / "done").exists()]
@@ -133,14 +148,14 @@ def store_cases(
     return [load_case(job[0], job[-1]) for job in jobs]
 
 
-def _store_one(job: tuple[Case, GraphSpec, dict, list[str], bool, bool, Path]) -> None:
-    case, spec, constants, scalars, about_zero, series, folder = job
+def _store_one(job: tuple[Case, GraphSpec, dict, list[str], bool, Loss, bool, Path]) -> None:
+    case, spec, constants, scalars, about_zero, loss, series, folder = job
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     steps = case.series() if series else None
     mesh = case.load() if steps is None else steps[0]
     try:
-        found = compute_case(case, mesh, spec, constants, scalars, about_zero)
+        found = compute_case(case, mesh, spec, constants, scalars, about_zero, loss)
     finally:
         torch.set_num_threads(threads)
     folder.mkdir(exist_ok=True)
@@ -177,11 +192,12 @@ def compute_case(
     constants: Mapping[str, Sequence[float | None]],
     scalars: Sequence[str] = (),
     about_zero: bool = False,
+    loss: Loss = "l2",
 ) -> StoredCase:
     """A solved mesh as arrays to learn from. constants, scalars: as of `Problem`.
 
     about_zero: energies are mean squares of the fields, not of their deviation from the far field
-    or the mean, as relative errors of published tables are.
+    or the mean, as relative errors of published tables are. loss "h1": with gradients.
     """
     graph = build_graph(mesh, case.conditions, spec)
     geo = geometry(mesh, spec)
@@ -199,6 +215,7 @@ def compute_case(
     reference = (y * where[:, None]).sum(0) / where.sum()
     if about_zero:
         reference = np.zeros_like(reference)
+    simplices, slopes = slopes_of(mesh, spec, weight, measure) if loss == "h1" else (None, None)
     return StoredCase(
         case=replace(case, mesh=None),
         x=graph.x.numpy(),
@@ -225,6 +242,8 @@ def compute_case(
         edge_index=graph.edge_index.numpy().astype(np.int32) if spec.edges else None,
         rowptr=graph.rowptr.numpy() if spec.edges else None,
         edge_attr=graph.edge_attr.numpy() if spec.edges else None,
+        simplices=simplices,
+        slopes=slopes,
     )
 
 

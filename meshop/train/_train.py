@@ -25,6 +25,7 @@ from ._learn import DEFAULT, learn, make_schema, make_stepper
 from ._mirror import known_signs, mirror_of
 from ._report import pictures, table_text, validate
 from ._rollouts import validate_rollouts
+from ._sobolev import Loss
 from ._store import store_cases
 
 log = logging.getLogger("meshop")
@@ -54,6 +55,7 @@ def train(
     model_config: Mapping[str, Any] | None = None,
     steps: int = 20000,
     minutes: float | None = None,
+    loss: Loss = "l2",
     batch: int = 8,
     points: int | None = 768,
     lr: float = 5e-3,
@@ -84,9 +86,11 @@ def train(
 
     cases: files, folders or glob patterns. out: the run's folder. targets, scalars, conditions:
     array and field-data names. units: name -> unit, for the record. steps and minutes bound the
-    training, whichever ends first. batch cases with `points` nodes each make a step. validation:
-    share of cases held out, whole walls at a time. mirror: also learn from mirror images y -> -y
-    (default: where every sign in them is known). inputs, wall_inputs: arrays that are known at the
+    training, whichever ends first. loss: relative errors in "l2" or, of fields at points, in "h1",
+    with gradients in units of the reference length, of all nodes. batch cases with `points` nodes
+    each make a step. validation: share of cases held out, whole walls at a time. mirror: also learn
+    from mirror images y -> -y (default: where every sign in them is known). inputs, wall_inputs:
+    arrays that are known at the
     nodes and on the boundary, in the cases and in every mesh to predict on. potential: let nodes
     know the plane potential flow about the wall, where it exists. form: "state", "residual" or
     "derivative": the cases are series, and what is learned is to advance their targets, the state,
@@ -126,7 +130,7 @@ def train(
         log.info("%s", note)
     train_ids, held_ids = split(problem.cases, validation, seed)
     schema = make_schema(problem, [problem.cases[i] for i in train_ids], units or {})
-    stored = store_cases(problem, folder / "cases", workers, progress)
+    stored = store_cases(problem, folder / "cases", workers, progress, loss=loss)
     fit_cases, held = [stored[i] for i in train_ids], [stored[i] for i in held_ids]
     if mirror is None:
         mirror = known_signs(problem, schema)
@@ -145,6 +149,7 @@ def train(
         "model_config": dict(model_config or {}),
         "steps": steps,
         "minutes": minutes,
+        "loss": loss,
         "batch": batch,
         "points": points,
         "lr": lr,

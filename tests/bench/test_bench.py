@@ -230,6 +230,7 @@ def test_jobs_are_told_apart_by_what_matters():
     assert len({job.id, *(o.id for o in others)}) == 5
     null = Job("t", "nearest")
     assert null.id == replace(null, seed=3, minutes=9.0).id
+    assert replace(job, loss="h1").id != job.id == replace(job, loss="l2").id
 
 
 def test_a_process_that_dies_or_hangs_is_a_failure_and_a_stop_is_none(

@@ -9,6 +9,8 @@ from scipy.spatial import Delaunay
 
 from meshop.graph import GraphSpec, LevelSpec, build_graph, dual_weights, nested_levels
 from meshop.mesh import Mesh
+from meshop.models import Widths
+from meshop.models.spon import SPON
 from meshop.solvers import Multigrid
 from tests.graph.test_levels import check
 
@@ -138,6 +140,18 @@ def test_a_v_cycle_on_nested_triangles_does_not_mind_their_number():
 def test_a_v_cycle_on_nested_tetrahedra_does_not_mind_their_number():
     found = factors((3, 4), cube, 3)
     assert max(found) < 0.16
+
+
+def test_spon_reads_them_as_its_multigrid_form_does():
+    coarse = square(3)
+    fine = coarse.refine().refine()
+    widths = Widths(features=build_graph(fine, {}, GraphSpec(location="point")).x.shape[1], out=1)
+    torch.manual_seed(0)
+    model = SPON(widths, width=8, rounds=2, levels=1)
+    spec = GraphSpec(location="point", edges=True)
+    own = model(build_graph(fine, {}, spec, coarser=[coarse.refine()]))
+    assert own.shape == (fine.n_points, 1) and bool(own.isfinite().all())
+    assert not torch.equal(own, model(build_graph(fine, {}, spec)))
 
 
 def test_what_does_not_fit_is_refused_in_words():
