@@ -1,14 +1,16 @@
 """What learned movers give: errors of P1 solutions on moved meshes, beside Monge-Ampere, and speed.
 
-    python benchmarks/um2n.py [--cases 10] [--nets NAME=FILE ...] [--files MESH ...] [--json FILE]
+    python benchmarks/um2n.py [--cases 10] [--nets NAME=FILE ...] [--solids] [--files MESH ...]
 
 Cases: Poisson (-Laplacian u = f) and Helmholtz (-Laplacian u + u = f, as UM2N has it) by turns,
 with u a random sum of Gaussians, exact boundary values, P1 by scikit-fem, error in L2 by quadrature
 of sixth order. Meshes: squares of sizes other than those trained on, an L, a channel with a
-cylinder, one with five: irregular triangles that no mover has seen. The monitor is
+cylinder, one with five: irregular triangles that no mover has seen; by gmsh, tetrahedra in a unit
+cube and in one with a cylinder cut out (--solids, and these alone). The monitor is
 1 + 5 |H|^2 / max |H|^2 of the solution on the mesh as it was. Reduction: 1 - error after / error
 before; a mover that raises an error, or leaves a cell inverted, counts as 0. Movers:
-`monge_ampere`; `um2n` with the shipped network, with files that --nets names; and without a
+`monge_ampere`; `adapt`'s elastic; `um2n` with the shipped network, in solids also with that for the
+plane, with files that --nets names; and without a
 network, "flow": the same flow to the monitor as it is (Moser and Liao's deformation method). "by
 hand" has the monitor m replaced by (m - min m + .02 (max m - min m))^(1/3): cells of equal parts of
 |H|^(2/3), which is what the error in L2 asks for.
@@ -77,6 +79,33 @@ def domain(
     raise SystemExit(f"no mesh of size {h}")
 
 
+def solid(h: float, seed: int, radius: float = 0.0) -> Mesh:
+    """Irregular tetrahedra of about h in the unit cube less a cylinder through it."""
+    import gmsh
+
+    random = np.random.default_rng((seed, 3))
+    gmsh.initialize(interruptible=False)
+    try:
+        gmsh.option.setNumber("General.Terminal", 0)
+        gmsh.option.setNumber("Mesh.RandomSeed", seed + 1)
+        gmsh.option.setNumber("Mesh.MeshSizeMax", h * random.uniform(0.95, 1.05))
+        box = gmsh.model.occ.addBox(0, 0, 0, 1, 1, 1)
+        if radius:
+            x, y = random.uniform(0.4, 0.6, 2)
+            rod = gmsh.model.occ.addCylinder(x, y, -1, 0, 0, 3, radius)
+            gmsh.model.occ.cut([(3, box)], [(3, rod)])
+        gmsh.model.occ.synchronize()
+        gmsh.model.mesh.generate(3)
+        tags, points, _ = gmsh.model.mesh.getNodes()
+        cells = gmsh.model.mesh.getElementsByType(4)[1].reshape(-1, 4)
+    finally:
+        gmsh.finalize()
+    used, cells = np.unique(cells, return_inverse=True)
+    order = np.argsort(tags)
+    points = points.reshape(-1, 3)[order[np.searchsorted(tags[order], used)]]
+    return Mesh.from_blocks(points, [("tetra", cells.reshape(-1, 4))])
+
+
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1]]
 DOMAINS: dict[str, Callable[[int], Mesh]] = {
     "square, 230": lambda s: domain(SQUARE, 0.075, s),
@@ -86,21 +115,26 @@ DOMAINS: dict[str, Callable[[int], Mesh]] = {
     "L": lambda s: domain(L, 0.025, s),
     "cylinder": lambda s: domain(CHANNEL, 0.022, s, [(0.2, 0.2, 0.05)]),
     "five cylinders": lambda s: domain(CHANNEL, 0.022, s, FIVE),
+    "cube, 500": lambda s: solid(0.15, s),
+    "cube, 3,000": lambda s: solid(0.075, s),
+    "cube with a cylinder": lambda s: solid(0.11, s, 0.2),
 }
+SOLID = [name for name in DOMAINS if name.startswith("cube")]
 
 
 class Gaussians:
-    """A random sum of Gaussians in a domain, scaled by its size; centres are in it."""
+    """A random sum of Gaussians in a domain, scaled by its size; centres are in it. Those of solids
+    are twice as wide: their meshes are that much coarser."""
 
     def __init__(self, mesh: Mesh, random: np.random.Generator) -> None:
-        n = int(random.integers(1, 7))
-        size = np.sqrt(mesh.cell_measures().sum())
+        n, d = int(random.integers(1, 7)), mesh.dim
+        size = mesh.cell_measures().sum() ** (1 / d)
         self.height = random.uniform(0.2, 1, n)
-        self.centre = mesh.points[random.integers(0, mesh.n_points, n), :2]
+        self.centre = mesh.points[random.integers(0, mesh.n_points, n), :d]
         if random.random() < 0.5:
-            wide = np.maximum(random.normal(1 / 4, 1 / 6, (n, 2)), 1 / 8)
+            wide = np.maximum(random.normal(1 / 4, 1 / 6, (n, d)), 1 / 8)
         else:
-            wide = np.repeat(random.uniform(0.05, 0.2, (n, 1)), 2, axis=1)
+            wide = np.repeat(random.uniform(0.05, 0.2, (n, 1)) * (d - 1), d, axis=1)
         self.rate = 1 / (size * wide) ** 2
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -110,10 +144,10 @@ class Gaussians:
         return self._sum(x)[1]
 
     def _sum(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u and its Laplacian at points (2, ...)."""
+        """u and its Laplacian at points (d, ...)."""
         u, bend = np.zeros((2, *x.shape[1:]))
         for height, centre, rate in zip(self.height, self.centre, self.rate, strict=True):
-            away = [x[i] - centre[i] for i in (0, 1)]
+            away = [x[i] - c for i, c in enumerate(centre)]
             part = height * np.exp(-sum(r * a**2 for r, a in zip(rate, away, strict=True)))
             u += part
             bend += part * sum(4 * r**2 * a**2 - 2 * r for r, a in zip(rate, away, strict=True))
@@ -125,9 +159,13 @@ def solved(mesh: Mesh, exact: Gaussians, reaction: float) -> tuple[np.ndarray, f
     import skfem
     from skfem.helpers import dot, grad
 
-    cells = mesh.cell_nodes.reshape(-1, 3)
-    plane = skfem.MeshTri(mesh.points[:, :2].T.copy(), cells.T.copy())
-    basis = skfem.Basis(plane, skfem.ElementTriP1(), intorder=6)
+    d = mesh.dim
+    cells = mesh.cell_nodes.reshape(-1, d + 1)
+    kind, element = (
+        (skfem.MeshTri, skfem.ElementTriP1()) if d == 2 else (skfem.MeshTet, skfem.ElementTetP1())
+    )
+    twin = kind(mesh.points[:, :d].T.copy(), cells.T.copy())
+    basis = skfem.Basis(twin, element, intorder=6)
 
     def form(u: Any, v: Any, _: Any) -> Any:
         return dot(grad(u), grad(v)) + reaction * u * v
@@ -139,7 +177,7 @@ def solved(mesh: Mesh, exact: Gaussians, reaction: float) -> tuple[np.ndarray, f
         return (w["u"] - exact(w.x)) ** 2
 
     system = skfem.BilinearForm(form).assemble(basis), skfem.LinearForm(load).assemble(basis)
-    known = skfem.condense(*system, x=exact(plane.p), D=plane.boundary_nodes())
+    known = skfem.condense(*system, x=exact(twin.p), D=twin.boundary_nodes())
     values = skfem.solve(*known)
     miss = skfem.Functional(square).assemble(basis, u=values)
     return values, float(np.sqrt(miss))
@@ -155,15 +193,22 @@ def by_hand(mover: Mover) -> Mover:
     return moved
 
 
+def elastic(mesh: Mesh, monitor: np.ndarray) -> movers.Moved:
+    moved, report = movers.adapt(mesh, monitor, method="elastic")
+    return movers.Moved(moved, report.move)
+
+
 def inverted(mesh: Mesh, moved: Mesh) -> int:
     """Simplices that are not positive, by exact signs."""
     nodes = torch.from_numpy(movers.positive_corners(mesh))
-    return int((ops.simplex_sign(torch.from_numpy(moved.points[:, :2].copy()), nodes) <= 0).sum())
+    points = torch.from_numpy(moved.points[:, : mesh.dim].copy())
+    return int((ops.simplex_sign(points, nodes) <= 0).sum())
 
 
 def spread(mesh: Mesh, value: Callable[[np.ndarray], np.ndarray]) -> float:
     """The coefficient of variation of m |K|."""
-    m = value(mesh.points)[mesh.cell_nodes.reshape(-1, 3)].mean(axis=1) * mesh.cell_measures()
+    corners = mesh.cell_nodes.reshape(mesh.n_cells, -1)
+    m = value(mesh.points)[corners].mean(axis=1) * mesh.cell_measures()
     return float(m.std() / m.mean())
 
 
@@ -181,7 +226,9 @@ def one_case(name: str, number: int, choice: dict[str, Mover]) -> dict[str, Any]
         found: dict[str, Any] = {"reduction": 0.0, "inverted": 0, "failed": True}
         try:
             moved, report = mover(mesh, monitor)
+            spent = time.process_time() - start
         except MeshopError as error:
+            spent = time.process_time() - start
             found["error"] = str(error)
         else:
             bad = inverted(mesh, moved)
@@ -191,8 +238,7 @@ def one_case(name: str, number: int, choice: dict[str, Mover]) -> dict[str, Any]
                 "proposed": report.proposed, "done": report.done, "angle": report.min_angle,
                 "spread": spread(moved, even),
             }  # fmt: skip
-        found["seconds"] = time.process_time() - start
-        out[key] = found
+        out[key] = found | {"seconds": spent}
     return out
 
 
@@ -202,7 +248,8 @@ def summary(cases: list[dict], names: Sequence[str]) -> str:
     groups = {name: [c for c in cases if c["domain"] == name] for name in DOMAINS}
     groups |= {
         "all squares": [c for c in cases if c["domain"].startswith("square")],
-        "all others": [c for c in cases if not c["domain"].startswith("square")],
+        "all others": [c for c in cases if not c["domain"].startswith(("square", "cube"))],
+        "all solids": [c for c in cases if c["domain"].startswith("cube")],
         "all": cases,
     }
     for group, some in groups.items():
@@ -219,9 +266,10 @@ def summary(cases: list[dict], names: Sequence[str]) -> str:
                 sum(c[name]["inverted"] for c in some),
                 f"{np.mean([c[name].get('spread', c['spread']) for c in some]):.3f}",
                 f"{np.median([c[name].get('angle', 0.0) for c in some]):.0f}",
+                f"{np.median([c[name]['seconds'] for c in some]):.2f}",
             ))  # fmt: skip
     head = ("domain", "mover", "cases", "mean %", "median %", "worst %", "positive %",
-            "of Monge-Ampere %", "failed", "inverted", "spread", "least angle")  # fmt: skip
+            "of Monge-Ampere %", "failed", "inverted", "spread", "least angle", "s")  # fmt: skip
     return table(rows, head)
 
 
@@ -296,7 +344,8 @@ def on_files(paths: Sequence[str], choice: dict[str, Mover]) -> str:
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     args.add_argument("--cases", type=int, default=10, help="of each domain")
-    args.add_argument("--domains", nargs="*", default=list(DOMAINS))
+    args.add_argument("--domains", nargs="*", default=[n for n in DOMAINS if n not in SOLID])
+    args.add_argument("--solids", action="store_true", help="the tetrahedra instead (needs gmsh)")
     args.add_argument("--nets", nargs="*", default=[], metavar="NAME=FILE")
     args.add_argument("--speed", type=int, default=7, help="turns; 0: none")
     args.add_argument("--movers", nargs="*", help="these alone")
@@ -305,12 +354,17 @@ def main() -> None:
     opt = args.parse_args()
     torch.set_num_threads(1)
     files = dict(one.split("=", 1) for one in opt.nets)
-    nets = {"um2n": movers.load_mover(), **{k: movers.load_mover(v) for k, v in files.items()}}
+    nets = {k: movers.load_mover(v) for k, v in files.items()}
     nets["flow"] = movers.FlowMover(steps=8, blocks=0)
     choice: dict[str, Mover] = {
         MONGE: movers.monge_ampere,
         f"{MONGE}, by hand": by_hand(movers.monge_ampere),
+        "elastic": elastic,
+        "um2n": movers.um2n,
     }
+    if opt.solids:
+        opt.domains, opt.speed = SOLID, 0
+        choice["um2n, plane"] = partial(movers.um2n, net=movers.load_mover())
     for name, net in nets.items():
         choice[name] = partial(movers.um2n, net=net)
     choice["flow, by hand"] = by_hand(choice["flow"])

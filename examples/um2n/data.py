@@ -2,9 +2,10 @@
 
 Solutions as published: sums of n <= 6 Gaussians, amplitudes U(0, 1), centres in the domain, widths
 max(N(1/4, 1/6), 1/8) along each axis, or one width U(.05, .2) for both, in units of the domain's
-size. Source: Zhang et al., UM2N, NeurIPS 2024 (arXiv 2407.00382). Poisson and Helmholtz problems
-are made of them; the monitor is `hessian_monitor`'s of the P1 solution on the mesh as it is, half
-of strength 5 as published and half between 2 and 20. Targets are `monge_ampere`'s.
+size; in space U(.1, .3). Source: Zhang et al., UM2N, NeurIPS 2024 (arXiv 2407.00382). Poisson and
+Helmholtz problems are made of them; the monitor is `hessian_monitor`'s of the P1 solution on the
+mesh as it is, half of strength 5 as published and half between 2 and 20. Targets are
+`monge_ampere`'s.
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ from meshop.errors import MeshopError
 from meshop.mesh import Mesh
 from meshop.movers import Domain
 
+# Cells a unit, by dimension and whether there may be holes; the widths of round Gaussians.
+CELLS = {(2, False): (12, 46), (2, True): (12, 28), (3, False): (6, 13), (3, True): (6, 11)}
+WIDTH = {2: (0.05, 0.2), 3: (0.1, 0.3)}
+
 
 class Sample(NamedTuple):
     """One mesh with a problem, the error of its solution, and a monitor (N,) of that.
 
-    target (N, 2): Monge-Ampere's displacement; NaN where it does not get there, or was not asked.
+    target (N, d): Monge-Ampere's displacement; NaN where it does not get there, or was not asked.
     """
 
     domain: Domain
@@ -60,14 +65,20 @@ def square(n: int, random: np.random.Generator) -> Mesh:
     return Mesh.from_blocks(points, [("triangle", cells)])
 
 
-def holed(n: int, random: np.random.Generator) -> Mesh:
-    """A rectangle of sides 1 to 1 .. 4 with up to four discs cut out, about n cells a unit."""
-    wide, h = float(random.uniform(1, 4)), 1 / n
+def holed(
+    n: int,
+    random: np.random.Generator,
+    most: int = 4,
+    radii: tuple[float, float] = (0.06, 0.2),
+) -> Mesh:
+    """A rectangle of sides 1 to 1 .. `most`, with up to so many discs cut out, about n cells a
+    unit."""
+    wide, h = float(random.uniform(1, most)), 1 / n
     corners = np.array([[0, 0], [wide, 0], [wide, 1], [0, 1]])
     while True:
         discs: list[tuple[float, float, float]] = []
-        for _ in range(int(random.integers(0, 5))):
-            r = float(random.uniform(0.06, 0.2))
+        for _ in range(int(random.integers(0, most + 1))):
+            r = float(random.uniform(*radii))
             x, y = random.uniform(1.6 * r, wide - 1.6 * r), random.uniform(1.6 * r, 1 - 1.6 * r)
             if all(np.hypot(x - a, y - b) > 1.5 * (r + c) for a, b, c in discs):
                 discs.append((x, y, r))
@@ -87,37 +98,67 @@ def holed(n: int, random: np.random.Generator) -> Mesh:
         return Mesh.from_blocks(points, [("triangle", cells)])
 
 
+def extruded(plane: Mesh, layers: int, random: np.random.Generator) -> Mesh:
+    """Tetrahedra over a plane mesh, to height 1, their inner points moved at random."""
+    n, cells = plane.n_points, plane.cell_nodes.reshape(-1, 3)
+    number = random.permutation(n)  # the diagonals of a prism's sides are those of the order
+    cells = np.take_along_axis(cells, np.argsort(number[cells], axis=1), 1)
+    low = (cells + n * np.arange(layers)[:, None, None]).reshape(-1, 3)
+    both = np.concatenate([low, low + n], axis=1)
+    cells = np.concatenate([both[:, [0, 1, 2, 5]], both[:, [0, 1, 4, 5]], both[:, [0, 3, 4, 5]]])
+    points = np.tile(plane.points, (layers + 1, 1))
+    points[:, 2] = np.repeat(np.linspace(0, 1, layers + 1), n)
+    edge = points[cells[:, 1:]] - points[cells[:, :1]]
+    turned = np.linalg.det(edge) < 0
+    cells[turned, :2] = cells[turned, 1::-1]
+    mesh = Mesh.from_blocks(points, [("tetra", cells)])
+    domain = Domain.of(mesh)
+    step = torch.from_numpy(random.uniform(-0.2, 0.2, (len(points), 3)) / layers)
+    step[domain.boundary] = 0
+    while (domain.volumes(domain.points + step) < 0.2 * domain.measure).any():
+        step = step / 2
+    return Mesh.from_blocks((domain.points + step).numpy(), [("tetra", cells)])
+
+
+def shape(n: int, random: np.random.Generator, dim: int, holes: bool) -> Mesh:
+    """A random one, about n cells a unit: in space those of the plane, less fine, extruded."""
+    if dim == 2:
+        return holed(n, random) if holes else square(n, random)
+    plane = holed(n, random, 2, (0.12, 0.3)) if holes else square(n, random)
+    return extruded(plane, n, random)
+
+
 def problem(mesh: Mesh, random: np.random.Generator) -> fem.Problem:
     """A random one on the mesh."""
-    n, size = int(random.integers(1, 7)), np.sqrt(mesh.cell_measures().sum())
-    height, centre, width = np.zeros(6), np.zeros((6, 2)), np.ones((6, 2))
+    d = mesh.dim
+    n, size = int(random.integers(1, 7)), mesh.cell_measures().sum() ** (1 / d)
+    height, centre, width = np.zeros(6), np.zeros((6, d)), np.ones((6, d))
     height[:n] = random.uniform(0, 1, n)
     height[0] += 0.2
-    centre[:n] = mesh.points[random.integers(0, mesh.n_points, n), :2]
+    centre[:n] = mesh.points[random.integers(0, mesh.n_points, n), :d]
     if random.random() < 0.5:
-        width[:n] = size * np.maximum(random.normal(1 / 4, 1 / 6, (n, 2)), 1 / 8)
+        width[:n] = size * np.maximum(random.normal(1 / 4, 1 / 6, (n, d)), 1 / 8)
     else:
-        width[:n] = size * random.uniform(0.05, 0.2, (n, 1))
+        width[:n] = size * random.uniform(*WIDTH[d], (n, 1))
     parts = height, centre, width, np.array(float(random.integers(2)))
     return fem.Problem(*(torch.from_numpy(part)[None] for part in parts))
 
 
-def sample(seed: int, holes: float = 0.5, target: bool = False) -> Sample:
-    """The sample of a number. holes: share of domains that are not the unit square."""
+def sample(seed: int, holes: float = 0.5, target: bool = False, dim: int = 2) -> Sample:
+    """The sample of a number. holes: share of domains that are not the unit square, or cube."""
     random = np.random.default_rng(seed)
-    if random.random() < holes:
-        mesh = holed(int(np.exp(random.uniform(np.log(12), np.log(28)))), random)
-    else:
-        mesh = square(int(np.exp(random.uniform(np.log(12), np.log(46)))), random)
+    cut = bool(random.random() < holes)
+    low, high = CELLS[dim, cut]
+    mesh = shape(int(np.exp(random.uniform(np.log(low), np.log(high)))), random, dim, cut)
     domain, known = Domain.of(mesh), problem(mesh, random)
     values, error = fem.solve(domain, domain.points, known)
     beta = 5.0 if random.random() < 0.5 else float(np.exp(random.uniform(np.log(2), np.log(20))))
     monitor = movers.hessian_monitor(mesh, values.numpy(), beta)
-    goal = np.full((mesh.n_points, 2), np.nan)
+    goal = np.full((mesh.n_points, dim), np.nan)
     if target:
         moved, report = movers.monge_ampere(mesh, monitor, max_iterations=400)
         if report.residual < 5e-3 and report.done == 1.0:
-            goal = (moved.points - mesh.points)[:, :2]
+            goal = (moved.points - mesh.points)[:, :dim]
     return Sample(domain, known, error, torch.from_numpy(monitor), torch.from_numpy(goal))
 
 

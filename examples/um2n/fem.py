@@ -6,6 +6,9 @@ from the solution: u = u0 - A0^-1 (A(x) u0 - f(x)), which needs A0 once more and
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,48 +17,80 @@ from torch import Tensor
 
 from meshop.movers import Domain
 
-# Dunavant (1985), degree 4: barycentric coordinates of six points, and their weights.
-_A, _B = 0.445948490915965, 0.091576213509771
-RULE = torch.tensor(
-    [[a if i != j else 1 - 2 * a for j in range(3)] for a in (_A, _B) for i in range(3)],
-    dtype=torch.float64,
-)
-WEIGHT = torch.tensor([0.223381589678011] * 3 + [0.109951743655322] * 3, dtype=torch.float64)
+
+def rule(*orbits: tuple[float, Sequence[float]]) -> tuple[Tensor, Tensor]:
+    """Barycentric coordinates (Q, d + 1) and weights (Q,) of all orders of some coordinates."""
+    points = [(p, weight) for weight, at in orbits for p in sorted(set(permutations(at)))]
+    at, weight = zip(*points, strict=True)
+    return torch.tensor(at, dtype=torch.float64), torch.tensor(weight, dtype=torch.float64)
+
+
+def corner(a: float, d: int) -> list[float]:
+    return [1 - d * a, *[a] * d]
+
+
+_EDGE = 0.045503704125649649
+RULES = {
+    # Dunavant (1985), degree 4.
+    2: rule(
+        (0.223381589678011, corner(0.445948490915965, 2)),
+        (0.109951743655322, corner(0.091576213509771, 2)),
+    ),
+    # Walkington (2000), degree 5.
+    3: rule(
+        (0.112687925718015851, corner(0.310885919263300610, 3)),
+        (0.073493043116361950, corner(0.092735250310891226, 3)),
+        (0.042546020777081466, [_EDGE, _EDGE, 0.5 - _EDGE, 0.5 - _EDGE]),
+    ),
+}
 
 
 class Problem(NamedTuple):
     """Sums of six Gaussians, for each mesh of a batch: u, and c."""
 
     height: Tensor  #: (B, 6)
-    centre: Tensor  #: (B, 6, 2)
-    width: Tensor  #: (B, 6, 2)
+    centre: Tensor  #: (B, 6, d)
+    width: Tensor  #: (B, 6, d)
     reaction: Tensor  #: (B,)
 
     def __call__(self, x: Tensor, of: Tensor) -> tuple[Tensor, Tensor]:
-        """u and f at points x (Q, 2) of meshes `of` (Q,)."""
-        rate = self.width[of] ** -2.0
-        away = x[:, None] - self.centre[of]
-        part = self.height[of] * (-(rate * away**2).sum(2)).exp()
-        bend = part * (4 * rate**2 * away**2 - 2 * rate).sum(2)
+        """u and f at points x (Q, d) of meshes `of` (Q,), in their order."""
+        powers = torch.cat([x * x, x, torch.ones_like(x[:, :1])], 1)
+        parts = powers.split(torch.bincount(of, minlength=len(self.height)).tolist())
+        rows = [self._at(part, k) for k, part in enumerate(parts)]
+        u, f = (torch.cat(row) for row in zip(*rows, strict=True))
+        return u, f
+
+    def _at(self, powers: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Of one mesh, from x^2, x and 1 (q, 2 d + 1): squares of distances are products."""
+        rate, centre = self.width[k] ** -2.0, self.centre[k]
+
+        def away(weight: Tensor) -> Tensor:
+            """(q, 6) sums of weight (x - c)^2."""
+            rest = (weight * centre**2).sum(1, keepdim=True)
+            return powers @ torch.cat([weight, -2 * weight * centre, rest], 1).T
+
+        part = self.height[k] * (-away(rate)).exp()
+        bend = part * (4 * away(rate**2) - 2 * rate.sum(1))
         u = part.sum(1)
-        return u, self.reaction[of] * u - bend.sum(1)
+        return u, self.reaction[k] * u - bend.sum(1)
 
 
 def solve(domain: Domain, x: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
-    """(N,) the solution on the mesh at points x (N, 2), and (B,) its error in L2."""
-    nodes, n = domain.simplices, len(x)
-    corner = x[nodes]
-    turn = torch.sign(_cross(domain.points[nodes]))
+    """(N,) the solution on the mesh at points x (N, d), and (B,) its error in L2."""
+    nodes, n, d = domain.simplices, len(x), domain.d
+    points, weight = RULES[d]
+    corners = x[nodes]
     # What is inverted or flat counts as small: it is penalised elsewhere.
-    area = torch.maximum(_cross(corner) * turn, 1e-3 * domain.measure)
-    side = corner.roll(-1, 1) - corner.roll(1, 1)
-    stiff = side @ side.transpose(1, 2) / (4 * area[:, None, None])
-    mass = (1 + torch.eye(3, dtype=x.dtype)) * area[:, None, None] / 12
+    size = torch.maximum(domain.volumes(x), 1e-3 * domain.measure)
+    normal = cofactors(corners)
+    stiff = normal @ normal.mT / (math.factorial(d) ** 2 * size[:, None, None])
+    mass = (1 + torch.eye(d + 1, dtype=x.dtype)) * size[:, None, None] / ((d + 1) * (d + 2))
     local = stiff + problem.reaction[domain.simplex_batch][:, None, None] * mass
-    at = torch.einsum("qc,scx->sqx", RULE, corner)
-    of = domain.simplex_batch[:, None].expand(-1, 6)
-    u, f = (v.view(-1, 6) for v in problem(at.reshape(-1, 2), of.reshape(-1)))
-    load = torch.einsum("sq,q,qc->sc", f, WEIGHT, RULE) * area[:, None]
+    at = torch.einsum("qc,scx->sqx", points, corners)
+    of = domain.simplex_batch[:, None].expand(-1, len(weight))
+    u, f = (v.view(len(nodes), -1) for v in problem(at.reshape(-1, d), of.reshape(-1)))
+    load = torch.einsum("sq,q,qc->sc", f, weight, points) * size[:, None]
     edge, _ = problem(x, domain.batch)
     inner = ~domain.boundary
     found, factor = _solution(nodes, local.detach(), load.detach(), edge.detach(), inner.numpy())
@@ -64,15 +99,20 @@ def solve(domain: Domain, x: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
         0, nodes.reshape(-1), (torch.einsum("sab,sb->sa", local, start[nodes]) - load).reshape(-1)
     )
     value = start.index_add(0, inner.nonzero()[:, 0], -_Inverse.apply(rest[inner], factor))
-    miss = (torch.einsum("qc,sc->sq", RULE, value[nodes]) - u) ** 2 @ WEIGHT * area
+    miss = (torch.einsum("qc,sc->sq", points, value[nodes]) - u) ** 2 @ weight * size
     total = torch.zeros(len(domain.sizes), dtype=x.dtype)
     return value, total.index_add(0, domain.simplex_batch, miss).sqrt()
 
 
-def _cross(corner: Tensor) -> Tensor:
-    """(S,) signed areas."""
-    a, b = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    return (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
+def cofactors(corners: Tensor) -> Tensor:
+    """(S, d + 1, d) gradients of the hat functions, times d! measures, of corners (S, d + 1, d)."""
+    if corners.shape[2] == 2:
+        side = corners.roll(1, 1) - corners.roll(-1, 1)
+        return torch.stack([side[..., 1], -side[..., 0]], 2)
+    a, b, c = (corners[:, 1:] - corners[:, :1]).unbind(1)
+    cross = torch.linalg.cross
+    others = torch.stack([cross(b, c), cross(c, a), cross(a, b)], 1)
+    return torch.cat([-others.sum(1, keepdim=True), others], 1)
 
 
 def _solution(

@@ -4,9 +4,9 @@
 
 Makes its own samples (`data.py`), then trains; seed, sizes and budget are those of the shipped
 file, which takes half an hour on one core. What is minimised is the error of the P1 solution on the
-moved mesh (`fem.py`), with a part for the even spread of the monitor: no targets. `--kind um2n
---loss target` trains the network as published, by Monge-Ampere's cells. `--resume` goes on from the
-last checkpoint, to the same result.
+moved mesh (`fem.py`), with a part for the even spread of the monitor: no targets. `--dim 3` is for
+solids. `--kind um2n --loss target` trains the network as published, by Monge-Ampere's cells, and
+`--kind m2n` its predecessor. `--resume` goes on from the last checkpoint, to the same result.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from meshop.train import MuonAdamW
 KINDS: dict[str, tuple[type[MoverNet], dict[str, int]]] = {
     "flow": (movers.FlowMover, {}),
     "um2n": (movers.UM2N, {}),
+    "m2n": (movers.M2N, {}),
 }
 
 
@@ -80,6 +81,8 @@ def main() -> None:
     parser.add_argument("--out", default="runs/um2n", help="folder of the run")
     parser.add_argument("--kind", choices=KINDS, default="flow")
     parser.add_argument("--loss", choices=("error", "target"), default="error")
+    parser.add_argument("--dim", type=int, choices=(2, 3), default=2)
+    parser.add_argument("--start", help="a file of the same kind to go on from")
     parser.add_argument("--even", type=float, default=0.3, help="weight of the spread")
     parser.add_argument("--holes", type=float, default=0.5, help="share of domains with holes")
     parser.add_argument("--samples", type=int, default=1000)
@@ -94,11 +97,13 @@ def main() -> None:
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     aims = options.loss == "target"
-    known = [sample(k, options.holes, aims) for k in range(options.samples)]
+    known = [sample(k, options.holes, aims, options.dim) for k in range(options.samples)]
     held, train = known[: max(1, options.samples // 20)], known[options.samples // 20 :]
     torch.manual_seed(options.seed)
     kind, config = KINDS[options.kind]
     net = kind(**config)
+    if options.start:
+        net.load_state_dict(movers.load_mover(options.start).state_dict())
     optimizer = MuonAdamW(net.parameters(), lr=options.rate)
     done, curve = 0, list[dict[str, Any]]()
     saved = folder / f"{options.kind}.pt"

@@ -78,7 +78,7 @@ def move(
     elastic    a body whose cells shrink: holes, corners, boundary layers
     spring     edges as stiff as the monitor
     laplacian  points to the means of their neighbours, so weighted; without --monitor it smooths
-    um2n       learned, in the plane with hessian:NAME: the least error, the monitor less even
+    um2n       learned, for hessian:NAME: the least error, the monitor less even
 
     Boundary points slide along straight and plane parts; corners and curved parts stay. Point data
     are interpolated, cell data come from the cell around the new centre, or with --conservative

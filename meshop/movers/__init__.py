@@ -24,9 +24,10 @@ from ._mover_net import MoverNet
 from ._named import MONITORS, NamedMonitor, named_monitor
 from ._smooth import smooth
 from ._um2n import load_mover, um2n
-from ._um2n_net import UM2N
+from ._um2n_net import M2N, UM2N
 
 __all__ = [
+    "M2N",
     "METHODS",
     "MONITORS",
     "UM2N",

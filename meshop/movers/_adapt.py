@@ -80,7 +80,7 @@ def adapt(
     - "laplacian": each point at the mean of its neighbours, weighted by the monitor on the edge;
       after Winslow, UCRL-19062 (1981). Fine cells do not stay fine by themselves. Without a monitor
       (None) it smooths; the others have nothing to do then.
-    - "um2n": the learned `um2n`, for a `hessian_monitor` in the plane: it lowers the error of P1
+    - "um2n": the learned `um2n`, for a `hessian_monitor`: it lowers the error of P1
       solutions more and spreads the monitor less evenly. Its steps are as many as it has.
 
     All solve on the mesh cut into simplices, hold boundary points where the boundary is curved, let

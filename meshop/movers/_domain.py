@@ -216,12 +216,14 @@ class Domain:
         """(N, d) points displaced by step (N, d), those of the boundary along it."""
         return self.slide.points(self.slide.begin(self.points, step)[1])
 
-    def sample(self, values: Tensor, queries: Tensor) -> Tensor:
-        """Values (N, ...) at queries (N, d), those of each mesh in it; outside it the nearest.
+    def sample(self, values: Tensor, queries: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
+        """Values (N, ...) at queries (Q, d), those of each mesh in it; outside it the nearest.
 
-        Differentiable in the queries.
+        sizes: how many there are of each mesh, as many as points unless told. Differentiable in the
+        queries.
         """
         out, ends = [], np.cumsum([0, *self.sizes])
+        asked = queries.split(list(sizes or self.sizes))
         cells = np.cumsum([0, *self.parts])
         for k in range(len(self.sizes)):
             some = slice(ends[k], ends[k + 1])
@@ -231,7 +233,7 @@ class Domain:
                 torch.full((len(part),), SIMPLEX[self.d], dtype=torch.uint8),
                 torch.arange(len(part) + 1) * (self.d + 1),
                 part.reshape(-1),
-                queries[some],
+                asked[k],
             )
             out.append(interpolate(values[some], there))
         return torch.cat(out)

@@ -13,7 +13,9 @@ from ..solvers.saved import whole
 from ._domain import Domain
 from ._mover_net import MoverNet, Sampler
 
-FINE, SWEEPS = 0.0125, 200  # size of a cell in that of the domain; times at most
+# As seen in training, by dimension: size of a cell in that of the domain, and its logarithm plus 3.
+FINE, SEEN = {2: 0.0125, 3: 0.04}, {2: (-1.2, 0.5), 3: (-0.2, 0.5)}
+SWEEPS = 200  # times at most that densities are smoothed
 FINEST = 32  # steps, where a mesh asks for more
 MOST = 2.0  # that a logarithm of density may change by: beyond, cells are drawn out too far
 
@@ -108,7 +110,7 @@ def smoothed(domain: Domain, values: Tensor) -> Tensor:
 
     Layers see neighbours: on finer meshes they say as much from node to node, but nearer together.
     """
-    times = ((FINE * domain.length / domain.cell) ** 2).clamp(max=SWEEPS).long()
+    times = ((FINE[domain.d] * domain.length / domain.cell) ** 2).clamp(max=SWEEPS).long()
     for k in range(int(times.max())):
         around = gather_reduce(values, domain.index, domain.rowptr, reduce="mean")
         values = torch.where(k < times, (values + around) / 2, values)
@@ -146,7 +148,7 @@ def look(domain: Domain, monitor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         4 * (slope[:, :d] * ahead).sum(1),
         64 * (ahead * ahead).sum(1) / size**2,
         (domain.mass * many).log(),
-        ((domain.cell / size).log() + 3).clamp(-1.2, 0.5),  # as seen in training
+        ((domain.cell / size).log() + 3).clamp(*SEEN[d]),
         domain.boundary.double() - 0.5,
     ]
     return log_mu, spread, torch.asinh(torch.stack(columns, 1).float())

@@ -18,11 +18,12 @@ from ._flow_net import FlowMover
 from ._monitor import Monitor, positive
 from ._move import Moved, led, positive_corners
 from ._mover_net import MoverNet
-from ._um2n_net import UM2N
+from ._um2n_net import M2N, UM2N
 
-KINDS: dict[str, type[MoverNet]] = {"um2n": UM2N, "flow": FlowMover}
+KINDS: dict[str, type[MoverNet]] = {"um2n": UM2N, "m2n": M2N, "flow": FlowMover}
 RECIPE = "examples/um2n/train.py"
-SHIPPED = Path(__file__).parent / "library" / "um2n.safetensors"
+LIBRARY = Path(__file__).parent / "library"
+SHIPPED = {2: LIBRARY / "um2n.safetensors", 3: LIBRARY / "um2n_solid.safetensors"}
 
 
 def um2n(
@@ -37,21 +38,22 @@ def um2n(
     monitor: a positive function of points (n, d), or values (N,) at the mesh's points, which are
     all that the networks here read of it. Any convex cells without mid-side nodes, in a plane or
     solid; boundary nodes slide along straight edges, plane faces and, in 2-D, polylines, and
-    corners stay. net: one of one's own (`FlowMover`, `UM2N`) or its file. Deterministic; of linear
-    cost but for the factorisation of a sparse matrix, of large meshes an iteration.
+    corners stay. net: one of one's own (`FlowMover`, `UM2N`, `M2N`) or its file. Deterministic; of
+    linear cost but for the factorisation of a sparse matrix, of large meshes an iteration.
 
-    The shipped network is a `FlowMover` that was trained in the plane, to `hessian_monitor`s, so
-    that P1 solutions have the least error on the moved mesh. It spreads the monitor over the cells
-    less evenly than `monge_ampere`, whose equation it does not solve, and lowers the error more.
+    The shipped networks, one for the plane and one for solids, are `FlowMover`s that were trained
+    to `hessian_monitor`s, so that P1 solutions have the least error on the moved mesh. They spread
+    the monitor over the cells less evenly than `monge_ampere`, whose equation they do not solve,
+    and lower the error more.
 
     What the network says passes the limiter, so no cell is inverted whatever that is.
     `report.iterations` are the network's steps; `report.residual` is |m J - theta| over theta, root
     mean square over the mesh as it was, J how much each simplex grew. Raises MeshError for other
     cells and for monitors that are not positive, SurrogateError for a file that is no mover.
     """
-    mover = net if isinstance(net, MoverNet) else load_mover(net)
     nodes = positive_corners(mesh)
     domain = Domain.of(mesh)
+    mover = net if isinstance(net, MoverNet) else load_mover(net, domain.d)
     value = _Sampler(domain, monitor)
     with torch.no_grad():
         steps = mover(domain, value)
@@ -64,17 +66,17 @@ def um2n(
     return Moved(moved.mesh, replace(moved.report, iterations=len(steps), residual=residual))
 
 
-def load_mover(path: str | os.PathLike | None = None) -> MoverNet:
-    """A network that `net.save(path)` wrote, or the shipped one: safetensors and JSON.
+def load_mover(path: str | os.PathLike | None = None, dim: int = 2) -> MoverNet:
+    """A network that `net.save(path)` wrote, or the shipped one of a dimension: safetensors, JSON.
 
     Raises SurrogateError where the file is missing, malformed or of another kind.
     """
-    return _shipped() if path is None else load_saved(path, KINDS, RECIPE)
+    return _shipped(dim) if path is None else load_saved(path, KINDS, RECIPE)
 
 
 @cache
-def _shipped() -> MoverNet:
-    return load_saved(SHIPPED, KINDS, RECIPE)
+def _shipped(dim: int) -> MoverNet:
+    return load_saved(SHIPPED[dim], KINDS, RECIPE)
 
 
 class _Sampler:

@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from itertools import product
+from math import factorial, prod
 from pathlib import Path
 
 import numpy as np
@@ -24,38 +26,57 @@ def scripts():
         sys.modules.pop(name, None)
 
 
-def test_solutions_and_errors_are_those_of_scikit_fem(scripts):
+@pytest.mark.parametrize("dim", [2, 3])
+def test_solutions_and_errors_are_those_of_scikit_fem(scripts, dim):
     skfem = pytest.importorskip("skfem")
     from skfem.helpers import dot, grad
 
-    one = scripts["data"].sample(3, holes=1.0)
+    one = scripts["data"].sample(3, holes=1.0, dim=dim)
     values, error = scripts["fem"].solve(one.domain, one.domain.points, one.problem)
-    plane = skfem.MeshTri(one.domain.points.numpy().T.copy(), one.domain.simplices.numpy().T.copy())
-    basis = skfem.Basis(plane, skfem.ElementTriP1(), intorder=4)
+    kind = skfem.MeshTri if dim == 2 else skfem.MeshTet
+    element = skfem.ElementTriP1() if dim == 2 else skfem.ElementTetP1()
+    twin = kind(one.domain.points.numpy().T.copy(), one.domain.simplices.numpy().T.copy())
+    points, weight = (part.numpy() for part in scripts["fem"].RULES[dim])
+    rule = points[:, 1:].T.copy(), weight / (2 if dim == 2 else 6)
+    basis = skfem.Basis(twin, element, quadrature=rule)
 
     def at(x, k):
-        points = torch.from_numpy(np.moveaxis(x, 0, -1).reshape(-1, 2).copy())
+        points = torch.from_numpy(np.moveaxis(x, 0, -1).reshape(-1, dim).copy())
         found = one.problem(points, torch.zeros(len(points), dtype=torch.int64))
         return found[k].numpy().reshape(x.shape[1:])
 
     c = float(one.problem.reaction)
     a = skfem.BilinearForm(lambda u, v, w: dot(grad(u), grad(v)) + c * u * v).assemble(basis)
     f = skfem.LinearForm(lambda v, w: at(w.x, 1) * v).assemble(basis)
-    edge = at(plane.p, 0)
-    found = skfem.solve(*skfem.condense(a, f, x=edge, D=plane.boundary_nodes()))
+    edge = at(twin.p, 0)
+    found = skfem.solve(*skfem.condense(a, f, x=edge, D=twin.boundary_nodes()))
     assert np.abs(found - values.numpy()).max() < 1e-10
     miss = skfem.Functional(lambda w: (w["u"] - at(w.x, 0)) ** 2).assemble(basis, u=found)
     assert np.isclose(float(error), np.sqrt(miss), rtol=1e-9) and float(one.error) == float(error)
 
 
-def test_the_source_belongs_to_the_solution(scripts):
+@pytest.mark.parametrize(("dim", "degree"), [(2, 4), (3, 5)])
+def test_the_rules_are_exact_up_to_their_degree(scripts, dim, degree):
+    # The mean of a product of powers of barycentric coordinates: Stroud (1971).
+    points, weight = scripts["fem"].RULES[dim]
+    for powers in product(range(degree + 1), repeat=dim + 1):
+        total = sum(powers)
+        found = float(weight @ (points ** torch.tensor(powers)).prod(1))
+        exact = prod(map(factorial, powers)) * factorial(dim) / factorial(total + dim)
+        if total <= degree:
+            assert abs(found - exact) < 1e-13
+    assert (weight > 0).all()
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_the_source_belongs_to_the_solution(scripts, dim):
     random = np.random.default_rng(0)
-    known = scripts["data"].problem(scripts["data"].square(12, random), random)
-    x = torch.from_numpy(random.uniform(0.1, 0.9, (20, 2))).requires_grad_()
+    known = scripts["data"].problem(scripts["data"].shape(7, random, dim, False), random)
+    x = torch.from_numpy(random.uniform(0.1, 0.9, (20, dim))).requires_grad_()
     u, f = known(x, torch.zeros(20, dtype=torch.int64))
     (slope,) = torch.autograd.grad(u.sum(), x, create_graph=True)
     bend = sum(
-        torch.autograd.grad(slope[:, i].sum(), x, retain_graph=True)[0][:, i] for i in (0, 1)
+        torch.autograd.grad(slope[:, i].sum(), x, retain_graph=True)[0][:, i] for i in range(dim)
     )
     assert torch.allclose(f, known.reaction * u - bend)
 
@@ -74,6 +95,30 @@ def test_the_slope_of_the_error_is_right(scripts):
     x[16:] = domain.points[:16]
     error = lambda x: scripts["fem"].solve(domain, x, known)[1]  # noqa: E731
     assert torch.autograd.gradcheck(error, x.requires_grad_(), atol=1e-7)
+
+
+def test_the_slope_of_the_error_is_right_in_space(scripts):
+    random = np.random.default_rng(1)
+    mesh = scripts["data"].shape(3, random, 3, False)
+    domain, known = Domain.of(mesh), scripts["data"].problem(mesh, random)
+    way = torch.from_numpy(random.normal(0, 1, domain.points.shape))
+
+    def error(t):
+        return scripts["fem"].solve(domain, domain.points + t * way, known)[1]
+
+    start = torch.tensor(1e-3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(error, start, atol=1e-7)
+
+
+def test_solids_fill_the_cube_but_for_their_holes(scripts):
+    random = np.random.default_rng(3)
+    mesh = scripts["data"].shape(7, random, 3, False)
+    assert np.isclose(mesh.cell_measures().sum(), 1.0) and (mesh.cell_measures() > 0).all()
+    flat = mesh.p1().boundary.points
+    assert (np.isclose(mesh.points, 0) | np.isclose(mesh.points, 1))[flat].any(axis=1).all()
+    plane = scripts["data"].holed(7, np.random.default_rng(4), 2, (0.12, 0.3))
+    solid = scripts["data"].extruded(plane, 3, random)
+    assert np.isclose(solid.cell_measures().sum(), plane.cell_measures().sum())
 
 
 def test_samples_are_the_same_again_and_have_targets_where_asked(scripts):

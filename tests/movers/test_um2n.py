@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from meshop.errors import MeshError, SurrogateError
 from meshop.mesh import Mesh
 from meshop.movers import (
+    M2N,
     UM2N,
     Domain,
     FlowMover,
@@ -37,7 +38,7 @@ from ..meshes import box
 from .test_monge_ampere import spread
 from .test_move import square
 
-NETS = (FlowMover, UM2N)
+NETS = (FlowMover, UM2N, M2N)
 
 
 def wild(kind, seed=0, size=0.4, **config):
@@ -46,7 +47,8 @@ def wild(kind, seed=0, size=0.4, **config):
     net = kind(**config)
     with torch.no_grad():
         for p in net.parameters():
-            p.copy_(size * torch.randn(p.shape, generator=random))
+            many = p[0].numel() if p.dim() > 3 else 1  # what a convolution sums up
+            p.copy_(size / many**0.5 * torch.randn(p.shape, generator=random))
         for name, p in net.named_parameters():
             if name.endswith("temperature"):  # within the range that it is clamped to
                 p.fill_(0.5)
@@ -224,7 +226,8 @@ def test_densities_are_smoothed_on_fine_meshes_each_by_its_own_size(monkeypatch)
     meshes, net = [square(5), triangles(14)], wild(FlowMover)
     values = [bump(mesh.points) for mesh in meshes]
     plain = [step(net, *one) for one in zip(meshes, values, strict=True)]
-    monkeypatch.setattr(_flow_net, "FINE", 0.1)  # 1 / 7 and 1 / 20 are the sizes of their cells
+    # 1 / 7 and 1 / 20 are the sizes of their cells.
+    monkeypatch.setattr(_flow_net, "FINE", {2: 0.1})
     domain = Domain.join([Domain.of(mesh) for mesh in meshes])
     with torch.no_grad():
         found = net(domain, sampled(domain, torch.from_numpy(np.concatenate(values))))[-1]
@@ -357,6 +360,25 @@ def test_the_shipped_network_lowers_what_interpolation_misses_to_a_third():
     assert missed(moved) < 0.36 * missed(mesh)
 
 
+def test_the_shipped_network_for_solids_lowers_what_interpolation_misses():
+    # Of a bump, by a fifth. An untrained flow comes to .90.
+    mesh = box(8)
+
+    def u(x):
+        return np.exp(-(((x - [0.4, 0.5, 0.6]) / 0.2) ** 2).sum(-1))
+
+    def missed(mesh):
+        corner = mesh.points[mesh.cell_nodes.reshape(-1, 4)]
+        pairs = [(i, j) for i in range(4) for j in range(i)]
+        ends = [(corner[:, i], corner[:, j]) for i, j in pairs]
+        miss = sum(((u(a) + u(b)) / 2 - u((a + b) / 2)) ** 2 for a, b in ends)
+        return np.sqrt(miss @ mesh.cell_measures())
+
+    moved, report = um2n(mesh, hessian_monitor(mesh, u(mesh.points)))
+    assert report.inverted == 0 and report.done == 1.0
+    assert missed(moved) < 0.81 * missed(mesh)
+
+
 @pytest.mark.parametrize("mesh", [box(5), square(10, "quad")], ids=["tetrahedra", "quads"])
 def test_other_cells_are_moved_too(mesh):
     centre = (0.5,) * mesh.dim
@@ -368,6 +390,25 @@ def test_other_cells_are_moved_too(mesh):
 
 
 # -- files and refusals ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [UM2N, M2N])
+def test_networks_of_places_are_for_one_dimension(kind):
+    mesh = box(3)
+    moved, report = um2n(mesh, bump(mesh.points, (0.5,) * 3), net=wild(kind, dim=3, width=8))
+    assert report.inverted == 0 and np.abs(moved.points - mesh.points).max() > 1e-3
+    with pytest.raises(MeshError, match="dimension 3 for a mover of 2"):
+        um2n(mesh, np.ones(mesh.n_points), net=kind())
+
+
+def test_the_convolutions_see_a_linear_monitor_as_it_is():
+    mesh, net = triangles(6, stretch=2.0), M2N(side=5)
+    seen = []
+    net.grid.register_forward_hook(lambda layer, given, found: seen.append(given[0]))
+    step(net, mesh, 1 + mesh.points[:, 0] + mesh.points[:, 1] / 2)
+    x, y = np.meshgrid(np.linspace(0, 2, 5), np.linspace(0, 1, 5), indexing="ij")
+    # Over its mean: 1 + 1 + 1 / 4.
+    assert np.allclose(seen[0][0, 0], (1 + x + y / 2) / 2.25, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", NETS)
@@ -385,9 +426,9 @@ def test_a_file_gives_the_same_network_back(kind, tmp_path):
 
 
 def test_the_shipped_file_is_small_and_says_where_it_is_from():
-    assert SHIPPED.stat().st_size < 1_000_000
-    assert load_mover().meta["recipe"] == "examples/um2n/train.py"
-    assert SHIPPED.with_suffix(".md").is_file()
+    for dim, file in SHIPPED.items():
+        assert file.stat().st_size < 200_000 and file.with_suffix(".md").is_file()
+        assert load_mover(dim=dim).meta["recipe"] == "examples/um2n/train.py"
 
 
 def test_files_that_are_refused(tmp_path):
