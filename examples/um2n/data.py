@@ -5,7 +5,8 @@ max(N(1/4, 1/6), 1/8) along each axis, or one width U(.05, .2) for both, in unit
 size; in space U(.1, .3). Source: Zhang et al., UM2N, NeurIPS 2024 (arXiv 2407.00382). Poisson and
 Helmholtz problems are made of them; the monitor is `hessian_monitor`'s of the P1 solution on the
 mesh as it is, half of strength 5 as published and half between 2 and 20. Targets are
-`monge_ampere`'s.
+`monge_ampere`'s. Or monitors are functions that nothing was solved for (`function`), which is all
+that DMM is trained on.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Sample(NamedTuple):
     """One mesh with a problem, the error of its solution, and a monitor (N,) of that.
 
     target (N, d): Monge-Ampere's displacement; NaN where it does not get there, or was not asked.
+    The error is NaN where the monitor is a function.
     """
 
     domain: Domain
@@ -144,22 +146,44 @@ def problem(mesh: Mesh, random: np.random.Generator) -> fem.Problem:
     return fem.Problem(*(torch.from_numpy(part)[None] for part in parts))
 
 
-def sample(seed: int, holes: float = 0.5, target: bool = False, dim: int = 2) -> Sample:
-    """The sample of a number. holes: share of domains that are not the unit square, or cube."""
+def function(mesh: Mesh, known: fem.Problem, beta: float, random: np.random.Generator) -> Tensor:
+    """(N,) a monitor 1 + beta f / max f: f is a problem's sum of Gaussians, the square of its
+    Laplacian, or sech^2 across a sphere, of a centre in the domain, as wide as a front."""
+    x = torch.from_numpy(mesh.points[:, : mesh.dim].copy())
+    kind = int(random.integers(3))
+    u, load = known(x, torch.zeros(len(x), dtype=torch.int64))
+    found = u if kind == 0 else (known.reaction * u - load) ** 2
+    if kind == 2:
+        size = mesh.cell_measures().sum() ** (1 / mesh.dim)
+        centre = x[int(random.integers(mesh.n_points))]
+        far = (x - centre).norm(dim=1) / size - random.uniform(0.1, 1.0)
+        found = torch.cosh((far / random.uniform(0.04, 0.2)).clamp(-300, 300)) ** -2.0
+    return 1 + beta * found / found.max()
+
+
+def sample(
+    seed: int, holes: float = 0.5, target: bool = False, functions: bool = False, dim: int = 2
+) -> Sample:
+    """The sample of a number. holes: share of domains that are not the unit square, or cube;
+    functions: with a monitor that is one, of a strength between 2 and 20, and nothing solved."""
     random = np.random.default_rng(seed)
     cut = bool(random.random() < holes)
     low, high = CELLS[dim, cut]
     mesh = shape(int(np.exp(random.uniform(np.log(low), np.log(high)))), random, dim, cut)
     domain, known = Domain.of(mesh), problem(mesh, random)
+    none = torch.full((mesh.n_points, dim), torch.nan, dtype=torch.float64)
+    if functions:
+        beta = float(np.exp(random.uniform(np.log(2), np.log(20))))
+        return Sample(domain, known, none[:1, 0], function(mesh, known, beta, random), none)
     values, error = fem.solve(domain, domain.points, known)
     beta = 5.0 if random.random() < 0.5 else float(np.exp(random.uniform(np.log(2), np.log(20))))
     monitor = movers.hessian_monitor(mesh, values.numpy(), beta)
-    goal = np.full((mesh.n_points, dim), np.nan)
+    goal = none
     if target:
         moved, report = movers.monge_ampere(mesh, monitor, max_iterations=400)
         if report.residual < 5e-3 and report.done == 1.0:
-            goal = (moved.points - mesh.points)[:, :dim]
-    return Sample(domain, known, error, torch.from_numpy(monitor), torch.from_numpy(goal))
+            goal = torch.from_numpy((moved.points - mesh.points)[:, :dim].copy())
+    return Sample(domain, known, error, torch.from_numpy(monitor), goal)
 
 
 def join(samples: list[Sample]) -> Sample:

@@ -1,12 +1,15 @@
-"""The recipe of the shipped mover `um2n`: random problems in, one file out.
+"""The recipe of the shipped movers: random problems, or monitors, in, one file out.
 
     python examples/um2n/train.py --out runs/um2n
+    python examples/um2n/train.py --kind dmm --loss equation --steps 1200 --samples 500
 
 Makes its own samples (`data.py`), then trains; seed, sizes and budget are those of the shipped
 file, which takes half an hour on one core. What is minimised is the error of the P1 solution on the
 moved mesh (`fem.py`), with a part for the even spread of the monitor: no targets. `--dim 3` is for
 solids. `--kind um2n --loss target` trains the network as published, by Monge-Ampere's cells, and
-`--kind m2n` its predecessor. `--resume` goes on from the last checkpoint, to the same result.
+`--kind m2n` its predecessor. `--loss equation` is data free: monitors are functions, and what is
+minimised is the residual of Monge and Ampere's equation. `--resume` goes on from the last
+checkpoint, to the same result.
 """
 
 from __future__ import annotations
@@ -25,13 +28,14 @@ from data import Sample, join, sample
 from torch import Tensor
 
 from meshop import movers
-from meshop.movers import MoverNet
+from meshop.movers import Domain, MoverNet
 from meshop.train import MuonAdamW
 
 KINDS: dict[str, tuple[type[MoverNet], dict[str, int]]] = {
     "flow": (movers.FlowMover, {}),
     "um2n": (movers.UM2N, {}),
     "m2n": (movers.M2N, {}),
+    "dmm": (movers.DMM, {}),
 }
 
 
@@ -40,7 +44,7 @@ def losses(net: MoverNet, batch: list[Sample], loss: str, even: float) -> tuple[
 
     error: log of the solution's error, over that before, and `even` times the variation of m |K|
     over that before. target: distance to a target and the measures of its cells, where there is
-    one. Both: what is inverted, or nearly so.
+    one. equation: log of `residual` over that before. All: what is inverted, or nearly so.
     """
     domain, problem, before, values, target = join(batch)
 
@@ -55,6 +59,10 @@ def losses(net: MoverNet, batch: list[Sample], loss: str, even: float) -> tuple[
     if loss == "error":
         found["error"] = fem.solve(domain, x, problem)[1] / before
         total = found["error"].log() + even * spread
+    elif loss == "equation":
+        found["residual"] = residual(domain, x, monitor(x))
+        # Its logarithm: on convex domains little is left, and that counts as much as elsewhere.
+        total = (found["residual"] / residual(domain, domain.points, values) + 0.01).log()
     else:
         known = torch.stack([~one.target.isnan().any() for one in batch])
         goal = domain.moved(target.nan_to_num())
@@ -63,6 +71,21 @@ def losses(net: MoverNet, batch: list[Sample], loss: str, even: float) -> tuple[
         total = torch.where(known, far + miss, 0.0)
         found |= {"far": far[known], "miss": miss[known]}
     return (total + 50 * folded).mean(), found
+
+
+def residual(domain: Domain, x: Tensor, monitor: Tensor) -> Tensor:
+    """(B,) |m J - theta| over theta, root mean square, J how much each cell has grown, at x (N, 2)
+    and monitor (N,) there: the report's, for a batch."""
+    of, count = domain.simplex_batch, len(domain.parts)
+    grown = monitor[domain.simplices].mean(1) * domain.volumes(x)  # m J of cells, times |K|
+
+    def total(values: Tensor) -> Tensor:
+        return values.new_zeros(count).index_add(0, of, values)
+
+    size = total(domain.measure)
+    theta = total(grown) / size
+    rest = grown / domain.measure / theta[of] - 1
+    return (total(domain.measure * rest**2) / size).sqrt()
 
 
 def check(net: MoverNet, held: list[Sample], options: Any) -> dict[str, float | None]:
@@ -80,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="runs/um2n", help="folder of the run")
     parser.add_argument("--kind", choices=KINDS, default="flow")
-    parser.add_argument("--loss", choices=("error", "target"), default="error")
+    parser.add_argument("--loss", choices=("error", "target", "equation"), default="error")
     parser.add_argument("--dim", type=int, choices=(2, 3), default=2)
     parser.add_argument("--start", help="a file of the same kind to go on from")
     parser.add_argument("--even", type=float, default=0.3, help="weight of the spread")
@@ -96,8 +119,8 @@ def main() -> None:
     torch.set_num_threads(1)  # the same sums everywhere
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
-    aims = options.loss == "target"
-    known = [sample(k, options.holes, aims, options.dim) for k in range(options.samples)]
+    aims, free = options.loss == "target", options.loss == "equation"
+    known = [sample(k, options.holes, aims, free, options.dim) for k in range(options.samples)]
     held, train = known[: max(1, options.samples // 20)], known[options.samples // 20 :]
     torch.manual_seed(options.seed)
     kind, config = KINDS[options.kind]

@@ -3,6 +3,7 @@
 from ._adapt import METHODS, Adapted, AdaptReport, MeshState, adapt, is_convex
 from ._boundary import Slide, sliding
 from ._classical import elastic, laplacian, rbf, springs
+from ._dmm_net import DMM
 from ._domain import Domain
 from ._flow_net import FlowMover
 from ._goal import euler_fluxes, goal_monitor, goal_weight
@@ -23,10 +24,11 @@ from ._mover_loss import coordinate, element_volume, equidistribution, inversion
 from ._mover_net import MoverNet
 from ._named import MONITORS, NamedMonitor, named_monitor
 from ._smooth import smooth
-from ._um2n import load_mover, um2n
+from ._um2n import dmm, load_mover, um2n
 from ._um2n_net import M2N, UM2N
 
 __all__ = [
+    "DMM",
     "M2N",
     "METHODS",
     "MONITORS",
@@ -49,6 +51,7 @@ __all__ = [
     "adapt",
     "combined",
     "coordinate",
+    "dmm",
     "elastic",
     "element_volume",
     "equidistribution",

@@ -34,8 +34,9 @@ class Domain:
     points (N, d) float64; simplices (S, d + 1); sizes, parts: points and simplices of each mesh;
     mass (N,) lumped, in all one for each mesh; measure (S,); length (N,) the d-th root of each
     mesh's measure; edges of points that share a simplex, in rows: rowptr, index, without loops;
-    slope (S, d + 1, d): gradients of the hat functions; tangent (N, d, d): what is left of a
-    displacement; inverse: one solver a mesh.
+    slope (S, d + 1, d): gradients of the hat functions; facets of the boundary, by their ends
+    (F, d), the simplex that each is of, and outward areas (F, d); tangent (N, d, d): what is left
+    of a displacement; inverse: one solver a mesh.
     """
 
     points: Tensor
@@ -49,9 +50,12 @@ class Domain:
     rowptr: Tensor
     index: Tensor
     slope: Tensor
+    ends: Tensor
+    owner: Tensor
+    area: Tensor
     tangent: Tensor
     slide: Slide
-    inverse: tuple[Callable[[np.ndarray], np.ndarray], ...]
+    inverse: tuple[Inverse, ...]
 
     @property
     def d(self) -> int:
@@ -123,21 +127,25 @@ class Domain:
             ),
             index=torch.from_numpy(stiffness.indices[off].astype(np.int64)),
             slope=torch.from_numpy(p1.basis_gradients()[:, :, :d].copy()),
+            ends=torch.from_numpy(p1.boundary.nodes.astype(np.int64)),
+            owner=torch.from_numpy(p1.boundary.owner.astype(np.int64)),
+            area=torch.from_numpy(p1.boundary.areas[:, :d].copy()),
             tangent=tangent,
             slide=slide,
-            inverse=(_inverse(stiffness, SHIFT / size**2 * p1.lumped, tangent.numpy()),),
+            inverse=(Inverse(stiffness, SHIFT / size**2 * p1.lumped, tangent.numpy()),),
         )
 
     @staticmethod
     def join(domains: Sequence[Domain]) -> Domain:
         """A batch."""
-        starts = np.concatenate([[0], np.cumsum([len(one.points) for one in domains])])
+        starts = np.cumsum([0, *(len(one.points) for one in domains)])
+        firsts = np.cumsum([0, *(len(one.simplices) for one in domains)])
 
         def cat(name: str) -> Tensor:
             return torch.cat([getattr(one, name) for one in domains])
 
-        def shifted(name: str) -> Tensor:
-            pairs = zip(domains, starts, strict=False)
+        def shifted(name: str, by: np.ndarray = starts) -> Tensor:
+            pairs = zip(domains, by, strict=False)
             return torch.cat([getattr(one, name) + int(start) for one, start in pairs])
 
         def rows(pointers: list[Tensor]) -> Tensor:
@@ -145,11 +153,13 @@ class Domain:
             parts = [p[1:] + int(e) for p, e in zip(pointers, ends, strict=False)]
             return torch.cat([pointers[0][:1], *parts])
 
-        names = ("points", "mass", "measure", "length", "boundary", "slope", "tangent")
+        names = ("points", "mass", "measure", "length", "boundary", "slope", "area", "tangent")
         return Domain(
             **{name: cat(name) for name in names},
             simplices=shifted("simplices"),
             index=shifted("index"),
+            ends=shifted("ends"),
+            owner=shifted("owner", firsts),
             rowptr=rows([one.rowptr for one in domains]),
             sizes=sum((one.sizes for one in domains), ()),
             parts=sum((one.parts for one in domains), ()),
@@ -166,7 +176,7 @@ class Domain:
         bend = -self.slope @ flat.mT
         flat = (flat / (self.d + 1)).expand(-1, self.d + 1, -1)
         parts = torch.cat([flat, bend], 2) * self.measure[:, None, None]
-        return self._gathered(parts) / (self.mass * self.length**self.d)[:, None]
+        return self.gathered(parts) / (self.mass * self.length**self.d)[:, None]
 
     def carry(self, source: Tensor) -> Tensor:
         """Vectors u (N, d) of divergence `source` (N,) less its mean, as far as the boundary lets.
@@ -176,9 +186,18 @@ class Domain:
         cells to pieces, it is smoother. P1, integrals exact.
         """
         inner = self.measure * (source[self.simplices] @ self._mean)
-        return _Solve.apply(self._gathered(inner[:, None, None] * self.slope), self)
+        return _Solve.apply(self.gathered(inner[:, None, None] * self.slope), self)
 
-    def _gathered(self, parts: Tensor) -> Tensor:
+    def potential(self, source: Tensor) -> Tensor:
+        """(N,) psi of Laplacian psi = source (N,) less its mean, without slope across the boundary.
+
+        P1, the source's mass lumped; of mean zero.
+        """
+        load = self.mass * (self.mean(source) - source) * self.length**self.d
+        psi = _Lift.apply(load, self)
+        return psi - self.mean(psi)
+
+    def gathered(self, parts: Tensor) -> Tensor:
         """(S, d + 1, C) of corners -> (N, C) sums at points."""
         out = parts.new_zeros(len(self.points), parts.shape[2])
         return out.index_add(0, self.simplices.reshape(-1), parts.flatten(0, 1))
@@ -263,43 +282,80 @@ class _Solve(torch.autograd.Function):
         return _solved(ctx.domain, grads[0]), None
 
 
+class _Lift(torch.autograd.Function):
+    """S^-1 f: symmetric."""
+
+    @staticmethod
+    def forward(ctx: Any, load: Tensor, domain: Domain) -> Tensor:
+        ctx.domain = domain
+        return _lifted(domain, load)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return _lifted(ctx.domain, grads[0]), None
+
+
 def _solved(domain: Domain, load: Tensor) -> Tensor:
     right = (domain.tangent @ load[:, :, None])[:, :, 0]
     parts = right.split(domain.sizes)
     found = [
-        torch.from_numpy(inverse(part.T.reshape(-1).numpy()).reshape(domain.d, -1).T)
+        torch.from_numpy(inverse.vectors(part.T.reshape(-1).numpy()).reshape(domain.d, -1).T)
         for inverse, part in zip(domain.inverse, parts, strict=True)
     ]
     return (domain.tangent @ torch.cat(found)[:, :, None])[:, :, 0]
 
 
-def _inverse(
-    stiffness: csr_matrix, shift: np.ndarray, tangent: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Solves for vectors, a component after the other (d N,)."""
-    from scipy.sparse import bmat, diags, eye
-    from scipy.sparse.linalg import splu
+def _lifted(domain: Domain, load: Tensor) -> Tensor:
+    pairs = zip(domain.inverse, load.split(domain.sizes), strict=True)
+    return torch.cat([torch.from_numpy(inverse.scalars(part.numpy())) for inverse, part in pairs])
 
-    n, d, _ = tangent.shape
-    scale = stiffness.diagonal().mean()
-    each = (stiffness + diags(shift)) / scale
-    blocks = [[diags(tangent[:, i, j]) for j in range(d)] for i in range(d)]
-    within = bmat(blocks, format="csr")
-    within.eliminate_zeros()
-    whole = bmat([[each if i == j else None for j in range(d)] for i in range(d)], format="csr")
-    matrix = (within @ whole @ within + eye(n * d, format="csr") - within).tocsr()
-    matrix.eliminate_zeros()
-    if n <= DIRECT[d]:
-        factor = splu(
-            matrix.tocsc(),
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            panel_size=4,  # a fifth faster than SuperLU's own choice
-            options={"SymmetricMode": True, "Equil": False},
+
+class Inverse:
+    """Of the stiffness S + shift of one mesh, factorised once it is asked for."""
+
+    def __init__(self, stiffness: csr_matrix, shift: np.ndarray, tangent: np.ndarray) -> None:
+        from scipy.sparse import diags
+
+        self.scale = stiffness.diagonal().mean()
+        self.each = ((stiffness + diags(shift)) / self.scale).tocsr()
+        self.tangent = tangent
+
+    @cached_property
+    def scalars(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Solves for values (N,)."""
+        return self._of(self.each)
+
+    @cached_property
+    def vectors(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Solves for vectors along the boundary, a component after the other (d N,)."""
+        from scipy.sparse import bmat, diags, eye
+
+        n, d, _ = self.tangent.shape
+        blocks = [[diags(self.tangent[:, i, j]) for j in range(d)] for i in range(d)]
+        within = bmat(blocks, format="csr")
+        within.eliminate_zeros()
+        whole = bmat(
+            [[self.each if i == j else None for j in range(d)] for i in range(d)], format="csr"
         )
-        return lambda load: factor.solve(load / scale)
-    cycle = Multigrid(matrix)
-    return lambda load: solve(matrix, load / scale, cycle, tol=TOLERANCE)
+        matrix = (within @ whole @ within + eye(n * d, format="csr") - within).tocsr()
+        matrix.eliminate_zeros()
+        return self._of(matrix)
+
+    def _of(self, matrix: csr_matrix) -> Callable[[np.ndarray], np.ndarray]:
+        from scipy.sparse.linalg import splu
+
+        n, d, _ = self.tangent.shape
+        if n <= DIRECT[d]:
+            factor = splu(
+                matrix.tocsc(),
+                permc_spec="MMD_AT_PLUS_A",
+                diag_pivot_thresh=0.0,
+                panel_size=4,  # a fifth faster than SuperLU's own choice
+                options={"SymmetricMode": True, "Equil": False},
+            )
+            return lambda load: factor.solve(load / self.scale)
+        cycle = Multigrid(matrix)
+        return lambda load: solve(matrix, load / self.scale, cycle, tol=TOLERANCE)
 
 
 def determinant(e: Tensor) -> Tensor:

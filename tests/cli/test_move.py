@@ -67,7 +67,7 @@ def test_move_writes_a_mesh_and_a_picture(run):
     assert len(np.unique(picture[..., :3].reshape(-1, 3), axis=0)) > 100
 
 
-@pytest.mark.parametrize("method", ["ma", "elastic", "spring", "laplacian"])
+@pytest.mark.parametrize("method", ["ma", "elastic", "spring", "laplacian", "dmm"])
 def test_json_of_each_method(run, method):
     result = run("quads.vtu", "--monitor", "ring:0.25", "--method", method, "--json", "-o",
                  f"new/{method}.vtk", "--no-picture", "--conservative")  # fmt: skip

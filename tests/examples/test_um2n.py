@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from meshop.mesh import Mesh
-from meshop.movers import Domain, load_mover
+from meshop.movers import Domain, dmm, load_mover
 
+NAMES = ("fem", "data", "train", "published")
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "um2n"
 
 
@@ -20,9 +21,9 @@ FOLDER = Path(__file__).resolve().parents[2] / "examples" / "um2n"
 def scripts():
     """The scripts by name: they import each other as when run from their folder."""
     sys.path.insert(0, str(FOLDER))
-    yield {name: importlib.import_module(name) for name in ("fem", "data", "train")}
+    yield {name: importlib.import_module(name) for name in NAMES}
     sys.path.remove(str(FOLDER))
-    for name in ("fem", "data", "train"):
+    for name in NAMES:
         sys.modules.pop(name, None)
 
 
@@ -176,3 +177,76 @@ def test_a_short_training_comes_nearer_to_targets(scripts, tmp_path, monkeypatch
     curve = torch.load(tmp_path / "um2n.pt", weights_only=True)["curve"]
     assert curve[1]["loss"] < curve[0]["loss"]
     assert load_mover(tmp_path / "um2n.safetensors").kind == "um2n"
+
+
+def test_monitors_that_are_functions_need_no_solution(scripts, monkeypatch):
+    monkeypatch.setattr(scripts["data"].fem, "solve", None)
+    one, two = (scripts["data"].sample(seed, functions=True) for seed in (3, 3))
+    assert torch.equal(one.monitor, two.monitor) and one.error.isnan().all()
+    for seed in range(6):
+        monitor = scripts["data"].sample(seed, functions=True).monitor
+        assert monitor.min() >= 1 and 3 <= monitor.max() <= 21
+
+
+def test_the_residual_is_that_of_the_report(scripts):
+    one = scripts["data"].sample(5, holes=0.0, functions=True)
+    mesh = Mesh.from_blocks(one.domain.points.numpy(), [("triangle", one.domain.simplices.numpy())])
+    moved, report = dmm(mesh, one.monitor.numpy())
+    x = torch.from_numpy(moved.points[:, :2].copy())
+    found = scripts["train"].residual(one.domain, x, one.domain.sample(one.monitor, x))
+    assert np.isclose(float(found), report.residual, rtol=1e-9)
+
+
+def test_a_short_training_to_the_equation_needs_no_data(scripts, tmp_path, monkeypatch):
+    given = ["--samples", "3", "--every", "6", "--steps", "12", "--batch", "1", "--holes", "1"]
+    given += ["--kind", "dmm", "--loss", "equation", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["train.py", *given])
+    monkeypatch.setattr(scripts["data"].fem, "solve", None)
+    threads = torch.get_num_threads()
+    try:
+        scripts["train"].main()
+    finally:
+        torch.set_num_threads(threads)
+    curve = torch.load(tmp_path / "dmm.pt", weights_only=True)["curve"]
+    assert curve[1]["loss"] < curve[0]["loss"]
+    assert load_mover(tmp_path / "dmm.safetensors").meta["options"]["loss"] == "equation"
+
+
+# -- as published ----------------------------------------------------------------------------------
+
+
+def test_the_published_network_has_the_derivatives_that_it_says(scripts):
+    torch.manual_seed(0)
+    net = scripts["published"].Published(16).double()
+    log_m, xi = torch.randn(2, 48, 48).double(), torch.rand(2, 5, 2).double()
+    slope, bend = scripts["published"].derivatives(net, log_m, xi)
+    for axis in (0, 1):
+        step = torch.zeros(2).double().index_fill(0, torch.tensor(axis), 1e-5)
+        ahead, behind = (
+            scripts["published"].derivatives(net, log_m, xi + sign * step)[0] for sign in (1, -1)
+        )
+        phi = (net(log_m, xi + step) - net(log_m, xi - step)) / 2e-5
+        assert torch.allclose(slope[..., axis], phi, atol=1e-9)
+        assert torch.allclose(bend[..., axis], (ahead - behind) / 2e-5, atol=1e-8)
+
+
+def test_the_published_loss_is_zero_for_a_constant_monitor_that_moves_nothing(scripts):
+    net = scripts["published"].Published(16)
+    grid, random = torch.full((2, 96, 96), 3.0), torch.Generator().manual_seed(0)
+    assert float(scripts["published"].loss(net, grid, random).detach()) > 1e-3
+    torch.nn.init.zeros_(net.head[2].weight)
+    assert float(scripts["published"].loss(net, grid, random).detach()) < 1e-12
+
+
+def test_monitors_are_read_on_sensors_and_at_points(scripts):
+    x, y = torch.meshgrid(torch.linspace(0, 1, 96), torch.linspace(0, 1, 96), indexing="xy")
+    points = torch.rand(1, 20, 2)
+    found = scripts["published"].at((1 + 2 * x + y)[None], points)
+    assert torch.allclose(found, 1 + 2 * points[..., 0] + points[..., 1], atol=1e-5)
+    monitors = scripts["published"].grids(3)
+    assert monitors.shape == (3, 96, 96) and monitors.min() >= 1 and monitors.max() <= 21
+    one = scripts["data"].sample(10_000, holes=0.0)
+    mesh = Mesh.from_blocks(one.domain.points.numpy(), [("triangle", one.domain.simplices.numpy())])
+    torch.manual_seed(0)
+    moved, report = scripts["published"].by_published(scripts["published"].Published(16), one, mesh)
+    assert report.inverted == 0 and np.abs(moved.points - mesh.points).max() > 1e-4

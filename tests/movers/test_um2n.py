@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from meshop.errors import MeshError, SurrogateError
 from meshop.mesh import Mesh
 from meshop.movers import (
+    DMM,
     M2N,
     UM2N,
     Domain,
@@ -38,7 +39,7 @@ from ..meshes import box
 from .test_monge_ampere import spread
 from .test_move import square
 
-NETS = (FlowMover, UM2N, M2N)
+NETS = (FlowMover, UM2N, M2N, DMM)
 
 
 def wild(kind, seed=0, size=0.4, **config):
@@ -186,8 +187,9 @@ def test_translation_scale_and_a_factor_change_nothing(kind):
     assert np.abs(other / 3.7 - plain).max() < 2e-4 * size
 
 
-def test_the_flow_turns_and_is_mirrored_with_the_mesh():
-    mesh, net, angle = triangles(), wild(FlowMover), 1.1
+@pytest.mark.parametrize("kind", [FlowMover, DMM])
+def test_flows_and_potentials_turn_and_are_mirrored_with_the_mesh(kind):
+    mesh, net, angle = triangles(), wild(kind), 1.1
     turn = np.array([[np.cos(angle), np.sin(angle)], [np.sin(angle), -np.cos(angle)]])
     values = bump(mesh.points)
     plain = step(net, mesh, values)
@@ -316,7 +318,7 @@ def test_a_flow_that_folds_a_mesh_is_taken_in_shorter_steps():
 
 def test_a_constant_monitor_moves_nothing():
     mesh = triangles()
-    for net in (None, wild(FlowMover)):
+    for net in (None, wild(FlowMover), wild(DMM)):
         moved, report = um2n(mesh, np.full(mesh.n_points, 3.0), net=net)
         assert np.abs(moved.points - mesh.points).max() < 1e-12 and report.residual < 1e-12
 
