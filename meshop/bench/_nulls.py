@@ -15,7 +15,7 @@ from scipy.spatial import Delaunay, QhullError, cKDTree
 
 from ..errors import MeshError
 from ..mesh import Mesh
-from ..reduced import MMGP, POD, PODRegression
+from ..reduced import MMGP, POD, Answer, PODRegression
 from ..train import StoredCase, least_squares
 from ._task import Task
 
@@ -261,11 +261,9 @@ class Morphed(Null):
         self.model.fit(_meshes(self.cases), given, [np.asarray(c.y, float) for c in self.cases])
 
     def predict(self, cases: Sequence[StoredCase]) -> list[np.ndarray]:
-        return [fields for fields, _ in self.predict_with_bands(cases)]
+        return [answer.fields for answer in self.predict_with_bands(cases)]
 
-    def predict_with_bands(
-        self, cases: Sequence[StoredCase]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
+    def predict_with_bands(self, cases: Sequence[StoredCase]) -> list[Answer]:
         """Fields and their standard deviations (N, C) of each case."""
         return self.model.predict(_meshes(cases), self.describe_all(cases)[:, self.columns])
 

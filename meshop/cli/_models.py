@@ -59,6 +59,9 @@ def list_models(
         about = _operator(name, kind)
         print(f"  {name}: {about['line']}")
         print(f"    {about['paper']}; cost per node {about['cost']}; {about['needs']}")
+    print(
+        "\nwithout a network, with bands: meshop train --model mmgp, for plane meshes of like shape"
+    )
 
 
 @models.command("show")

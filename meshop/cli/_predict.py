@@ -192,11 +192,13 @@ def _scalar_rows(result: Prediction) -> list[list[str]]:
     """Cl, Cd, Cm: by the scalar head, by the wall's pressure, their difference, the truth."""
     errors = (result.errors or {}).get("scalars", {})
     integrated, gap = result.integrated, result.disagreement
-    rows = [["", "scalar head"]]
+    rows = [["", "scalar head", *["90 % band"] * bool(result.bands)]]
     rows[0] += ["wall pressure", "difference"] if integrated else []
     rows[0] += ["error"] if errors else []
     for name, value in result.scalars.items():
         row = [name, _digits(value)]
+        if result.bands:
+            row.append(f"+- {_digits(result.bands[name])}")
         if integrated:
             row += [_digits(integrated.get(name)), _digits(gap.get(name))]
         if errors:
@@ -231,6 +233,7 @@ def _entry(file: str, output: Path, picture: str | None, result: Prediction) -> 
         "model": {"name": result.model, "hash": result.model_hash},
         "conditions": result.conditions,
         "scalars": result.scalars,
+        "bands": {k: v for k, v in result.bands.items() if k in result.scalars},
         "integrated": result.integrated,
         "disagreement": result.disagreement,
         "in_training_range": int(result.in_range),

@@ -44,7 +44,10 @@ def train(
     units: Annotated[str | None, typer.Option(help="For the record: aoa_deg=deg,U=m/s.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Operator: transolver, ... (meshop models). Default: grid-field."),
+        typer.Option(
+            help="Operator: transolver, ... (meshop models); mmgp: no network, with bands, for "
+            "plane meshes of like shape. Default: grid-field."
+        ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps at most.")] = 20000,
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes at most.")] = None,
@@ -162,6 +165,8 @@ def card_tables(card: dict[str, Any]) -> Iterator[str]:
     for family, entry in card.get("families", {}).items():
         models = in_time if "persistence" in entry else steady
         rows = [[f"{family}: {entry['cases']} cases held out", *models.values()]]
+        banded = any("in_bands" in value for value in entry.get("surrogate", {}).values())
+        rows[0] += ["in 90 % bands"] * banded
         for quantity in entry.get("surrogate", {}):
             row = [quantity]
             for model in models:
@@ -170,6 +175,8 @@ def card_tables(card: dict[str, Any]) -> Iterator[str]:
                     row.append("-")
                 else:  # fields have relative errors, scalars absolute ones
                     row.append(f"{100 * value:.2f} %" if " " in quantity else f"{value:.5f}")
+            if banded:
+                row.append(f"{100 * entry['surrogate'][quantity].get('in_bands', 0):.0f} %")
             rows.append(row)
         yield table(rows)
 

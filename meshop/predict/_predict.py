@@ -11,6 +11,7 @@ import numpy as np
 
 from .._version import __version__
 from ..mesh import Mesh, flatten
+from ..reduced import LEVEL, NORMAL
 from ._accuracy import compare, truth_in
 from ._coefficients import integrate_pressure
 from ._conditions import resolve
@@ -107,9 +108,12 @@ def evaluate(
     start = perf_counter()
     data = mesh.cell_data if schema.location == "cell" else mesh.point_data
     fields: dict[str, np.ndarray] = {}
+    spread = dict(outcome.deviations)
     truth: dict[str, np.ndarray] = {}
     for item in schema.fields:
         fields[item.name] = with_three(outcome.fields[item.name])
+        if item.name in spread:
+            spread[item.name] = _squeeze(with_three(spread[item.name]))
         if (known := truth_in(data, item.name, fields[item.name].shape)) is not None:
             truth[item.name] = known
     warnings = list(outcome.warnings)
@@ -126,14 +130,20 @@ def evaluate(
         "conditions": values,
         "units": {f"{item.name}_pred": item.units for item in schema.fields},
     }
+    if spread:
+        meta["bands"] = f"{100 * LEVEL:g} % of the truth lie in pred +- {NORMAL:.3f} std"
     arrays = Arrays()
     place = arrays.cell if schema.location == "cell" else arrays.point
     for name, predicted in fields.items():
         place[f"{name}_pred"] = _squeeze(predicted)
+        if name in spread:
+            place[f"{name}_std"] = spread[name]
         if name in truth:
             place[f"{name}_error"] = _squeeze((predicted - truth[name]).astype(np.float32))
     for name, value in scalars.items():
         arrays.field[f"{name}_pred"] = np.array([value], np.float64)
+        if name in spread:
+            arrays.field[f"{name}_std"] = np.array([spread[name]], np.float64)
     for name, value in integrated.items():
         arrays.field[f"{name}_integrated"] = np.array([value], np.float64)
     arrays.field[IN_RANGE] = np.array([outcome.in_range], np.uint8)
@@ -153,6 +163,7 @@ def evaluate(
         scalars=scalars,
         integrated=integrated,
         in_range=bool(outcome.in_range),
+        bands={k: NORMAL * v for k, v in spread.items()},
         warnings=warnings + _disagreements(integrated, outcome.scalars),
         errors=compare(mesh, geo, fields, truth, scalars),
         timings=timings,

@@ -24,7 +24,9 @@ class Prediction:
     """What `predict` returns.
 
     mesh: a copy of the input whose arrays are shared, with ``<field>_pred`` (and ``<field>_error``,
-    prediction minus truth) on cells or points and the scalars in its field data. scalars: from the
+    prediction minus truth, and ``<field>_std``) on cells or points and the scalars in its field
+    data. bands: of models that give them, by field and scalar, half the width of what holds 90 % of
+    the truth: 1.645 standard deviations. scalars: from the
     model's scalar head. integrated: Cl and Cm from the predicted wall pressure, where the mesh has
     a wall. disagreement: |scalars - integrated|. errors: where the file holds the truth,
     ``{"whole": {field: relative L2}, "near": {...}, "scalars": {name: |error|}}``, else None.
@@ -46,6 +48,7 @@ class Prediction:
     errors: dict[str, dict[str, float]] | None
     timings: dict[str, float] = field(default_factory=dict)
     plane: Mesh | None = None
+    bands: dict[str, Any] = field(default_factory=dict)
 
     @property
     def disagreement(self) -> dict[str, float]:
@@ -64,7 +67,7 @@ class Prediction:
         units = json.loads(str(mesh.field_data[META][0]))["units"]
         names = []
         for item in self.fields:
-            for name in (f"{item}_pred", f"{item}_error"):
+            for name in (f"{item}_pred", f"{item}_std", f"{item}_error"):
                 if name in self._data:
                     names.append(name)
                     mesh.field_data[f"note {name}"] = np.array([f"{_NOTE}{self.model}: {given}"])
@@ -97,7 +100,12 @@ class Prediction:
 
     def _note(self) -> list[str]:
         """A line of scalars, then the table of errors where there is a truth."""
-        lines = [", ".join(f"{k} = {v:.4f}" for k, v in self.scalars.items())]
+        lines = [
+            ", ".join(
+                f"{k} = {v:.4f}" + (f" +- {self.bands[k]:.2g}" if k in self.bands else "")
+                for k, v in self.scalars.items()
+            )
+        ]
         errors = self.errors or {}
         area = "near" if "near" in errors else "whole"
         if errors.get(area):

@@ -12,7 +12,8 @@ Dubrule, Mathematical Geology 15, 1983.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -124,20 +125,59 @@ class GaussianProcess:
                 if same:
                     offer(kernel, trend, torch.tensor(same))
         assert best is not None
-        hyper = best
-        self.kernels, self.trends = [k for k, _ in names], [t for _, t in names]
-        self.lengths, self.noise = hyper.lengths.exp(), hyper.noise.exp()
-        self.power = hyper.power.exp()
-        self.fits: list[tuple[Tensor, _Fit]] = []
+        self._finish(names, best)
         self.log_likelihood = torch.empty(q, dtype=torch.float64)
-        for name in dict.fromkeys(names):
-            rows = torch.tensor([i for i in range(q) if names[i] == name])
-            part = hyper.pick(rows)
-            self.fits.append((rows, _Fit(*name, self.x, z[:, rows], part)))
-            h = trend_basis(name[1], self.x[some])
-            value = negative_log_likelihood(name[0], self.x[some], z[some][:, rows], h, part)
+        for rows, fit in self.fits:
+            h = trend_basis(fit.trend, self.x[some])
+            value = negative_log_likelihood(
+                fit.kernel, self.x[some], z[some][:, rows], h, best.pick(rows)
+            )
             self.log_likelihood[rows] = -value
         return self
+
+    def _finish(self, names: Sequence[tuple[str, str]], hyper: _Hyper) -> None:
+        """The processes with these kernels, trends and hyperparameters."""
+        self.hyper = hyper
+        self.kernels, self.trends = [k for k, _ in names], [t for _, t in names]
+        self.lengths, self.noise, self.power = (value.exp() for value in hyper)
+        self.fits: list[tuple[Tensor, _Fit]] = []
+        for name in dict.fromkeys(names):
+            rows = torch.tensor([i for i in range(len(names)) if names[i] == name])
+            self.fits.append((rows, _Fit(*name, self.x, self.z[:, rows], hyper.pick(rows))))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Arrays that `restored` makes the same process of."""
+        own = ("x", "z", "x_mean", "x_std", "y_mean", "y_std")
+        return {name: getattr(self, name).numpy() for name in own} | {
+            "lengths": self.hyper.lengths.numpy(),
+            "noise": self.hyper.noise.numpy(),
+            "power": self.hyper.power.numpy(),
+            "kernels": np.array([KERNELS.index(k) for k in self.kernels]),
+            "trends": np.array([TRENDS.index(t) for t in self.trends]),
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, NDArray[Any]]) -> GaussianProcess:
+        """What `state` gave. Raises KeyError or ValueError where it does not fit."""
+        found = cls()
+        n, d = state["x"].shape
+        q = state["z"].shape[1]
+        for name, shape in (
+            ("z", (n, q)), ("x_mean", (d,)), ("x_std", (d,)), ("y_mean", (q,)), ("y_std", (q,)),
+            ("lengths", (q, d)), ("noise", (q,)), ("power", (q,)), ("kernels", (q,)),
+            ("trends", (q,)),
+        ):  # fmt: skip
+            if state[name].shape != shape or not np.isfinite(state[name]).all():
+                raise ValueError(f"{name} {state[name].shape}: expected finite {shape}")
+        for name in ("x", "z", "x_mean", "x_std", "y_mean", "y_std"):
+            setattr(found, name, torch.from_numpy(np.array(state[name], np.float64)))
+        hyper = _Hyper(
+            *(torch.from_numpy(np.array(state[name], np.float64)) for name in _Hyper._fields)
+        )
+        kernels, trends = (dict(enumerate(known)) for known in (KERNELS, TRENDS))
+        names = zip(state["kernels"].tolist(), state["trends"].tolist(), strict=True)
+        found._finish([(kernels[k], trends[t]) for k, t in names], hyper)
+        return found
 
     def predict(
         self, x: ArrayLike, noise: bool = False

@@ -6,40 +6,53 @@ the same nodes. Coordinates, less place and size, give a few numbers that say wh
 fields go back to the mesh that was asked for. Nodes of different meshes need not correspond.
 Source: Casenave, Staber, Roynard, MMGP: a Mesh Morphing Gaussian Process-based machine learning
 method for regression of physical problems under non-parameterized geometrical variability, NeurIPS
-2023 (arXiv 2305.12871). Departures: morphing by a harmonic map (`morph`); size apart from shape;
-trends and kernels chosen; bands hold what modes and interpolation lose, and are scaled so that they
-hold what they should of the errors of leaving one out.
+2023 (arXiv 2305.12871). Departures: morphing by a harmonic map (`morph`); fields on cells; size
+apart from shape; trends and kernels chosen; bands hold what modes and interpolation lose, and are
+scaled so that they hold what they should of the errors of leaving folds out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix
 
 from ..errors import MeshError
 from ..mesh import Mesh
 from ._gaussian import GaussianProcess
-from ._morph import Chart, Target, make_target, morph, sharpened, transport
 from ._pod import POD
+from ._reference import Carried, Reference
 
 Array = NDArray[np.float64]
 VARIES = 1e-6  # relative to the size of the domain: shapes that vary by less do not vary
 LEVEL, NORMAL = 0.9, 1.6448536269514722  # of bands: their share, and half width in deviations
 SCOUTS = 8  # modes of each field that choose the inputs
+CHECKED = 64  # cases at most whose fields say how wide bands are
+PARTS = ("conditions", "size and shape", "place")
+LOCATIONS = ("point", "cell")
+
+
+class Answer(NamedTuple):
+    """Fields and their standard deviations (N, C) at a mesh's nodes, scalars and theirs (S,)."""
+
+    fields: Array
+    deviation: Array
+    scalars: Array
+    scalar_deviation: Array
 
 
 class MMGP:
     """fit on meshes with conditions and fields, predict fields and their deviations on others.
 
-    energy, modes: of each field's POD; shapes: at most so many numbers of a shape. kernel, trend:
-    as of `GaussianProcess`. weight: what norm the PODs are best in, "mass" (the L2 norm on the
-    median mesh) or "nodes" (all its nodes alike). Plane meshes with the same number of holes.
+    energy, modes: of each field's POD; shapes: at most so many numbers of a shape. location: fields
+    are at "point"s or "cell"s. kernel, trend: as of `GaussianProcess`. weight: what norm the PODs
+    are best in, "mass" (the L2 norm on the median mesh; about a body in a far field, near it) or
+    "nodes" (all its nodes alike). Plane meshes with the same number of holes.
 
-    inputs: which of "conditions", "size and shape", "place" tell the fields; factor (C,): of the
-    bands, from leaving folds out; left_out (n, C): the relative L2 errors then, of the same basis.
+    inputs: which of `PARTS` tell the fields; factor (C,), scalar_factor (S,): of the bands, from
+    leaving folds out; left_out (n', C): the relative L2 errors then, of the same basis.
     """
 
     def __init__(
@@ -48,151 +61,238 @@ class MMGP:
         modes: int = 32,
         shapes: int = 8,
         *,
+        location: str = "point",
         kernel: str = "auto",
         trend: str = "auto",
         weight: str = "mass",
     ) -> None:
-        self.energy, self.modes, self.shapes = energy, modes, shapes
+        if location not in LOCATIONS:
+            raise ValueError(f"location {location!r}: expected {' or '.join(LOCATIONS)}")
+        self.energy, self.modes, self.shapes, self.location = energy, modes, shapes, location
         self.kernel, self.trend, self.weight = kernel, trend, weight
 
-    def fit(self, meshes: Sequence[Mesh], conditions: ArrayLike, fields: Sequence[Array]) -> MMGP:
-        """meshes n, conditions (n, K), fields n of (N_i, C) at their points.
+    def fit(
+        self,
+        meshes: Sequence[Mesh],
+        conditions: ArrayLike,
+        fields: Sequence[Array],
+        scalars: ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+    ) -> MMGP:
+        """meshes n, conditions (n, K), fields n of (N_i, C) at their nodes, scalars (n, S); names:
+        of the meshes, for messages.
 
         Raises MeshError for meshes that cannot be morphed, ValueError for shapes that do not fit.
         """
         given = np.asarray(conditions, np.float64)
-        sizes = [m.n_points for m in meshes]
+        outcome = np.zeros((len(meshes), 0)) if scalars is None else np.asarray(scalars, np.float64)
+        cells = self.location == "cell"
+        sizes = [m.n_cells if cells else m.n_points for m in meshes]
         if len(fields) != len(meshes) or given.shape[:1] != (len(meshes),) or given.ndim != 2:
             raise ValueError(f"{len(meshes)} meshes: expected as many fields and (n, K) conditions")
+        if outcome.ndim != 2 or len(outcome) != len(meshes):
+            raise ValueError(f"scalars {outcome.shape}: expected ({len(meshes)}, S)")
         if [len(f) for f in fields] != sizes:
-            raise ValueError("expected a row of each field for each point of its mesh")
-        self.maps: dict[str, tuple[csr_matrix, csr_matrix, csr_matrix]] = {}
-        self._reference(meshes)
-        carried = [self.carry(mesh) for mesh in meshes]
-        base = self.base.p1().lumped
+            raise ValueError("expected a row of each field for each node of its mesh")
+        self.reference = Reference.of(meshes, self.location)
+        base = self.reference.weight
+        there = np.empty((len(meshes), len(base), fields[0].shape[1]))
+        lost = np.zeros(there.shape[1:])
+        frames: list[tuple[Array, Array, float]] = []
+        for i, (mesh, f) in enumerate(zip(meshes, fields, strict=True)):
+            try:
+                carried = self.reference.carry(mesh)
+            except MeshError as error:
+                name = names[i] if names is not None else f"mesh {i}"
+                raise MeshError(f"{name}: {error.what}", error.why, error.hint) from error
+            there[i] = carried.there @ f
+            lost += carried.there @ (f - carried.back @ there[i]) ** 2 / len(meshes)
+            frames.append(_frame(carried))
+        self._embed(frames, base)
+        parts = self._describe(frames, given)
         weight = base if self.weight == "mass" else np.ones(len(base))
-        self._embed(meshes, base)
-        parts = self._describe(meshes, given)
-        there = np.stack([t @ f for (t, *_), f in zip(carried, fields, strict=True)])  # (n, R, C)
-        lost = np.mean(
-            [t @ (f - back @ u) ** 2
-             for (t, back, _), f, u in zip(carried, fields, there, strict=True)], axis=0
-        )  # fmt: skip
         self.bases = [
             POD(self.energy, self.modes).fit(there[:, :, c], weight) for c in range(there.shape[2])
         ]
         for c, basis in enumerate(self.bases):
             basis.lost = basis.lost + np.maximum(lost[:, c], 0)  # weights may be -1e-9
         codes = [b.encode(there[:, :, c]) for c, b in enumerate(self.bases)]
+        del there
         self.splits = np.cumsum([0, *(code.shape[1] for code in codes)])
         self.process: GaussianProcess | None = None
-        self.factor = np.ones(len(codes))
-        if self.splits[-1]:
-            self._choose(parts, codes)
+        every = np.concatenate([*codes, outcome], axis=1)
+        self.inputs = list(PARTS)
+        self.keep = {k: np.ptp(v, axis=0) > VARIES * np.abs(v).max(0) for k, v in parts.items()}
+        if every.shape[1]:
+            self._choose(parts, codes, outcome)
             self.process = GaussianProcess(kernel=self.kernel, trend=self.trend)
-            self.process.fit(self._row(parts), np.concatenate(codes, axis=1))
-        self._calibrate(codes, meshes, fields)
+            self.process.fit(self._row(parts), every)
+        self.factor, self.scalar_factor = np.ones(len(codes)), np.ones(outcome.shape[1])
+        self._calibrate(every, meshes, fields)
+        self.reference.forget()
         return self
 
-    def predict(self, meshes: Sequence[Mesh], conditions: ArrayLike) -> list[tuple[Array, Array]]:
-        """Fields and standard deviations (N_i, C) of each mesh; mean +- 1.645 deviations: 90 %.
+    def predict(self, meshes: Sequence[Mesh], conditions: ArrayLike) -> list[Answer]:
+        """Fields and scalars on each mesh; mean +- 1.645 deviations: 90 %.
 
         Raises MeshError for meshes that cannot be morphed to the reference.
         """
-        mean = deviation = np.zeros((len(meshes), 0))
-        learned = dict(self.maps)
-        if self.process is not None:
-            parts = self._describe(meshes, np.asarray(conditions, np.float64))
-            mean, deviation = self.process.predict(self._row(parts), noise=True)
-        found = [
-            self._back(mesh, *self._decode(mean[i], deviation[i])) for i, mesh in enumerate(meshes)
-        ]
-        self.maps = learned  # those of the meshes that were asked for would pile up
+        given, found = np.asarray(conditions, np.float64), []
+        for mesh, row in zip(meshes, given.reshape(len(meshes), -1), strict=True):
+            carried = self.reference.carry(mesh)
+            mean = deviation = np.zeros((1, 0))
+            if self.process is not None:
+                parts = self._describe([_frame(carried)], row[None])
+                mean, deviation = self.process.predict(self._row(parts), noise=True)
+            found.append(
+                Answer(
+                    *_back(carried, *self._decode(mean[0], deviation[0])),
+                    mean[0, self.splits[-1] :],
+                    deviation[0, self.splits[-1] :] * self.scalar_factor,
+                )
+            )
         return found
 
-    def carry(self, mesh: Mesh) -> tuple[csr_matrix, csr_matrix, csr_matrix]:
-        """Matrices that take nodal values to the reference (R, N) and back (N, R), of second order
-        for what is smooth on the mesh, and back in P1, with weights that are not negative."""
-        key = mesh.content_hash()
-        if key not in self.maps:
-            chart = self._chart(mesh)
-            there, back = transport(chart, self.chart), transport(self.chart, chart)
-            # The reference's nodes where they lie on this mesh.
-            image = Mesh.from_blocks(there @ mesh.points, [("triangle", self.triangles)])
-            self.maps[key] = (
-                sharpened(there, mesh, image.points),
-                sharpened(back, image, mesh.points),
-                back,
+    def shape_warnings(self, mesh: Mesh) -> list[str]:
+        """Says where the shape of a domain lies outside the training range."""
+        code, rest = self._shape_of([_frame(self.reference.carry(mesh))])
+        found = []
+        for i, (value, low, high) in enumerate(zip(code[0], *self.shape_range, strict=True)):
+            slack = 0.02 * (high - low)
+            if not low - slack <= value <= high + slack:
+                found.append(
+                    f"the shape's coordinate {i + 1} of {code.shape[1]}, {value:.3g}, is outside "
+                    f"the training range {low:.3g} to {high:.3g}"
+                )
+        if rest[0] > 2 * self.shape_rest + 1e-3:
+            found.append(
+                f"the shape differs from all combinations of those trained on by "
+                f"{100 * rest[0]:.2g} % of its size (in training by up to "
+                f"{100 * self.shape_rest:.2g} %)"
             )
-        return self.maps[key]
+        return found
 
-    def _chart(self, mesh: Mesh) -> Chart:
-        chart = morph(mesh, self.target)
-        if not chart.valid:
-            raise MeshError(
-                "this mesh cannot be morphed to the reference",
-                "its holes lie too far from theirs: triangles would turn over",
-            )
-        return chart
+    # -- files ----------------------------------------------------------------------------------
 
-    def _reference(self, meshes: Sequence[Mesh]) -> None:
-        """The mesh of median size, and the domain after it."""
-        order = np.argsort([m.n_points for m in meshes], kind="stable")
-        self.base = meshes[int(order[len(meshes) // 2])]
-        unlike = {mesh.content_hash(): mesh for mesh in meshes}
-        self.target: Target = make_target(self.base, list(unlike.values()))
-        self.chart = self._chart(self.base)
-        self.triangles = self.chart.mesh.cell_nodes.reshape(-1, 3)
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is needed to predict, besides arrays (JSON)."""
+        return {"location": self.location, "inputs": self.inputs}
 
-    def _frame(self, mesh: Mesh) -> tuple[Array, Array, float]:
-        """Coordinates (R, 2) on the reference less place and size, place (2,), log of the size."""
-        p1 = mesh.p1()
-        area = p1.lumped.sum()
-        place = p1.lumped @ mesh.points[:, :2] / area
-        shape = (self.carry(mesh)[0] @ mesh.points[:, :2] - place) / np.sqrt(area)
-        return shape, place, 0.5 * float(np.log(area))
+    def state(self) -> dict[str, Array]:
+        """What is needed to predict, besides options."""
+        arrays = {f"reference.{k}": np.asarray(v) for k, v in self.reference.state().items()}
+        arrays |= {f"keep.{k}": v for k, v in self.keep.items()}
+        arrays |= {
+            "shape.mean": self.shape_basis.mean,
+            "shape.modes": self.shape_basis.modes,
+            "shape.weight": self.shape_basis.weight,
+            "shape.range": self.shape_range,
+            "shape.rest": np.array(self.shape_rest),
+            "splits": self.splits,
+            "mean": np.stack([b.mean for b in self.bases]),
+            "modes": np.concatenate([b.modes for b in self.bases]),
+            "lost": np.stack([b.lost for b in self.bases]),
+            "factor": self.factor,
+            "scalar_factor": self.scalar_factor,
+        }
+        if self.process is not None:
+            arrays |= {f"process.{k}": v for k, v in self.process.state().items()}
+        return arrays
 
-    def _embed(self, meshes: Sequence[Mesh], weight: Array) -> None:
-        frames = {m.content_hash(): self._frame(m) for m in meshes}
-        shapes = np.stack([frames[m.content_hash()][0].ravel() for m in meshes])
+    @classmethod
+    def restored(cls, options: Mapping[str, Any], arrays: Mapping[str, Array]) -> MMGP:
+        """What `options` and `state` gave. Raises KeyError, ValueError or MeshError where they do
+        not fit."""
+        found = cls(location=options["location"])
+        found.inputs = [str(k) for k in options["inputs"]]
+        if not set(found.inputs) <= set(PARTS):
+            raise ValueError(f"inputs {found.inputs}: expected some of {', '.join(PARTS)}")
+        found.reference = Reference.restored(_under(arrays, "reference."), found.location)
+        found.keep = {k: np.asarray(v, bool) for k, v in _under(arrays, "keep.").items()}
+        nodes, shape = len(found.reference), _under(arrays, "shape.")
+        found.shape_basis = POD()
+        found.shape_basis.mean, found.shape_basis.modes = shape["mean"], shape["modes"]
+        found.shape_basis.weight = shape["weight"]
+        found.shape_range, found.shape_rest = shape["range"], float(shape["rest"])
+        found.splits = np.asarray(arrays["splits"])
+        found.factor, found.scalar_factor = arrays["factor"], arrays["scalar_factor"]
+        fields, modes = len(found.factor), int(found.splits[-1])
+        for name, wanted in (
+            ("mean", (fields, nodes)),
+            ("lost", (fields, nodes)),
+            ("modes", (modes, nodes)),
+            ("shape.mean", (2 * nodes,)),
+            ("shape.weight", (2 * nodes,)),
+            ("shape.modes", (len(shape["modes"]), 2 * nodes)),
+            ("splits", (fields + 1,)),
+        ):
+            if arrays[name].shape != wanted:
+                raise ValueError(f"{name} {arrays[name].shape}: expected {wanted}")
+        if found.splits[0] != 0 or (np.diff(found.splits) < 0).any():
+            raise ValueError("splits: expected rising numbers from 0")
+        found.bases = []
+        for c in range(fields):
+            basis = POD()
+            basis.mean, basis.lost = arrays["mean"][c], arrays["lost"][c]
+            basis.modes = arrays["modes"][found.splits[c] : found.splits[c + 1]]
+            found.bases.append(basis)
+        process = _under(arrays, "process.")
+        found.process = GaussianProcess.restored(process) if process else None
+        wanted_inputs = sum(int(found.keep[k].sum()) for k in PARTS if k in found.inputs)
+        if found.process is not None and found.process.x.shape[1] != wanted_inputs:
+            raise ValueError(f"the process has not the {wanted_inputs} inputs that are kept")
+        if set(found.keep) != set(PARTS) or not all(np.isfinite(a).all() for a in arrays.values()):
+            raise ValueError("expected what is kept of each part, and finite values")
+        return found
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _embed(self, frames: Sequence[tuple[Array, Array, float]], weight: Array) -> None:
+        shapes = np.stack([frame[0] for frame in frames])
         weight = np.repeat(weight / weight.sum(), 2)
         self.shape_basis = POD(1 - 1e-10, self.shapes).fit(shapes, weight)
-        large = self.shape_basis.values > VARIES * np.sqrt(len(meshes))
+        large = self.shape_basis.values > VARIES * np.sqrt(len(frames))
         self.shape_basis.modes = self.shape_basis.modes[large]
+        code, rest = self._shape_of(frames)
+        self.shape_range = np.stack([code.min(0), code.max(0)])
+        self.shape_rest = float(rest.max())
 
-    def _describe(self, meshes: Sequence[Mesh], conditions: Array) -> dict[str, Array]:
-        frames: dict[str, tuple[Array, Array, float]] = {}
-        for mesh in meshes:
-            if (key := mesh.content_hash()) not in frames:
-                frames[key] = self._frame(mesh)
-        rows = [frames[mesh.content_hash()] for mesh in meshes]
-        shape = self.shape_basis.encode(np.stack([row[0].ravel() for row in rows]))
-        size = np.array([[row[2]] for row in rows])
+    def _shape_of(self, frames: Sequence[tuple[Array, Array, float]]) -> tuple[Array, Array]:
+        """(n, k) coordinates of shapes, and (n,) how far shapes are from what these say."""
+        shapes = np.stack([frame[0] for frame in frames])
+        code = self.shape_basis.encode(shapes)
+        gap = shapes - self.shape_basis.decode(code)
+        return code, np.sqrt(gap**2 @ self.shape_basis.weight)
+
+    def _describe(
+        self, frames: Sequence[tuple[Array, Array, float]], conditions: Array
+    ) -> dict[str, Array]:
+        size = np.array([[frame[2]] for frame in frames])
         return {
             "conditions": conditions,
-            "size and shape": np.concatenate([size, shape], axis=1),
-            "place": np.stack([row[1] * np.exp(-row[2]) for row in rows]),
+            "size and shape": np.concatenate([np.log(size), self._shape_of(frames)[0]], axis=1),
+            "place": np.stack([frame[1] for frame in frames]) / size,
         }
 
-    def _choose(self, parts: dict[str, Array], codes: Sequence[Array]) -> None:
+    def _choose(self, parts: dict[str, Array], codes: Sequence[Array], scalars: Array) -> None:
         """The inputs under which leaving one out misses least, by plain processes."""
-        self.keep = {k: np.ptp(v, axis=0) > VARIES * np.abs(v).max(0) for k, v in parts.items()}
         there = [k for k in parts if self.keep[k].any()]
         ways = [[k] for k in there] if len(there) > 1 else []
         if len(there) == 3:
             ways.append(["conditions", "size and shape"])
         ways.append(there)
-        few = np.concatenate([code[:, :SCOUTS] for code in codes], axis=1)
-        scale = np.concatenate(
-            [np.full(min(SCOUTS, code.shape[1]), (code**2).sum()) for code in codes]
-        )
+        few = np.concatenate([*(code[:, :SCOUTS] for code in codes), scalars], axis=1)
+        energy = [np.full(min(SCOUTS, code.shape[1]), (code**2).sum()) for code in codes]
+        energy.append(((scalars - scalars.mean(0)) ** 2).sum(0))
+        scale = np.maximum(np.concatenate(energy), 1e-300)
         best = np.inf
         for way in ways:
             self.inputs = way
             score = 0.0
             if len(ways) > 1:
                 scout = GaussianProcess(trend="constant").fit(self._row(parts), few)
-                score = float((scout.leave_one_out() ** 2 / np.maximum(scale, 1e-300)).sum())
+                score = float((scout.leave_one_out() ** 2 / scale).sum())
             if score < best:
                 best, chosen = score, way
         self.inputs = chosen
@@ -211,27 +311,40 @@ class MMGP:
             variances.append(self.factor[c] ** 2 * variance)
         return np.stack(fields, axis=1), np.stack(variances, axis=1)
 
-    def _calibrate(
-        self, codes: Sequence[Array], meshes: Sequence[Mesh], fields: Sequence[Array]
-    ) -> None:
-        """Scale the bands so that they hold LEVEL of the errors, at the points of its own mesh, of
+    def _calibrate(self, every: Array, meshes: Sequence[Mesh], fields: Sequence[Array]) -> None:
+        """Scale the bands so that they hold LEVEL of the errors, at the nodes of its own mesh, of
         each case left out with its fold."""
-        every = np.concatenate(codes, axis=1)
         miss = spread = np.zeros_like(every)
         if self.process is not None:
             miss, spread = self.process.folds_left_out()
-        ratios, self.left_out = [], np.empty((len(meshes), len(codes)))
-        for i, (mesh, truth) in enumerate(zip(meshes, fields, strict=True)):
-            found, deviation = self._back(mesh, *self._decode(every[i] + miss[i], spread[i]))
+        some = np.unique(np.linspace(0, len(meshes) - 1, min(CHECKED, len(meshes))).astype(int))
+        ratios, self.left_out = [], np.empty((len(some), len(self.bases)))
+        for k, i in enumerate(some):
+            truth, carried = fields[i], self.reference.carry(meshes[i])
+            found, deviation = _back(carried, *self._decode(every[i] + miss[i], spread[i]))
             size = 1e-12 * np.abs(truth).max(0) + 1e-150
             ratios.append(np.abs(found - truth) / np.hypot(deviation, size))
-            weight = mesh.p1().lumped if self.weight == "mass" else np.ones(len(truth))
+            weight = carried.plain @ self.reference.weight
+            if self.weight != "mass":
+                weight = np.ones(len(truth))
             gap, norm = (weight @ v**2 for v in (found - truth, truth))
-            self.left_out[i] = np.sqrt(gap / np.maximum(norm, 1e-300))
+            self.left_out[k] = np.sqrt(gap / np.maximum(norm, 1e-300))
         factor = np.quantile(np.concatenate(ratios), LEVEL, axis=0) / NORMAL
         self.factor = np.where(factor > 0, factor, 1.0)
+        ratio = np.abs(miss) / np.maximum(spread, 1e-300)
+        factor = np.quantile(ratio[:, self.splits[-1] :], LEVEL, axis=0) / NORMAL
+        self.scalar_factor = np.where(factor > 0, factor, 1.0)
 
-    def _back(self, mesh: Mesh, fields: Array, variances: Array) -> tuple[Array, Array]:
-        """Fields and deviations (N, C) at a mesh's points."""
-        _, sharp, plain = self.carry(mesh)
-        return sharp @ fields, np.sqrt(np.maximum(plain @ variances, 0))
+
+def _frame(carried: Carried) -> tuple[Array, Array, float]:
+    """Coordinates (2 R,) on the reference less place and size, place (2,), size."""
+    return carried.image[:, :2].ravel(), carried.place, carried.size
+
+
+def _back(carried: Carried, fields: Array, variances: Array) -> tuple[Array, Array]:
+    """Fields and deviations (N, C) at a mesh's nodes."""
+    return carried.back @ fields, np.sqrt(np.maximum(carried.plain @ variances, 0))
+
+
+def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.resources
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from ..errors import SurrogateError
+from ..errors import MeshError, SurrogateError
 from ..graph import GraphSpec, MeshGraph, build_graph, geometry
 from ..mesh import Mesh
 from ..models import Operator, build_operator
+from ._files import FORMAT, HINT, VERSION, find_file, read_file, write_file
 from ._normaliser import Normaliser, Sizes
 from ._schema import Schema
 from ._stepper import Stepper
 
-FORMAT, VERSION = "meshop-surrogate", 1
 TILE = 1 << 14  # nodes at a time: bounds the activations' memory, and stays in the caches
 
 
 @dataclass
 class Evaluation:
     """fields: name -> (N, components) float32 in the order of the mesh's cells or points; scalars;
-    warnings; in_range: no warning; seconds: time by step; graph: what the operator saw."""
+    warnings; in_range: no warning; seconds: time by step; graph: what the operator saw; deviations:
+    standard deviations of fields and scalars by name, where the model gives them."""
 
     fields: dict[str, np.ndarray]
     scalars: dict[str, float]
@@ -43,6 +37,17 @@ class Evaluation:
     in_range: bool
     seconds: dict[str, float]
     graph: MeshGraph
+    deviations: dict[str, Any] = field(default_factory=dict)
+
+
+class Answer(NamedTuple):
+    """Physical fields (N, C) of the components that are predicted, and scalars (S,), on the CPU;
+    their standard deviations, where the model gives them."""
+
+    fields: Tensor
+    scalars: Tensor
+    deviation: Tensor | None = None
+    scalar_deviation: Tensor | None = None
 
 
 class Surrogate:
@@ -52,6 +57,9 @@ class Surrogate:
     these fields, in the schema's order. card: errors on cases held out, beside the null models.
     meta: versions, data, seeds, budget.
     """
+
+    only: ClassVar[str] = ""  # the one operator's name that a subclass is for
+    meshes: ClassVar[bool] = False  # whether `answer` needs the mesh, or its graph says all
 
     def __init__(
         self,
@@ -113,22 +121,44 @@ class Surrogate:
         warnings += self.wall_warnings(mesh)
         seconds["graph"] = time.perf_counter() - start
         start = time.perf_counter()
-        fields, scalars = self.run(graph, device, tile)
+        answer = self.answer(mesh, graph, device, tile)
+        warnings += self.shape_warnings(mesh)
         seconds["operator"] = time.perf_counter() - start
-        if not torch.isfinite(fields).all():
+        if not torch.isfinite(answer.fields).all():
             raise SurrogateError(
                 f"model {self.name!r} gave values that are not finite on this mesh",
                 "its inputs lie too far from the training cases",
                 f"compare with the training range: `meshop models show {self.name}`",
             )
         return Evaluation(
-            fields=self.named(fields.numpy()),
-            scalars={s.name: float(v) for s, v in zip(self.schema.scalars, scalars, strict=True)},
+            fields=self.named(answer.fields.numpy()),
+            scalars=self._scalars(answer.scalars),
             warnings=warnings,
             in_range=not warnings,
             seconds=seconds,
             graph=graph,
+            deviations=self._deviations(answer),
         )
+
+    def _deviations(self, answer: Answer) -> dict[str, Any]:
+        if answer.deviation is None or answer.scalar_deviation is None:
+            return {}
+        fields = self.named(answer.deviation.numpy(), constants=False)
+        return {**fields, **self._scalars(answer.scalar_deviation)}
+
+    def answer(
+        self,
+        mesh: Mesh | None,
+        graph: MeshGraph,
+        device: str = "cpu",
+        tile: int | None = None,
+    ) -> Answer:
+        """What the model says of one mesh and its graph. mesh: only for models with `meshes`."""
+        return Answer(*self.run(graph, device, tile))
+
+    def shape_warnings(self, mesh: Mesh) -> list[str]:
+        """Says where the domain's shape is outside the training range, if the model can tell."""
+        return []
 
     @torch.inference_mode()
     def run(
@@ -185,18 +215,22 @@ class Surrogate:
         out = torch.cat([fields for fields, _ in outputs])
         return normaliser.fields(ready, out), normaliser.scalars(ready, outputs[0][1])
 
-    def named(self, out: np.ndarray) -> dict[str, np.ndarray]:
-        """Fields by name, as files have them, from what is predicted (N, C)."""
+    def _scalars(self, values: Tensor) -> dict[str, float]:
+        return {s.name: float(v) for s, v in zip(self.schema.scalars, values, strict=True)}
+
+    def named(self, out: np.ndarray, constants: bool = True) -> dict[str, np.ndarray]:
+        """Fields by name, as files have them, from what is predicted (N, C); constants: components
+        of one value have it, else 0."""
         fields, at = {}, 0
-        for field in self.schema.fields:
-            values = np.empty((len(out), field.components), dtype=np.float32)
-            for i, constant in enumerate(field.constant):
+        for item in self.schema.fields:
+            values = np.empty((len(out), item.components), dtype=np.float32)
+            for i, constant in enumerate(item.constant):
                 if constant is None:
                     values[:, i] = out[:, at]
                     at += 1
                 else:
-                    values[:, i] = constant
-            fields[field.name] = values if field.components > 1 else values[:, 0]
+                    values[:, i] = constant if constants else 0.0
+            fields[item.name] = values if item.components > 1 else values[:, 0]
         return fields
 
     def wall_warnings(self, mesh: Mesh) -> list[str]:
@@ -248,16 +282,7 @@ class Surrogate:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write one .safetensors file (written beside, then replaced) and set `hash`."""
-        path = Path(path)
-        header, tensors = self._header(), self._tensors()
-        self.hash = _digest(header, tensors)
-        text = json.dumps(header | {"hash": self.hash}, sort_keys=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            beside.write_bytes(to_bytes(tensors, metadata={"meshop": text}))
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        self.hash = write_file(path, self._header(), self._tensors())
 
     @classmethod
     def load(cls, path_or_name: str | os.PathLike) -> Surrogate:
@@ -265,49 +290,39 @@ class Surrogate:
 
         Raises SurrogateError where the file is missing, malformed or altered.
         """
-        path = _resolve(path_or_name)
-        hint = "train it again (`meshop train`), or copy the file anew"
+        path = find_file(path_or_name)
+        header, tensors, stated = read_file(path)
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                header = json.loads(metadata.get("meshop", "null"))
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError) as error:
-            raise SurrogateError(f"{path} is no readable surrogate", str(error), hint) from error
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise SurrogateError(
-                f"{path} is no meshop surrogate", "its header has no meshop section", hint
-            )
-        if header.get("version") != VERSION:
-            raise SurrogateError(
-                f"{path} has surrogate version {header.get('version')}",
-                f"this meshop reads version {VERSION}",
-                "pip install -U meshop",
-            )
-        stated = header.pop("hash", None)
-        if stated != _digest(header, tensors):
-            raise SurrogateError(f"{path} was altered", "its hash does not match its content", hint)
-        try:
-            found = cls(
-                Schema.model_validate(header["schema"]),
-                GraphSpec.model_validate(header["spec"]),
-                header["operator"]["name"],
-                header["operator"]["config"],
-                sizes=Sizes(**header["sizes"]),
-                stepper=Stepper.model_validate(header["stepper"]) if "stepper" in header else None,
-                card=header["card"],
-                meta=header["meta"],
-                name=header["name"],
-            )
-            for prefix, module in (("operator", found.operator), ("normaliser", found.normaliser)):
-                start = len(prefix) + 1
-                module.load_state_dict(
-                    {k[start:]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
-                )
-        except (KeyError, TypeError, ValueError, RuntimeError, ValidationError) as error:
-            raise SurrogateError(f"{path} does not fit its own header", str(error), hint) from error
+            name = header["operator"]["name"]
+            kind = next((k for k in cls.__subclasses__() if k.only == name), cls)
+            found = kind._restored(header, tensors)
+        except (KeyError, TypeError, ValueError, RuntimeError, MeshError) as error:
+            raise SurrogateError(f"{path} does not fit its own header", str(error), HINT) from error
         found.hash = stated
         return found
+
+    @classmethod
+    def _restored(cls, header: dict[str, Any], tensors: dict[str, Tensor]) -> Surrogate:
+        """What `_header` and `_tensors` gave; raises what does not fit."""
+        found = cls(
+            Schema.model_validate(header["schema"]),
+            GraphSpec.model_validate(header["spec"]),
+            header["operator"]["name"],
+            header["operator"]["config"],
+            sizes=Sizes(**header["sizes"]),
+            stepper=Stepper.model_validate(header["stepper"]) if "stepper" in header else None,
+            card=header["card"],
+            meta=header["meta"],
+            name=header["name"],
+        )
+        for prefix, module in (("operator", found.operator), ("normaliser", found.normaliser)):
+            module.load_state_dict(part_of(tensors, f"{prefix}."))
+        return found
+
+
+def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin so, under the rest of their names."""
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def with_state(graph: MeshGraph, columns: Sequence[int], state: Tensor) -> MeshGraph:
@@ -324,43 +339,3 @@ def wall_shape(mesh: Mesh, spec: GraphSpec) -> tuple[float, float]:
     corners = mesh.points[geo.wall.nodes[geo.wall.nodes >= 0]]
     sides = np.ptp(corners[:, : spec.space], axis=0)
     return float(sides.max()), float(sides.min() / max(sides.max(), 1e-300))
-
-
-def available() -> dict[str, Path]:
-    """Surrogates by name: files *.safetensors in $MESHOP_MODEL_PATH, the cache, and shipped."""
-    cache = os.environ.get("MESHOP_CACHE_DIR") or Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "meshop"
-    )
-    folders = [Path(p) for p in os.environ.get("MESHOP_MODEL_PATH", "").split(os.pathsep) if p]
-    folders.append(Path(cache, "models"))
-    folders.append(Path(str(importlib.resources.files(__package__))) / "library")
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
-            found.setdefault(path.stem, path)
-    return found
-
-
-def _resolve(path_or_name: str | os.PathLike) -> Path:
-    path = Path(path_or_name)
-    if path.is_file():
-        return path
-    if path.is_dir() and (path / "surrogate.safetensors").is_file():
-        return path / "surrogate.safetensors"
-    known = available()
-    if str(path_or_name) in known:
-        return known[str(path_or_name)]
-    raise SurrogateError(
-        f"no model {os.fspath(path_or_name)!r}",
-        f"no such file, and the installed ones are: {', '.join(known) or 'none'}",
-        "`meshop models`",
-    )
-
-
-def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for key in sorted(tensors):
-        value = tensors[key]
-        digest.update(f"{key}{value.dtype}{tuple(value.shape)}".encode())
-        digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from ._cases import Case, Problem, find_problem
 from ._learn import Learned, learn, make_schema
+from ._morphed import MORPHED, learn_morphed
 from ._nulls import contour_heights, least_squares, nearest_case, wall_moments
 from ._optimizer import MuonAdamW
 from ._sampling import collate, sample
@@ -11,6 +12,7 @@ from ._train import TrainResult, train
 from ._transitions import Perturbation, Transitions
 
 __all__ = [
+    "MORPHED",
     "Case",
     "Learned",
     "Loss",
@@ -25,6 +27,7 @@ __all__ = [
     "contour_heights",
     "find_problem",
     "learn",
+    "learn_morphed",
     "least_squares",
     "load_case",
     "make_schema",

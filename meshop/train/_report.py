@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from ..surrogate import Surrogate
+from ..reduced import NORMAL
+from ..surrogate import Answer, Surrogate
 from ..viz import field_picture, scalar_scatter, training_curves
 from ._nulls import least_squares, nearest_case
 from ._sampling import sample
@@ -26,7 +27,8 @@ def validate(
 
     Fields: relative L2 of the deviation from the far-field value, weighted by dual measure, over
     the whole domain and over the part within one reference length of the wall. Scalars: absolute
-    error, and Spearman's rank correlation. Mean and median over cases, per family.
+    error, and Spearman's rank correlation. Mean and median over cases, per family; of models that
+    give bands, in_bands: the share of the truth (of the measure, of cases) in those of 90 %.
     """
     # Contours where every case is one closed curve, else moments of the wall.
     plane = all(len(c.heights) for c in (*train, *held))
@@ -36,11 +38,14 @@ def validate(
     lazy = _Lazy(train)
     rows = []
     predicted, guessed = [], []
+    coverage: list[dict[str, float]] = []
     for case in held:
         graph = sample(case)
         graph.wall_batch = torch.zeros(len(graph.wall_x), dtype=torch.long)
         with torch.inference_mode():
-            fields, scalars = surrogate.run(graph)
+            answer = surrogate.answer(case.case.load() if surrogate.meshes else None, graph)
+        fields, scalars = answer.fields, answer.scalars
+        coverage.append(_inside(surrogate, case, answer))
         near = nearest_case(conditions, shapes, lazy, case.cond.numpy(), shape[id(case)], case.pos)
         row: dict[str, Any] = {"name": case.case.name, "family": case.case.family}
         row["surrogate"] = _field_errors(surrogate, case, fields.numpy())
@@ -81,6 +86,9 @@ def validate(
             if len(mine) > 2:
                 rank = spearmanr([predicted[i][j] for i in mine], [guessed[i][j] for i in mine])
                 table["surrogate"][scalar.name]["spearman"] = float(rank.statistic)
+        for key in coverage[mine[0]]:
+            share = float(np.mean([coverage[i][key] for i in mine]))
+            table["surrogate"][key]["in_bands"] = share
     card["per_case"] = [
         {k: r[k] for k in ("name", "family")} | {k: float(v) for k, v in r["surrogate"].items()}
         for r in rows
@@ -95,12 +103,17 @@ def table_text(card: dict[str, Any]) -> str:
     nulls = {"nearest": "nearest case", "least_squares": "least squares"}
     if any("persistence" in table for table in card["families"].values()):
         nulls = {"persistence": "first state stays"}
-    lines = [f"| family | quantity | surrogate mean | median | {' | '.join(nulls.values())} |",
-             f"|---|---|---|---|{'---|' * len(nulls)}"]  # fmt: skip
+    banded = has_bands(card)
+    heads = ["family", "quantity", "surrogate mean", "median", *["in 90 % bands"] * banded]
+    heads += nulls.values()
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for family, table in card["families"].items():
         for key, value in table["surrogate"].items():
             found = [table.get(null, {}).get(key, {}).get("mean") for null in nulls]
             cells = [_number(v, " " in key) for v in (value["mean"], value["median"], *found)]
+            if banded:
+                share = value.get("in_bands")
+                cells.insert(2, "" if share is None else f"{100 * share:.0f} %")
             lines.append(f"| {family} ({table['cases']}) | {key} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -153,24 +166,45 @@ class _Lazy(Sequence):
         return {"centres": case.pos, "fields": {"y": case.y - case.reference}}
 
 
-def _field_errors(surrogate: Surrogate, case: StoredCase, fields: np.ndarray) -> dict[str, float]:
-    errors, at = {}, 0
+def has_bands(card: dict[str, Any]) -> bool:
+    """Whether an error card says how often bands hold the truth."""
+    tables = card.get("families", {}).values()
+    return any("in_bands" in v for t in tables for v in t.get("surrogate", {}).values())
+
+
+def _inside(surrogate: Surrogate, case: StoredCase, answer: Answer) -> dict[str, float]:
+    """Share of a case's truth that lies in the answer's bands, by quantity; nothing without."""
+    if answer.deviation is None or answer.scalar_deviation is None:
+        return {}
+    width = NORMAL * answer.scalar_deviation
+    held = (answer.scalars - case.scalars).abs() <= width
+    found = {s.name: float(v) for s, v in zip(surrogate.schema.scalars, held, strict=True)}
+    inside = np.abs(answer.fields.numpy() - case.y) <= NORMAL * answer.deviation.numpy()
+    for name, label, part, weight in _areas(surrogate, case):
+        share = inside[:, part].mean(1)
+        found[f"{name} {label}"] = float(weight @ share / max(weight.sum(), 1e-300))
+    return found
+
+
+def _areas(surrogate: Surrogate, case: StoredCase) -> Iterator[tuple[str, str, slice, np.ndarray]]:
+    """Name of each field, "near" or "whole", its columns, and weights (N,)."""
+    at = 0
     for spec in surrogate.schema.fields:
         part = slice(at, at + len(spec.active))
         at = part.stop
-        if not spec.active:
-            continue
+        if spec.active:
+            near = case.dist < NEAR * surrogate.spec.length
+            yield spec.name, "near", part, case.weight * near
+            yield spec.name, "whole", part, np.asarray(case.weight)
+
+
+def _field_errors(surrogate: Surrogate, case: StoredCase, fields: np.ndarray) -> dict[str, float]:
+    errors = {}
+    for name, label, part, weight in _areas(surrogate, case):
         miss = ((fields[:, part] - case.y[:, part]) ** 2).sum(1)
         size = ((case.y[:, part] - case.reference[part]) ** 2).sum(1)
-        for label, mask in (
-            ("near", case.dist < NEAR * surrogate.spec.length),
-            ("whole", np.ones(len(miss), dtype=bool)),
-        ):
-            weight = case.weight * mask
-            energy = float((weight * size).sum())
-            errors[f"{spec.name} {label}"] = float(
-                np.sqrt((weight * miss).sum() / max(energy, 1e-30))
-            )
+        energy = float((weight * size).sum())
+        errors[f"{name} {label}"] = float(np.sqrt((weight * miss).sum() / max(energy, 1e-30)))
     return errors
 
 

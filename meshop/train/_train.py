@@ -23,6 +23,7 @@ from ..surrogate import Form, Scheme, Surrogate
 from ._cases import expand, find_problem, split
 from ._learn import DEFAULT, learn, make_schema, make_stepper
 from ._mirror import known_signs, mirror_of
+from ._morphed import MORPHED, check_morphed, learn_morphed
 from ._report import pictures, table_text, validate
 from ._rollouts import validate_rollouts
 from ._sobolev import Loss
@@ -85,7 +86,9 @@ def train(
     """Train a surrogate on solved cases; everything not named is found from the files.
 
     cases: files, folders or glob patterns. out: the run's folder. targets, scalars, conditions:
-    array and field-data names. units: name -> unit, for the record. steps and minutes bound the
+    array and field-data names. units: name -> unit, for the record. model: an operator's name, or
+    "mmgp": plane meshes morphed to one, with bands and without a network, to which nothing of what
+    follows about steps, losses, devices and mirror images applies. steps and minutes bound the
     training, whichever ends first. loss: relative errors in "l2" or, of fields at points, in "h1",
     with gradients in units of the reference length, of all nodes. batch cases with `points` nodes
     each make a step. validation: share of cases held out, whole walls at a time. mirror: also learn
@@ -104,8 +107,10 @@ def train(
     """
     folder = Path(out)
     pl.seed_everything(seed, workers=True, verbose=False)
-    if model is not None and model not in registry():
-        raise ConditionError(f"no operator {model!r}", f"known: {', '.join(registry())}")
+    known = [*registry(), MORPHED]
+    if model is not None and model not in known:
+        raise ConditionError(f"no operator {model!r}", f"known: {', '.join(known)}")
+    morphed = model == MORPHED
     stepping = form is not None
     if stepping and scalars:
         raise ConditionError("scalars of a series", "only fields are advanced in time")
@@ -118,12 +123,15 @@ def train(
         inputs=inputs,
         wall_inputs=wall_inputs,
         potential=potential,
-        edges=model is not None and registry()[model].edges,
+        edges=model is not None and not morphed and registry()[model].edges,
         series=stepping,
     )
     model = model or DEFAULT
+    if morphed:
+        check_morphed(problem, model_config)
+        mirror = False
     stepper = make_stepper(problem, form, scheme, substeps, bundle) if form is not None else None
-    if bundle > 1 and "bundle" in inspect.signature(registry()[model]).parameters:
+    if bundle > 1 and not morphed and "bundle" in inspect.signature(registry()[model]).parameters:
         model_config = {"bundle": bundle, **(model_config or {})}
     folder.mkdir(parents=True, exist_ok=True)
     for note in problem.notes:
@@ -159,36 +167,44 @@ def train(
         "potential": problem.spec.potential,
         "precision": precision,
     }
+    if morphed:
+        for key in ("model_config", "steps", "minutes", "batch", "points", "lr", "weight_decay",
+                    "mirror", "precision"):  # fmt: skip
+            del settings[key]
     if stepper is not None:
         settings |= {"stepper": stepper.model_dump(), "noise": noise, "pushforward": pushforward}
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
-    learned = learn(
-        problem,
-        schema,
-        fit_cases,
-        held,
-        folder,
-        model=model,
-        model_config=model_config,
-        name=name,
-        steps=steps,
-        minutes=minutes,
-        batch=batch,
-        points=points,
-        lr=lr,
-        weight_decay=weight_decay,
-        seed=seed,
-        mirror=flip,
-        stepper=stepper,
-        noise=noise,
-        pushforward=pushforward,
-        resume=resume,
-        patience=patience,
-        device=device,
-        devices=devices,
-        strategy=strategy,
-        precision=precision,
-        quiet=quiet,
+    learned = (
+        learn_morphed(problem, schema, fit_cases, folder, name=name)
+        if morphed
+        else learn(
+            problem,
+            schema,
+            fit_cases,
+            held,
+            folder,
+            model=model,
+            model_config=model_config,
+            name=name,
+            steps=steps,
+            minutes=minutes,
+            batch=batch,
+            points=points,
+            lr=lr,
+            weight_decay=weight_decay,
+            seed=seed,
+            mirror=flip,
+            stepper=stepper,
+            noise=noise,
+            pushforward=pushforward,
+            resume=resume,
+            patience=patience,
+            device=device,
+            devices=devices,
+            strategy=strategy,
+            precision=precision,
+            quiet=quiet,
+        )
     )
     surrogate = learned.surrogate
     path = folder / "surrogate.safetensors"
@@ -214,7 +230,8 @@ def train(
     surrogate.save(path)
     (folder / "validation.md").write_text(table_text(card))
     (folder / "validation.json").write_text(json.dumps(card, indent=1) + "\n")
-    _write_curves(learned.history, folder / "curves.csv")
+    if learned.history:
+        _write_curves(learned.history, folder / "curves.csv")
     pictures(surrogate, card, learned.history, held, folder)
     shutil.rmtree(folder / "cases")  # gigabytes that the next run makes again in minutes
     return TrainResult(surrogate, path, card, folder)

@@ -176,7 +176,7 @@ def test_fields_on_meshes_of_their_own_are_learned_with_bands_that_hold():
     found = model.predict(meshes, conditions)
     assert "size and shape" in model.inputs and "conditions" in model.inputs
     errors, inside = [], []
-    for (mean, deviation), truth in zip(found, fields, strict=True):
+    for (mean, deviation, *_), truth in zip(found, fields, strict=True):
         errors.append(np.linalg.norm(mean - truth, axis=0) / np.linalg.norm(truth, axis=0))
         inside.append((np.abs(mean - truth) <= 1.645 * deviation).mean(0))
     assert np.mean(errors) < 0.01
@@ -190,7 +190,7 @@ def test_one_mesh_for_all_is_a_reduced_model_of_the_conditions():
     fields = [np.exp(-c * mesh.points[:, :1]) for c in given]
     model = MMGP(kernel="matern", trend="constant").fit([mesh] * 12, given, fields)
     assert model.inputs == ["conditions"]
-    ((mean, _),) = model.predict([mesh], [[0.37]])
+    ((mean, *_),) = model.predict([mesh], [[0.37]])
     np.testing.assert_allclose(mean, np.exp(-0.37 * mesh.points[:, :1]), atol=1e-4)
     with pytest.raises(ValueError, match="a row of each field"):
         model.fit([mesh], given[:1], [fields[0][:-1]])

@@ -12,7 +12,7 @@ from safetensors.torch import save as to_bytes
 from meshop.errors import ConditionError, MeshError, SurrogateError
 from meshop.graph import GraphSpec, LevelSpec, build_graph
 from meshop.surrogate import Condition, Field, Scalar, Schema, Sizes, Surrogate, available
-from meshop.surrogate._surrogate import _digest
+from meshop.surrogate._files import digest
 from tests.meshes import box, ring
 
 SPEC = GraphSpec(
@@ -80,7 +80,7 @@ def test_an_older_file_has_fewer_widths_and_scales(tmp_path: Path):
     start = tuple(f"normaliser.{name}_" for name in ("pos", "inputs", "wall_inputs"))
     tensors = {key: value for key, value in tensors.items() if not key.startswith(start)}
     del header["hash"]
-    header["hash"] = _digest(header, tensors)
+    header["hash"] = digest(header, tensors)
     path.write_bytes(to_bytes(tensors, metadata={"meshop": json.dumps(header)}))
     second, mesh = Surrogate.load(path), ring(30, 6)
     assert second.sizes == first.sizes and second.operator.widths == first.sizes
