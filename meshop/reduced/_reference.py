@@ -35,7 +35,8 @@ class Carried(NamedTuple):
 
     @property
     def n_bytes(self) -> int:
-        return 12 * (self.there.nnz + self.back.nnz + self.plain.nnz) + self.image.nbytes
+        matrices = self.there, self.back, self.plain
+        return sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in matrices)
 
 
 class Reference:

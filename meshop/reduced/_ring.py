@@ -6,9 +6,10 @@ with c = 2 pi / int |grad u|^2, so that t gains one turn around the body: c u + 
 of the conformal map to a circular annulus, whose radii are in the ratio e^c. Boundary layers stay
 layers, and flows around different bodies meet where a potential flow past a circle would have them.
 t is 0 at the body's sharpest corner, a trailing edge; without one, the far field is not turned.
-Source: Driscoll and Trefethen, Schwarz-Christoffel Mapping, 2002 (conformal modulus); the conjugate
-by P1 elements as Crowdy and others do, in the weak form int grad t . grad v = c int rot grad u .
-grad v, with t less the angle about a point in the body so that it has one value at each node.
+t is found as its deviation from the angle about a point in the body, which has one value at each
+node, by P1 elements: int grad t . grad v = c int rot grad u . grad v.
+Source: Driscoll and Trefethen, Schwarz-Christoffel Mapping, 2002 (conformal modulus of doubly
+connected domains).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ..mesh import Mesh
+from ..mesh import P1, Mesh
 from ._chart import Chart, ring_chart
 from ._harmonic import harmonic, positive
 from ._loops import Loop, frame, upright
@@ -56,13 +57,8 @@ def map_ring(mesh: Mesh, loops: list[Loop], like: np.ndarray | None, modulus: fl
     points, p1 = mesh.points[:, :2], mesh.p1()
     nodes = upright(points, p1.simplices.nodes)
     outer, body = loops
-    fixed = np.zeros(len(points), bool)
-    fixed[p1.idle] = fixed[outer.nodes] = fixed[body.nodes] = True
-    goal = np.zeros((len(points), 1))
-    goal[outer.nodes] = 1.0
+    u, c, fixed = _rise(p1, loops)
     stiffness = p1.stiffness()
-    u = harmonic(stiffness, goal, fixed)[:, 0]
-    c = 2 * np.pi / float(u @ (stiffness @ u))
     centre = _inside(points[body.nodes])
     first = np.arctan2(*(points - centre).T[::-1])
     a, b, d = (points[nodes[:, k]] for k in range(3))
@@ -107,12 +103,19 @@ def embedded(weights: csr_matrix, xi: np.ndarray, fixed: np.ndarray) -> np.ndarr
 
 def modulus_of(mesh: Mesh, loops: list[Loop]) -> float:
     """Logarithm of the ratio of the radii of the annulus that a domain is like."""
-    fixed, goal = np.zeros(mesh.n_points, bool), np.zeros((mesh.n_points, 1))
-    fixed[mesh.p1().idle] = fixed[loops[0].nodes] = fixed[loops[1].nodes] = True
-    goal[loops[0].nodes] = 1.0
-    stiffness = mesh.p1().stiffness()
+    return _rise(mesh.p1(), loops)[1]
+
+
+def _rise(p1: P1, loops: list[Loop]) -> tuple[np.ndarray, float, np.ndarray]:
+    """u (N,), c, and which nodes (N,) lie on boundaries or in no triangle."""
+    outer, body = loops
+    size = len(p1.lumped)
+    fixed, goal = np.zeros(size, bool), np.zeros((size, 1))
+    fixed[p1.idle] = fixed[outer.nodes] = fixed[body.nodes] = True
+    goal[outer.nodes] = 1.0
+    stiffness = p1.stiffness()
     u = harmonic(stiffness, goal, fixed)[:, 0]
-    return 2 * np.pi / float(u @ (stiffness @ u))
+    return u, 2 * np.pi / float(u @ (stiffness @ u)), fixed
 
 
 def _inside(loop: np.ndarray) -> np.ndarray:

@@ -119,3 +119,18 @@ def test_a_flow_about_bodies_is_learned_on_cells():
     assert model.shape_warnings(meshes[0]) == []
     strange = model.shape_warnings(joukowski(34, 10, -0.3 + 0.3j))
     assert strange and "training" in strange[0]
+
+
+def test_a_smooth_body_is_not_turned():
+    """Off the origin, so that nothing rests on where it lies."""
+    t, r = np.meshgrid(2 * np.pi * np.arange(60) / 60, np.exp(np.linspace(0, np.log(10), 25)))
+    i, j = np.meshgrid(np.arange(60), np.arange(24))
+    a, b = i + 60 * j, (i + 1) % 60 + 60 * j
+    points = np.column_stack([(3 + r * np.cos(t)).ravel(), (r * np.sin(t) - 2).ravel()])
+    mesh = Mesh.from_blocks(points, [("quad", np.stack([a, a + 60, b + 60, b], -1).reshape(-1, 4))])
+    target = make_target(mesh)
+    chart = morph(mesh, target)
+    assert chart.valid and target.landmarks.size == 0
+    assert target.modulus == pytest.approx(np.log(10), rel=(np.pi / 60) ** 2)  # of a 60-gon
+    np.testing.assert_allclose(chart.places[:, 0], np.log(r).ravel(), atol=0.005)
+    np.testing.assert_allclose(wrapped(chart.places[:, 1] - t.ravel()), 0, atol=0.005)
