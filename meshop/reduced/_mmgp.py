@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 VARIES = 1e-6  # relative to the size of the domain: shapes that vary by less do not vary
 LEVEL, NORMAL = 0.9, 1.6448536269514722  # of bands: their share, and half width in deviations
 SCOUTS = 8  # modes of each field that choose the inputs
+WORK = 2e8  # outputs times points cubed that processes take their hyperparameters from
+POINTS = (64, 256)  # of those points
 CHECKED = 64  # cases at most whose fields say how wide bands are
 PARTS = ("conditions", "size and shape", "place")
 LOCATIONS = ("point", "cell")
@@ -125,7 +127,8 @@ class MMGP:
         self.keep = {k: np.ptp(v, axis=0) > VARIES * np.abs(v).max(0) for k, v in parts.items()}
         if every.shape[1]:
             self._choose(parts, codes, outcome)
-            self.process = GaussianProcess(kernel=self.kernel, trend=self.trend)
+            limit = _limit(every.shape[1])
+            self.process = GaussianProcess(limit, kernel=self.kernel, trend=self.trend)
             self.process.fit(self._row(parts), every)
         self.factor, self.scalar_factor = np.ones(len(codes)), np.ones(outcome.shape[1])
         self._calibrate(every, meshes, fields)
@@ -291,7 +294,8 @@ class MMGP:
             self.inputs = way
             score = 0.0
             if len(ways) > 1:
-                scout = GaussianProcess(trend="constant").fit(self._row(parts), few)
+                scout = GaussianProcess(_limit(few.shape[1]), trend="constant")
+                scout.fit(self._row(parts), few)
                 score = float((scout.leave_one_out() ** 2 / scale).sum())
             if score < best:
                 best, chosen = score, way
@@ -334,6 +338,11 @@ class MMGP:
         ratio = np.abs(miss) / np.maximum(spread, 1e-300)
         factor = np.quantile(ratio[:, self.splits[-1] :], LEVEL, axis=0) / NORMAL
         self.scalar_factor = np.where(factor > 0, factor, 1.0)
+
+
+def _limit(outputs: int) -> int:
+    """How many points hyperparameters may come from, for so many outputs, within `WORK`."""
+    return int(np.clip((WORK / max(outputs, 1)) ** (1 / 3), *POINTS))
 
 
 def _frame(carried: Carried) -> tuple[Array, Array, float]:
