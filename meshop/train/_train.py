@@ -168,8 +168,8 @@ def train(
         "precision": precision,
     }
     if morphed:
-        for key in ("model_config", "steps", "minutes", "batch", "points", "lr", "weight_decay",
-                    "mirror", "precision"):  # fmt: skip
+        for key in ("model_config", "steps", "minutes", "batch", "points", "loss", "lr",
+                    "weight_decay", "mirror", "precision"):  # fmt: skip
             del settings[key]
     if stepper is not None:
         settings |= {"stepper": stepper.model_dump(), "noise": noise, "pushforward": pushforward}
