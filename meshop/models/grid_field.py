@@ -24,6 +24,7 @@ each case where these differ: shapes of one family then look alike (benchmarks/R
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import torch
@@ -48,9 +49,11 @@ class GridField(ModulatedField):
 
     width of the nodes' blocks, depth their number, latent the size of z; grid: points along each
     side (32 in 2-D and 16 in 3-D where None) of `channels`; modes: frequencies kept along each axis
-    (6 and 4), `layers` of gated layers after two of the shape's own. stretch: each case's grid
-    spans the box of its boundary tokens (None: where `Widths.boxes`, and no field is known), else
-    [-1, 1]^D, to which surrogates scale positions; beyond, the grid's edge is read.
+    (6 and 4), one number or one for each axis, as of the grid; `layers` of gated layers after two
+    of the shape's own. stretch: each case's grid spans the box of its boundary tokens (None: where
+    `Widths.boxes`, and no field is known), else [-1, 1]^D, to which surrogates scale positions;
+    beyond, the grid's edge is read. Of a long channel, [-1, 1]^D is mostly empty: stretch, and a
+    grid with as many points along each side as are wanted there.
     """
 
     paper = "meshop; after Li et al. 2021, Perez et al. 2018"
@@ -65,9 +68,9 @@ class GridField(ModulatedField):
         width: int = 64,
         depth: int = 1,
         latent: int = 96,
-        grid: int | None = None,
+        grid: int | Sequence[int] | None = None,
         channels: int = 24,
-        modes: int | None = None,
+        modes: int | Sequence[int] | None = None,
         layers: int = 4,
         stretch: bool | None = None,
     ) -> None:
@@ -75,7 +78,9 @@ class GridField(ModulatedField):
         dim = widths.dim
         grid = grid or (32 if dim == 2 else 16)
         modes = modes or (6 if dim == 2 else 4)
-        self.shape = (grid,) * dim
+        self.shape = (grid,) * dim if isinstance(grid, int) else tuple(grid)
+        if len(self.shape) != dim:
+            raise ValueError(f"grid {self.shape}: expected one number, or {dim}")
         self.pointwise = not widths.inputs
         if stretch is None:
             stretch = widths.boxes and not widths.inputs and not widths.wall_inputs
@@ -87,7 +92,7 @@ class GridField(ModulatedField):
         self.enter = nn.Linear(HIDDEN, channels)
         if widths.inputs:
             self.known = mlp(widths.nodes, 128, channels)
-        pad = grid // 8
+        pad = [n // 8 for n in self.shape]
         self.shapes = nn.ModuleList(FourierLayer(channels, modes, dim, pad) for _ in range(2))
         self.layers = nn.ModuleList(
             FourierLayer(channels, modes, dim, pad, last=True) for _ in range(layers)

@@ -75,7 +75,7 @@ def test_pod_finds_a_linear_law_and_one_that_hangs_on_the_conditions(study):
     weight = np.full(60, 1 / 60)
     for by_condition in (False, True):
         (f, c), (u, d) = series(40, by_condition), series(5, by_condition)
-        found = {k: max(v) for k, v in study.pod_rollouts(f, c, u, d, weight).items()}
+        found = {k: max(v) for k, v in study.pod_errors(f, c, u, d, weight).items()}
         assert found["linear by condition"] < 1e-3
         assert (found["linear"] < 1e-3) == (not by_condition)
 
@@ -97,7 +97,7 @@ def test_a_short_study(generate, study, tmp_path: Path):
     # The order of sums on other machines moves the second.
     assert np.mean(still) == pytest.approx(STILL, rel=1e-3)
     assert np.mean(errors) == pytest.approx(SHORT, rel=0.15)
-    fields, weight = study.on_grid(problem, cases)
+    fields, weight = study.on_grid(cases)
     assert fields.shape == (26, 9, study.GRID**2) and weight.sum() == pytest.approx(1)
     mesh = meshop.read(paths[25], time=0.0)
     *_, (_, last) = found.surrogate.rollout(mesh, 8)
@@ -120,8 +120,8 @@ def test_the_study(generate, study, tmp_path: Path):
     train, test = cases[: -study.TEST], cases[-study.TEST :]
     found = study.advance(problem, train, tmp_path / "run", "derivative", minutes=0.75)
     errors = np.mean([study.rollout_error(found.surrogate, case) for case in test])
-    (fields, weight), (unseen, _) = study.on_grid(problem, train), study.on_grid(problem, test)
+    (fields, weight), (unseen, _) = study.on_grid(train), study.on_grid(test)
     cond, asked = (np.array([c.cond.numpy() for c in part]) for part in (train, test))
-    nulls = study.pod_rollouts(fields, cond, unseen, asked, weight)
+    nulls = study.pod_errors(fields, cond, unseen, asked, weight)
     assert 3 * errors < min(np.mean(nulls["linear"]), np.mean(nulls["regression"]))
     assert 3 * errors < np.mean([study.persistence(case) for case in test])

@@ -1,3 +1,6 @@
+from typing import Any
+
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -11,7 +14,7 @@ WIDTHS = Widths(features=3, tokens=4, wall_inputs=1, cond=2, out=2, scalars=1)
 SMALL = {"width": 8, "depth": 2, "latent": 5, "grid": 6, "channels": 4, "modes": 2, "layers": 2}
 
 
-def model(widths: Widths = WIDTHS, **sizes: int) -> GridField:
+def model(widths: Widths = WIDTHS, **sizes: Any) -> GridField:
     torch.manual_seed(0)
     operator = GridField(widths, **{**SMALL, **sizes}).double().eval()
     with torch.no_grad():  # blocks start unmodulated: give the condition something to do
@@ -21,7 +24,7 @@ def model(widths: Widths = WIDTHS, **sizes: int) -> GridField:
 
 def convolved(layer: FourierLayer, v: torch.Tensor) -> torch.Tensor:
     """On a grid of less than eight points a side nothing is padded."""
-    assert layer.pad == 0
+    assert not any(layer.pad)
     return layer.convolution(v)
 
 
@@ -117,3 +120,17 @@ def test_it_learns_an_operator():
         widths, width=32, depth=2, latent=8, grid=8, channels=12, modes=3, layers=2
     )
     assert share_unexplained(operator, steps=150, lr=5e-3) < 0.05
+
+
+def test_a_grid_and_modes_of_their_own_along_each_axis():
+    graph = sample_graph(9, 1, WIDTHS)
+    torch.testing.assert_close(model(grid=[6, 6], modes=[2, 2])(graph), model()(graph))
+    long = model(grid=[16, 5], modes=[4, 2])
+    assert tuple(long.layers[0].convolution.weight.shape[:2]) == (8, 2)
+    assert long.layers[0].pad == [2, 0]
+    changed = graph.clone()
+    changed.wall_x = graph.wall_x + 1
+    assert not torch.allclose(long(changed), long(graph))
+    for wrong in ({"grid": [6]}, {"modes": [2, 2, 2]}):
+        with pytest.raises(ValueError, match="expected one number, or 2"):
+            model(**wrong)

@@ -18,12 +18,13 @@ def oracle(layer, v):
     The last axis is kept for k >= 0 alone; its other half is the conjugate, so each k > 0 counts
     twice and k = 0 once.
     """
-    sizes, m = v.shape[1:-1], layer.modes
+    sizes, kept = v.shape[1:-1], layer.kept
     points = list(product(*map(range, sizes)))
-    both = [*range(m), *range(-m, 0)]
     out = torch.zeros(v.shape[0], *sizes, layer.weight.shape[-2], dtype=torch.float64)
-    for place in product(*[range(2 * m)] * (layer.dim - 1), range(m)):
-        k = [*(both[i] for i in place[:-1]), place[-1]]
+    for place in product(*(range(2 * m) for m in kept[:-1]), range(kept[-1])):
+        # Rows m, m + 1, ... are the frequencies -m, -m + 1, ...
+        k = [i if i < m else i - 2 * m for i, m in zip(place[:-1], kept[:-1], strict=True)]
+        k.append(place[-1])
         wave = {
             p: cmath.exp(-2j * pi * sum(a * b / n for a, b, n in zip(k, p, sizes, strict=True)))
             for p in points
@@ -37,10 +38,12 @@ def oracle(layer, v):
     return out
 
 
-@pytest.mark.parametrize("sizes", [(6, 7), (5, 4, 6)])
-def test_values_match_sums_over_the_grid(sizes):
+@pytest.mark.parametrize(
+    ("sizes", "modes"), [((6, 7), 2), ((5, 4, 6), 2), ((8, 5), (4, 2)), ((4, 6, 4), (1, 3, 2))]
+)
+def test_values_match_sums_over_the_grid(sizes, modes):
     torch.manual_seed(0)
-    layer = SpectralConv(3, 2, modes=2, dim=len(sizes)).double()
+    layer = SpectralConv(3, 2, modes=modes, dim=len(sizes)).double()
     v = torch.randn(2, *sizes, 3, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(layer(v), oracle(layer, v), rtol=1e-9, atol=1e-11)
