@@ -34,7 +34,7 @@ def benchmark(
     forces = [state.force for state in islice(flow.march(), round(end / dt))]
     drag, lift = np.array(forces[-round(1.5 / dt) :]).T
     return {
-        "points": flow.plain.N,
+        "points": int(flow.plain.N),
         "strouhal": frequency(lift, dt) * cylinder.diameter,
         "drag_mean": float(drag.mean()),
         "drag_max": float(drag.max()),

@@ -166,10 +166,11 @@ class Flow:
     def _convection(self) -> None:
         """Arrays of the convective term: values and slopes of the elements' shapes."""
         basis = self.fine
-        self.value = np.stack([basis.basis[i][0].value[0] for i in range(6)])  # (6, Q)
+        shapes = [basis.elem.lbasis(basis.X, i) for i in range(6)]
+        self.value = np.stack([value for value, _ in shapes])  # (6, Q)
         mapped = basis.mapping.invDF(basis.X)[..., 0]  # affine: (2, 2, elements)
         self.inverse = mapped.transpose(2, 0, 1).copy()
-        slopes = np.stack([basis.elem.lbasis(basis.X, i)[1] for i in range(6)])
+        slopes = np.stack([slope for _, slope in shapes])
         self.slope = slopes.transpose(0, 2, 1).reshape(6, -1)  # (6, Q 2)
         nodes = basis.element_dofs.T
         self.nodes, count = nodes, nodes.size

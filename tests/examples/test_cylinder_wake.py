@@ -38,24 +38,28 @@ def study() -> ModuleType:
     return script("study")
 
 
-def test_a_straight_channel_keeps_its_parabola(generate):
-    """Far from the cylinder's wake the inflow is the solution, which P2 holds exactly; what flows
-    in flows out, and the discrete divergence is a small part of one step's slopes."""
-    cylinder = generate.Cylinder(0.2, 0.205, 0.1)
-    flow = generate.Flow(
-        generate.channel(cylinder, generate.COARSE.scaled(1.8)), cylinder, 20, 0.01
-    )
-    *_, last = islice(flow.march(kick=0.0), 120)
-    x, y = flow.fine.doflocs
-    exact = 6 * y * (0.41 - y) / 0.41**2
-    assert np.abs(last.velocity[0] - exact)[x > 1.2].max() < 0.03
-    assert np.abs(last.velocity[1])[x > 1.2].max() < 0.01
-    held = last.velocity[:, flow.round]
-    np.testing.assert_array_equal(held, 0)
-    balance = sum(d @ v for d, v in zip(flow.div, last.velocity, strict=True))
-    assert abs(balance.sum()) < 1e-3  # inflow 0.41
-    # 5.57 <= c_D <= 5.59 at Re 20 in a channel of 2.2, about a cylinder at 0.2 (Schaefer, Turek).
+def test_drag_and_lift_of_the_steady_benchmark(generate):
+    """2D-1 of Schaefer and Turek (1996), Re 20: a drag of 5.57 to 5.59, a lift of 0.0104 to 0.0110;
+    here on 400 points and in a shorter channel."""
+    cylinder = generate.Cylinder(0.2, 0.2, 0.1)
+    mesh = generate.channel(cylinder, generate.COARSE.scaled(1.8))
+    flow = generate.Flow(mesh, cylinder, 20, 0.02)
+    *_, last = islice(flow.march(kick=0.0), 30)
     assert last.force[0] == pytest.approx(5.58, rel=0.03)
+    assert last.force[1] == pytest.approx(0.0107, abs=0.004)
+    np.testing.assert_array_equal(last.velocity[:, flow.round], 0)
+    balance = sum(d @ v for d, v in zip(flow.div, last.velocity, strict=True))
+    assert abs(balance.sum()) < 1e-3  # of an inflow of 0.41
+
+
+def test_a_flow_that_diverges_says_so(generate):
+    cylinder = generate.Cylinder()
+    flow = generate.Flow(
+        generate.channel(cylinder, generate.COARSE.scaled(3.0)), cylinder, 100, 0.02
+    )
+    flow.inlet[:] = np.nan
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="smaller time step"):
+        next(flow.march())
 
 
 def test_the_frequency_of_a_sampled_wave(generate):
@@ -106,7 +110,7 @@ def test_a_short_study(generate, study, tmp_path: Path):
         "stretch": True,
     }  # fmt: skip
     found = study.rollouts.advance(
-        problem, cases[:4], tmp_path / "run", "residual", config=config, steps=120, batch=2
+        problem, cases[:4], tmp_path / "run", "residual", config=config, steps=160, batch=2
     )
     rolled = study.rollouts.roll(found.surrogate, cases[4], 1)
     truth = np.asarray(cases[4].states)
