@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from ..graph import WallFacets
     from ..mesh import Mesh
 
-PANEL = (3.55, 2.3)  # inches, of the field itself
+PANEL = (3.55, 2.3)  # inches, of the field itself, at most
+LOWEST = 0.35  # of that height, for long domains
 GAP = (0.8, 0.42)  # between panels: the colour legend beside, the heading above
 MARGIN = (0.3, 0.4, 0.25)  # left, bottom, and above the headline's row
-PIXELS = (1066, 690)  # even; two for each pixel of the PNG at 150 dpi
+DENSITY = 150  # pairs of pixels an inch: two by two are a pixel of the PNG
 TRUTH, PREDICTION, ERROR = "truth", "prediction", "prediction - truth"
 
 
@@ -35,6 +37,7 @@ class _View(NamedTuple):
     segments: np.ndarray  # (F, 2, 2)
     edge: float  # x of the wall's first point
     chord: float
+    panel: tuple[float, float]  # inches
 
 
 def field_picture(
@@ -53,8 +56,8 @@ def field_picture(
     averaged to the points, for the picture only. truth: the solved fields of the same names, which
     add a row of truth and one of errors. pressure: the array whose wall values are drawn as a Cp
     curve (kinematic, free stream of speed 1). The view is the neighbourhood of the wall if it lies
-    inside a far field, else the whole mesh. title and the first line of note head the figure;
-    further lines of note stand in its corner beside a truth.
+    inside a far field of twice its size, else the whole mesh. title and the first line of note head
+    the figure; further lines of note stand in its corner beside a truth.
     Raises MeshError for a mesh that is not two-dimensional or an array of another length.
     """
     if mesh.dim != 2:
@@ -65,17 +68,17 @@ def field_picture(
     known = {name: _scalar(mesh, name, values) for name, values in (truth or {}).items()}
     known = {name: values for name, values in known.items() if name in fields}
     view = _view(mesh)
-    raster = rasterise(mesh, view.extent, *PIXELS)
+    raster = rasterise(mesh, view.extent, *(2 * int(DENSITY * side) for side in view.panel))
     curve = view.wall is not None and pressure in fields
     rows = [TRUTH, PREDICTION, ERROR] if known else [PREDICTION]
     columns = len(fields) + curve
     grid = (len(rows), columns) if known else _near_square(columns)
     size = (
         grid[1] * (PANEL[0] + GAP[0]) + MARGIN[0] - 0.15,
-        grid[0] * (PANEL[1] + GAP[1]) + MARGIN[1] + MARGIN[2] - 0.1,
+        grid[0] * (view.panel[1] + GAP[1]) + MARGIN[1] + MARGIN[2] - 0.1,
     )
     with figure(*size) as drawing:
-        place = _Grid(drawing, *grid)
+        place = _Grid(drawing, *grid, view.panel)
         for column, (name, values) in enumerate(fields.items()):
             label = f"|{name}|" if _is_vector(arrays[name]) else name
             shown = {PREDICTION: _image(mesh, raster, values)}
@@ -103,15 +106,22 @@ def field_picture(
 class _Grid:
     """Axes of fixed size in inches: constrained layout would cost more than the picture."""
 
-    def __init__(self, drawing: Figure, rows: int, columns: int) -> None:
-        self.drawing, self.rows, self.columns = drawing, rows, columns
+    def __init__(
+        self, drawing: Figure, rows: int, columns: int, panel: tuple[float, float]
+    ) -> None:
+        self.drawing, self.rows, self.columns, self.panel = drawing, rows, columns, panel
         self.width, self.height = drawing.get_size_inches()
 
     def __call__(self, row: int, column: int, rows: int = 1) -> Axes:
-        left = MARGIN[0] + column * (PANEL[0] + GAP[0])
-        bottom = MARGIN[1] + (self.rows - row - rows) * (PANEL[1] + GAP[1])
-        height = PANEL[1] + (rows - 1) * (PANEL[1] + GAP[1])
-        box = (left / self.width, bottom / self.height, PANEL[0] / self.width, height / self.height)
+        left = MARGIN[0] + column * (self.panel[0] + GAP[0])
+        bottom = MARGIN[1] + (self.rows - row - rows) * (self.panel[1] + GAP[1])
+        height = self.panel[1] + (rows - 1) * (self.panel[1] + GAP[1])
+        box = (
+            left / self.width,
+            bottom / self.height,
+            self.panel[0] / self.width,
+            height / self.height,
+        )
         return self.drawing.add_axes(box)
 
     def wide(self, column: int) -> Axes:
@@ -120,8 +130,8 @@ class _Grid:
 
     def text(self, row: int, column: int, lines: Sequence[str]) -> None:
         """A block of text in the place of a panel."""
-        left = MARGIN[0] + column * (PANEL[0] + GAP[0])
-        top = MARGIN[1] + (self.rows - row) * (PANEL[1] + GAP[1]) - GAP[1]
+        left = MARGIN[0] + column * (self.panel[0] + GAP[0])
+        top = MARGIN[1] + (self.rows - row) * (self.panel[1] + GAP[1]) - GAP[1]
         self.drawing.text(
             left / self.width, top / self.height, "\n".join(lines), va="top", linespacing=1.5,
             family="monospace", fontsize=8,
@@ -243,31 +253,30 @@ def _view(mesh: Mesh) -> _View:
     from ..graph import wall_facets, wall_loops
 
     low, high = mesh.points[:, :2].min(axis=0), mesh.points[:, :2].max(axis=0)
+    centre, half, panel = (low + high) / 2, 0.51 * (high - low), PANEL
+    edge, chord = float(low[0]), float(high[0] - low[0])
+    loops, ends = [], np.empty((0, 2))
     try:
         wall = wall_facets(mesh, external=True)
     except MeshError:
         wall = None
-    if wall is None:
-        centre, half = (low + high) / 2, 0.51 * (high - low)
-        edge, chord = float(low[0]), float(high[0] - low[0])
-        loops, segments = [], np.empty((0, 2, 2))
-    else:
-        try:
+    if wall is not None:
+        with suppress(MeshError):  # an open wall has no inside to blank
             loops = [mesh.points[ids, :2] for ids in wall_loops(mesh.points, wall.nodes)]
-        except MeshError:
-            loops = []  # an open wall has no inside to blank
-        segments = mesh.points[wall.nodes, :2]
-        ends = segments.reshape(-1, 2)
+        ends = mesh.points[wall.nodes, :2].reshape(-1, 2)
         first = ends[np.argmin(ends[:, 0])]
         edge, chord = float(first[0]), max(float(np.ptp(ends[:, 0])), 1e-300)
-        centre = first + np.array([0.62 * chord, 0.0])
-        half = np.array([1.0, 0.5]) * chord
+    if len(ends) and (np.ptp(ends, axis=0) < 0.5 * (high - low)).all():
+        centre, half = first + np.array([0.62 * chord, 0.0]), np.array([1.0, 0.5]) * chord
+    else:  # no body in a far field: all of it, in a panel that is no higher than it asks for
+        height = PANEL[0] * half[1] / max(half[0], 1e-300)
+        panel = PANEL[0], float(np.clip(height, LOWEST * PANEL[1], PANEL[1]))
     # Grow the shorter side, so that a unit is as long up as it is across.
-    ratio = PANEL[0] / PANEL[1]
+    ratio = panel[0] / panel[1]
     half = np.array([max(half[0], half[1] * ratio), max(half[1], half[0] / ratio)])
     half = np.maximum(half, 1e-300)
     extent = (centre[0] - half[0], centre[0] + half[0], centre[1] - half[1], centre[1] + half[1])
-    return _View(extent, wall, loops, segments, edge, chord)
+    return _View(extent, wall, loops, ends.reshape(-1, 2, 2), edge, chord, panel)
 
 
 def _scalar(mesh: Mesh, name: str, values: np.ndarray) -> np.ndarray:

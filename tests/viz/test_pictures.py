@@ -11,8 +11,15 @@ import pytest
 from matplotlib.image import imread
 
 from meshop.errors import MeshError
-from meshop.mesh import Mesh
-from meshop.viz import _scene, field_picture, scalar_scatter, training_curves, volume_picture
+from meshop.mesh import Mesh, Region
+from meshop.viz import (
+    _field,
+    _scene,
+    field_picture,
+    scalar_scatter,
+    training_curves,
+    volume_picture,
+)
 from meshop.viz._raster import rasterise, to_points
 
 from ..predict.fake import cylinder_flow, ring
@@ -59,6 +66,34 @@ def test_point_data_no_wall_and_constant_fields(tmp_path: Path) -> None:
     mesh = Mesh.from_blocks(np.stack([x.ravel(), y.ravel()], axis=1), [("quad", quads)])
     field_picture(mesh, {"T": x.ravel(), "one": np.ones(48)}, tmp_path / "a.png")
     assert colours(tmp_path / "a.png", 0, 0.5) > 100
+
+
+def channel(length: float) -> Mesh:
+    """Walls below and above, open at its ends, one unit high."""
+    x, y = np.meshgrid(np.linspace(0, length, 21), np.linspace(0, 1, 5))
+    at = np.arange(105).reshape(5, 21)
+    quads = np.stack([at[:-1, :-1], at[:-1, 1:], at[1:, 1:], at[1:, :-1]], axis=-1).reshape(-1, 4)
+    walls = [np.stack([row[:-1], row[1:]], axis=1) for row in (at[0], at[-1])]
+    ends = [np.stack([column[:-1], column[1:]], axis=1) for column in (at[:, 0], at[:, -1])]
+    lines = [("line", np.concatenate(part)) for part in (walls, ends)]
+    points = np.stack([x.ravel(), y.ravel()], axis=1)
+    mesh = Mesh.from_blocks(points, [("quad", quads), *lines])
+    mesh.regions["wall"] = Region("cell", 80 + np.arange(40))
+    mesh.regions["ends"] = Region("cell", 120 + np.arange(8))
+    return mesh
+
+
+@pytest.mark.parametrize("length", [1.0, 3.0, 30.0])
+def test_all_of_a_channel_is_seen(tmp_path: Path, length: float) -> None:
+    mesh = channel(length)
+    view = _field._view(mesh)
+    left, right, bottom, top = view.extent
+    assert view.wall is not None and left < 0 and right > length and bottom < 0 and top > 1
+    assert (right - left) / (top - bottom) == pytest.approx(view.panel[0] / view.panel[1])
+    if length == 3.0:  # which fits: the panel is the channel and its margin
+        assert (right - left) * (top - bottom) == pytest.approx(1.02**2 * length)
+    field_picture(mesh, {"T": mesh.points[:, 0]}, tmp_path / "a.png")
+    assert colours(tmp_path / "a.png") > 100
 
 
 def test_not_finite_and_mixed_cells(tmp_path: Path) -> None:
