@@ -26,6 +26,7 @@ LEAST_NOISE, MOST_NOISE = 1e-8, 1.0  # of the variance
 LENGTHS = (1e-2, 1e3)  # in standard deviations of an input
 POWERS = (0.1, 1e3)
 JITTER = 1e-10
+MOST = 1 << 30  # numbers in the factors of all processes together: 8 GiB
 STARTS = (1.0, 5.0)  # times sqrt(D): likelihoods of few points have more than one maximum
 
 
@@ -49,7 +50,7 @@ class _Hyper(NamedTuple):
 
 
 class GaussianProcess:
-    """Q independent processes on the same inputs.
+    """Q independent processes on the same inputs, of which there may be none (D = 0).
 
     fit(x (n, D), y (n, Q)), then predict(x (m, D)) -> mean (m, Q) and standard deviation (m, Q) of
     the function. Everything in float64; inputs and outputs are standardised inside. kernel: one of
@@ -79,15 +80,17 @@ class GaussianProcess:
         self.kernel, self.trend = kernel, trend
 
     def fit(self, x: ArrayLike, y: ArrayLike) -> GaussianProcess:
-        """Raises ValueError for shapes that do not fit or values that are not finite."""
+        """Raises ValueError for shapes that do not fit, values that are not finite, and more than
+        `MOST` numbers n^2 Q."""
         a = torch.as_tensor(np.array(x, dtype=np.float64))
         b = torch.as_tensor(np.array(y, dtype=np.float64))
         if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or not len(a):
             raise ValueError(f"x {tuple(a.shape)} and y {tuple(b.shape)}: expected (n, D), (n, Q)")
         if not (a.isfinite().all() and b.isfinite().all()):
             raise ValueError("x or y holds NaN or infinity")
-        self.x_mean, self.x_std = a.mean(0), _positive(a.std(0, unbiased=False))
-        self.y_mean, self.y_std = b.mean(0), _positive(b.std(0, unbiased=False))
+        _check_room(len(a), b.shape[1])
+        self.x_mean, self.x_std = a.mean(0), _deviation(a)
+        self.y_mean, self.y_std = b.mean(0), _deviation(b)
         self.x, z = (a - self.x_mean) / self.x_std, (b - self.y_mean) / self.y_std
         self.z = z
         some = _spread(self.x, self.limit)
@@ -145,6 +148,11 @@ class GaussianProcess:
             rows = torch.tensor([i for i in range(len(names)) if names[i] == name])
             self.fits.append((rows, _Fit(*name, self.x, self.z[:, rows], hyper.pick(rows))))
 
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Number of inputs D and of outputs Q."""
+        return self.x.shape[1], self.z.shape[1]
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restored` makes the same process of."""
         own = ("x", "z", "x_mean", "x_std", "y_mean", "y_std")
@@ -161,7 +169,8 @@ class GaussianProcess:
         """What `state` gave. Raises KeyError or ValueError where it does not fit."""
         found = cls()
         n, d = state["x"].shape
-        q = state["z"].shape[1]
+        _, q = state["z"].shape
+        _check_room(n, q)
         for name, shape in (
             ("z", (n, q)), ("x_mean", (d,)), ("x_std", (d,)), ("y_mean", (q,)), ("y_std", (q,)),
             ("lengths", (q, d)), ("noise", (q,)), ("power", (q,)), ("kernels", (q,)),
@@ -244,7 +253,7 @@ class GaussianProcess:
         quiet = max(math.log(1e-4), math.log(self.least_noise))
         return [
             _Hyper(
-                math.log(start * d**0.5) * ones[:, None].repeat(1, d),
+                math.log(start * max(d, 1) ** 0.5) * ones[:, None].repeat(1, d),
                 quiet * ones,
                 math.log(2.0) * ones,
             )
@@ -376,5 +385,12 @@ def _spread(x: Tensor, limit: int) -> Tensor:
     return torch.tensor(chosen)
 
 
-def _positive(std: Tensor) -> Tensor:
+def _deviation(x: Tensor) -> Tensor:
+    """(D,) of columns (n, D); 1 for those that do not vary."""
+    std = (x - x.mean(0)).square().mean(0).sqrt()
     return torch.where(std > 1e-12, std, torch.ones_like(std))
+
+
+def _check_room(n: int, q: int) -> None:
+    if n * n * q > MOST:
+        raise ValueError(f"{n} points with {q} outputs: expected n^2 Q of at most {MOST}")

@@ -22,11 +22,12 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import MeshError
 from ..mesh import Mesh
 from ._gaussian import GaussianProcess
+from ._loops import boundary_loops
 from ._pod import POD
 from ._reference import Carried, Reference
 
 Array = NDArray[np.float64]
-VARIES = 1e-6  # relative to the size of the domain: shapes that vary by less do not vary
+VARIES = 1e-6  # of the domain's size, or of a condition: what varies by less does not vary
 LEVEL, NORMAL = 0.9, 1.6448536269514722  # of bands: their share, and half width in deviations
 SCOUTS = 8  # modes of each field that choose the inputs
 WORK = 2e8  # outputs times points cubed that processes take their hyperparameters from
@@ -96,7 +97,11 @@ class MMGP:
             raise ValueError(f"scalars {outcome.shape}: expected ({len(meshes)}, S)")
         if [len(f) for f in fields] != sizes:
             raise ValueError("expected a row of each field for each node of its mesh")
-        self.reference = Reference.of(meshes, self.location)
+        try:
+            self.reference = Reference.of(meshes, self.location)
+        except MeshError:
+            _name_unlike(meshes, names)
+            raise
         base = self.reference.weight
         there = np.empty((len(meshes), len(base), fields[0].shape[1]))
         lost = np.zeros(there.shape[1:])
@@ -105,8 +110,7 @@ class MMGP:
             try:
                 carried = self.reference.carry(mesh)
             except MeshError as error:
-                name = names[i] if names is not None else f"mesh {i}"
-                raise MeshError(f"{name}: {error.what}", error.why, error.hint) from error
+                raise _named(error, i, names) from error
             there[i] = carried.there @ f
             lost += carried.there @ (f - carried.back @ there[i]) ** 2 / len(meshes)
             frames.append(_frame(carried))
@@ -124,7 +128,11 @@ class MMGP:
         self.process: GaussianProcess | None = None
         every = np.concatenate([*codes, outcome], axis=1)
         self.inputs = list(PARTS)
-        self.keep = {k: np.ptp(v, axis=0) > VARIES * np.abs(v).max(0) for k, v in parts.items()}
+        least = {k: 0.0 if k == "conditions" else 1.0 for k in parts}  # others have the size's unit
+        self.keep = {
+            k: np.ptp(v, axis=0) > VARIES * np.abs(v).max(0, initial=least[k])
+            for k, v in parts.items()
+        }
         if every.shape[1]:
             self._choose(parts, codes, outcome)
             limit = _limit(every.shape[1])
@@ -175,6 +183,11 @@ class MMGP:
             )
         return found
 
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Number of conditions, fields and scalars."""
+        return len(self.keep["conditions"]), len(self.bases), len(self.scalar_factor)
+
     # -- files ----------------------------------------------------------------------------------
 
     @property
@@ -207,6 +220,8 @@ class MMGP:
     def restored(cls, options: Mapping[str, Any], arrays: Mapping[str, Array]) -> MMGP:
         """What `options` and `state` gave. Raises KeyError, ValueError or MeshError where they do
         not fit."""
+        if not all(np.isrealobj(a) and np.isfinite(a).all() for a in arrays.values()):
+            raise ValueError("expected arrays of finite, real values")
         found = cls(location=options["location"])
         found.inputs = [str(k) for k in options["inputs"]]
         if not set(found.inputs) <= set(PARTS):
@@ -218,16 +233,23 @@ class MMGP:
         found.shape_basis.mean, found.shape_basis.modes = shape["mean"], shape["modes"]
         found.shape_basis.weight = shape["weight"]
         found.shape_range, found.shape_rest = shape["range"], float(shape["rest"])
-        found.splits = np.asarray(arrays["splits"])
+        found.splits = np.asarray(arrays["splits"], np.int64)
         found.factor, found.scalar_factor = arrays["factor"], arrays["scalar_factor"]
-        fields, modes = len(found.factor), int(found.splits[-1])
+        fields, shapes = len(found.factor), len(shape["modes"])
+        modes = int(found.splits.ravel()[-1])
         for name, wanted in (
             ("mean", (fields, nodes)),
             ("lost", (fields, nodes)),
             ("modes", (modes, nodes)),
+            ("factor", (fields,)),
+            ("scalar_factor", (len(found.scalar_factor),)),
+            ("keep.conditions", (len(arrays["keep.conditions"]),)),
+            ("keep.size and shape", (1 + shapes,)),
+            ("keep.place", (2,)),
             ("shape.mean", (2 * nodes,)),
             ("shape.weight", (2 * nodes,)),
-            ("shape.modes", (len(shape["modes"]), 2 * nodes)),
+            ("shape.modes", (shapes, 2 * nodes)),
+            ("shape.range", (2, shapes)),
             ("splits", (fields + 1,)),
         ):
             if arrays[name].shape != wanted:
@@ -243,10 +265,14 @@ class MMGP:
         process = _under(arrays, "process.")
         found.process = GaussianProcess.restored(process) if process else None
         wanted_inputs = sum(int(found.keep[k].sum()) for k in PARTS if k in found.inputs)
-        if found.process is not None and found.process.x.shape[1] != wanted_inputs:
-            raise ValueError(f"the process has not the {wanted_inputs} inputs that are kept")
-        if set(found.keep) != set(PARTS) or not all(np.isfinite(a).all() for a in arrays.values()):
-            raise ValueError("expected what is kept of each part, and finite values")
+        wanted_outputs = modes + len(found.scalar_factor)
+        widths = (wanted_inputs, wanted_outputs)
+        if found.process is None and wanted_outputs:
+            raise ValueError(f"there is no process for the {wanted_outputs} outputs")
+        if found.process is not None and found.process.widths != widths:
+            raise ValueError(
+                f"processes {found.process.widths}: expected {widths}, inputs, outputs"
+            )
         return found
 
     # -- parts ----------------------------------------------------------------------------------
@@ -338,6 +364,20 @@ class MMGP:
         ratio = np.abs(miss) / np.maximum(spread, 1e-300)
         factor = np.quantile(ratio[:, self.splits[-1] :], LEVEL, axis=0) / NORMAL
         self.scalar_factor = np.where(factor > 0, factor, 1.0)
+
+
+def _named(error: MeshError, i: int, names: Sequence[str] | None) -> MeshError:
+    name = names[i] if names is not None else f"mesh {i}"
+    return MeshError(f"{name}: {error.what}", error.why, error.hint)
+
+
+def _name_unlike(meshes: Sequence[Mesh], names: Sequence[str] | None) -> None:
+    """Raises MeshError, with its name, for the first mesh that has no boundary to morph by."""
+    for i, mesh in enumerate(meshes):
+        try:
+            boundary_loops(mesh)
+        except MeshError as error:
+            raise _named(error, i, names) from error
 
 
 def _limit(outputs: int) -> int:

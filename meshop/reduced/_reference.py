@@ -132,14 +132,33 @@ class Reference:
     def restored(cls, state: Mapping[str, Any], location: str) -> Reference:
         """Raises ValueError or MeshError for arrays that do not fit each other."""
         landmarks, holes, share = (np.asarray(state[k]) for k in ("landmarks", "holes", "share"))
-        nodes, points = np.asarray(state["chart_nodes"]), np.asarray(state["chart_points"])
+        nodes, points = (
+            np.asarray(state["chart_nodes"], np.int64),
+            np.asarray(state["chart_points"]),
+        )
+        triangles, modulus = np.asarray(state["chart_triangles"]), float(state["modulus"])
         own = int(nodes.max(initial=-1)) + 1
-        if nodes.shape != points.shape[:1] or not np.array_equal(nodes[:own], np.arange(own)):
+        if (
+            nodes.shape != points.shape[:1]
+            or not 0 < own <= len(nodes)
+            or nodes.min() < 0
+            or not np.array_equal(nodes[:own], np.arange(own))
+        ):
             raise ValueError("chart_nodes: expected the nodes in order, then copies of them")
-        if landmarks.ndim != 3 or landmarks.shape[2] != 2 or holes.shape[1:] != (3,):
-            raise ValueError("landmarks or holes: expected (F, K, 2) and (H, 3)")
-        target = Target(landmarks, share, holes, float(state["modulus"]))
-        mesh = Mesh.from_blocks(points, [("triangle", np.asarray(state["chart_triangles"]))])
+        if not len(triangles):
+            raise ValueError("chart_triangles: expected some")
+        if landmarks.ndim != 3 or landmarks.shape[::2] != (len(landmarks) or 1, 2):
+            raise ValueError(f"landmarks {landmarks.shape}: expected (F, K, 2)")
+        corners, bodies = landmarks.shape[1], len(holes)
+        ring = modulus > 0 and landmarks.shape[:2] in ((1, 0), (1, 1)) and bodies == 1
+        if holes.shape != (bodies, 3) or not (modulus == 0 or ring):
+            raise ValueError(
+                f"holes {holes.shape}, modulus {modulus}: expected (H, 3) and a ring's"
+            )
+        if share.shape != (0 if ring else corners,):
+            raise ValueError(f"share {share.shape}: expected a part for each of {corners} corners")
+        target = Target(landmarks, share, holes, modulus)
+        mesh = Mesh.from_blocks(points, [("triangle", triangles)])
         found = cls(target, Chart(mesh, True, nodes), location)
         found.weight = np.asarray(state["weight"])
         if found.weight.shape != (own,):

@@ -101,4 +101,9 @@ class MorphedSurrogate(Surrogate):
             name=header["name"],
         )
         found.normaliser.load_state_dict(part_of(tensors, "normaliser."))
+        widths = found.sizes.cond, found.sizes.out, found.sizes.scalars
+        if found.model.widths != widths:
+            raise ValueError(f"mmgp {found.model.widths}: expected {widths}, as sizes says")
+        if not found.schema.location == found.spec.location == found.model.location:
+            raise ValueError(f"mmgp has fields at {found.model.location}s, the schema has not")
         return found

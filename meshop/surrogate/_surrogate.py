@@ -296,10 +296,19 @@ class Surrogate:
             name = header["operator"]["name"]
             kind = next((k for k in cls.__subclasses__() if k.only == name), cls)
             found = kind._restored(header, tensors)
-        except (KeyError, TypeError, ValueError, RuntimeError, MeshError) as error:
+            found._check_sizes()
+        except (LookupError, TypeError, ValueError, RuntimeError, MeshError) as error:
             raise SurrogateError(f"{path} does not fit its own header", str(error), HINT) from error
         found.hash = stated
         return found
+
+    def _check_sizes(self) -> None:
+        """Raises ValueError where the schema names not as much as there is."""
+        schema, bundle = self.schema, 1 if self.stepper is None else self.stepper.bundle
+        named = len(schema.conditions), bundle * len(schema.state_columns), len(schema.scalars)
+        found = self.sizes.cond, self.sizes.out, self.sizes.scalars
+        if named != found:
+            raise ValueError(f"conditions, fields, scalars {found}: expected {named}, as named")
 
     @classmethod
     def _restored(cls, header: dict[str, Any], tensors: dict[str, Tensor]) -> Surrogate:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 from typer.testing import CliRunner
@@ -16,6 +18,7 @@ from meshop.cli import app
 from meshop.errors import ConditionError, MeshError, SurrogateError
 from meshop.mesh import Mesh
 from meshop.predict import predict
+from meshop.reduced import GaussianProcess
 from meshop.surrogate import MorphedSurrogate, Surrogate
 from meshop.surrogate._files import digest
 from meshop.train import TrainResult, train
@@ -25,7 +28,10 @@ from tests.cases import write_cases
 def panel(random: np.random.Generator, solved: bool = True, **wanted: float) -> Mesh:
     """A parallelogram meshed by itself: T at points, or q on cells, and the scalar `drag`."""
     lx, ly, angle, power = random.uniform([1, 1, 1.1, 1], [2, 2, 2, 5])
-    lx, power = wanted.get("lx", lx), wanted.get("power", power)
+    lx, ly, angle, power = (
+        wanted.get(name, value)
+        for name, value in zip(("lx", "ly", "angle", "power"), (lx, ly, angle, power), strict=True)
+    )
     nx, ny = random.integers(9, 13, 2)
     x, y = (v.ravel() for v in np.meshgrid(np.linspace(0, 1, nx + 1), np.linspace(0, 1, ny + 1)))
     node = np.arange((nx + 1) * (ny + 1)).reshape(ny + 1, nx + 1)
@@ -51,7 +57,7 @@ def write_panels(folder: Path, count: int, cells: bool = False, **wanted: float)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     folder = tmp_path_factory.mktemp("panels")
-    write_panels(folder, 26)
+    write_panels(folder, 26, angle=1.3)
     return train([folder], folder / "run", model="mmgp", validation=0.2, quiet=True, workers=1)
 
 
@@ -73,7 +79,7 @@ def test_training_beats_the_nulls_with_bands_that_hold(run: TrainResult):
 def test_save_and_load_is_exact_and_predictions_carry_their_bands(run: TrainResult, tmp_path: Path):
     loaded = Surrogate.load(run.path)
     assert isinstance(loaded, MorphedSurrogate) and loaded.hash == run.surrogate.hash
-    mesh = panel(np.random.default_rng(7))
+    mesh = panel(np.random.default_rng(7), angle=1.3)
     first = predict(mesh, run.surrogate)
     result = predict(mesh, loaded, out=tmp_path / "out.vtu", picture=False)
     for name in ("T_pred", "T_std"):
@@ -91,10 +97,10 @@ def test_save_and_load_is_exact_and_predictions_carry_their_bands(run: TrainResu
 
 
 def test_what_is_out_of_range_is_said(run: TrainResult):
-    strange = predict(panel(np.random.default_rng(1), lx=7.0), run.surrogate)
+    strange = predict(panel(np.random.default_rng(1), lx=7.0, angle=1.3), run.surrogate)
     assert not strange.in_range
     assert any("shape's coordinate" in text for text in strange.warnings)
-    hot = predict(panel(np.random.default_rng(1), power=50.0), run.surrogate)
+    hot = predict(panel(np.random.default_rng(1), power=50.0, angle=1.3), run.surrogate)
     assert any("power = 50" in text for text in hot.warnings)
     wide, usual = (float(r.bands["drag"]) for r in (strange, hot))
     assert min(wide, usual) > 0
@@ -116,26 +122,48 @@ def test_a_file_that_does_not_fit_itself_is_one_clear_error(run: TrainResult, tm
         ("mmgp.process.kernels", tensors["mmgp.process.kernels"] + 99),
         ("mmgp.process.lengths", tensors["mmgp.process.lengths"] * float("nan")),
         ("mmgp.keep.place", None),
+        ("mmgp.keep.place", tensors["mmgp.keep.place"][:1]),
+        ("mmgp.splits", tensors["mmgp.splits"][:0]),
+        ("mmgp.shape.range", tensors["mmgp.shape.range"][:, :1]),
+        ("mmgp.scalar_factor", tensors["mmgp.scalar_factor"].repeat(2)),
+        ("mmgp.factor", tensors["mmgp.factor"][:, None]),
+        # Of few bytes, and gigabytes if believed.
+        ("mmgp.reference.chart_nodes", tensors["mmgp.reference.chart_nodes"] + 10**12),
+        ("mmgp.reference.share", tensors["mmgp.reference.share"][:1]),
+        ("mmgp.reference.landmarks", tensors["mmgp.reference.landmarks"][:0]),
+        ("mmgp.process.x", torch.zeros(10**6, 1, dtype=torch.float64)),
+        ("mmgp.process.z", tensors["mmgp.process.z"][:, 0]),
     ):
         bad = dict(tensors) | {name: value} if value is not None else dict(tensors)
         if value is None:
             del bad[name]
         bad = {key: tensor.contiguous() for key, tensor in bad.items()}
-        text = json.dumps(header | {"hash": digest(header, bad)})
-        (tmp_path / "bad.safetensors").write_bytes(to_bytes(bad, metadata={"meshop": text}))
-        with pytest.raises(SurrogateError, match="does not fit its own header"):
-            Surrogate.load(tmp_path / "bad.safetensors")
+        refused(header, bad, tmp_path)
+    fewer = header["schema"] | {"scalars": []}
+    elsewhere = header["operator"] | {"config": header["operator"]["config"] | {"location": "cell"}}
+    for part in ({"schema": fewer}, {"operator": elsewhere}):
+        refused(header | part, tensors, tmp_path)
 
 
-def test_fields_on_cells_and_the_command_line(tmp_path: Path):
-    write_panels(tmp_path, 14, cells=True)
+def refused(header: dict[str, Any], tensors: dict[str, torch.Tensor], folder: Path) -> None:
+    text = json.dumps(header | {"hash": digest(header, tensors)})
+    path = folder / "bad.safetensors"
+    path.write_bytes(to_bytes(tensors, metadata={"meshop": text}))
+    with pytest.raises(SurrogateError, match="does not fit its own header"):
+        Surrogate.load(path)
+
+
+def test_fields_on_cells_and_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(GaussianProcess.__init__, "__defaults__", (256, 20))  # steps: quick
+    alike = {"ly": 1.5, "angle": 1.3}
+    write_panels(tmp_path, 12, cells=True, **alike)
     out, folder = tmp_path / "run", str(tmp_path)
     command = ["train", folder, "--model", "mmgp", "-o", str(out), "--workers", "1", "--targets",
                "q", "--validation", "0.15"]  # fmt: skip
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "in 90 % bands" in result.output
-    mesh = panel(np.random.default_rng(3), solved=False)
+    mesh = panel(np.random.default_rng(3), solved=False, **alike)
     mesh.save(tmp_path / "new.vtu")
     result = CliRunner().invoke(
         app, ["predict", str(tmp_path / "new.vtu"), "-m", str(out), "--no-picture", "--json"]
@@ -145,7 +173,7 @@ def test_fields_on_cells_and_the_command_line(tmp_path: Path):
     assert entry["bands"]["drag"] > 0
     written = meshop.read(entry["output"])
     assert written.cell_data["q_pred"].shape == written.cell_data["q_std"].shape
-    truth = panel(np.random.default_rng(3))
+    truth = panel(np.random.default_rng(3), **alike)
     flux = truth.p1().cell_gradient(truth.point_data["T"])[:, :2]
     miss = written.cell_data["q_pred"][:, :2] - flux
     assert np.linalg.norm(miss) < 0.1 * np.linalg.norm(flux)
