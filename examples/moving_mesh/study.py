@@ -179,6 +179,8 @@ def main() -> None:
     parser.add_argument("--size", type=float, default=0.05, help="of a coarse cell")
     parser.add_argument("--rate", type=float, default=2e-3)
     options = parser.parse_args()
+    if options.cases < 5:
+        parser.error(f"--cases {options.cases}: expected at least 5")
     torch.set_num_threads(1)
     place = Place(options.size)
     whole = burgers.series(options.cases)

@@ -192,6 +192,8 @@ def main() -> None:
     parser.add_argument("--carry", action="store_true", help="interpolate between the meshes")
     parser.add_argument("--out", type=Path, help="folder for a picture, and a table in JSON")
     given = parser.parse_args()
+    if given.step <= 0 or abs(0.25 / given.step - round(0.25 / given.step)) > 1e-9:
+        parser.error(f"--step {given.step:g}: expected a whole number of steps in 0.25")
     at = (0.0, 0.25, 0.5, 0.75, 1.0)
     found, shown = {}, []
     print("mover    error at t = " + "  ".join(f"{t:4.2f}" for t in at), end="")

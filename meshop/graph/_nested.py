@@ -36,6 +36,8 @@ def nested_levels(
         )
     if len(dims := {mesh.dim for mesh in coarser}) > 1:
         raise ValueError(f"coarser: expected meshes of one dimension, found {sorted(dims)}")
+    if fixed is not None and fixed.shape != weight.shape:
+        raise ValueError(f"fixed: expected {tuple(weight.shape)}, found {tuple(fixed.shape)}")
     pos, weight = pos.detach().cpu(), weight.detach().cpu()
     fixed = torch.zeros(len(pos), dtype=torch.bool) if fixed is None else fixed.detach().cpu()
     text = "nested" + " ".join(mesh.content_hash() for mesh in coarser)

@@ -86,7 +86,7 @@ def refine(mesh: Mesh) -> Mesh:
         {name: v[parent] for name, v in mesh.cell_data.items()},
         dict(mesh.field_data),
         {
-            name: _region(region, mesh, finer, first, count, rim)
+            name: _region(name, region, mesh, finer, first, count, rim)
             for name, region in mesh.regions.items()
         },
         dict(mesh.storage),
@@ -107,6 +107,12 @@ class _Finer:
         """Ids of the points between those of a and b, which are edges."""
         key = np.minimum(a, b) * self.n_points + np.maximum(a, b)
         return self.n_points + self.order[np.searchsorted(self.keys, key)]
+
+    def joined(self, facets: np.ndarray) -> bool:
+        """Whether each two corners of facets (m, k) have an edge between them."""
+        i, j = np.triu_indices(facets.shape[1], 1)
+        pairs = np.sort(np.stack([facets[:, i], facets[:, j]], -1).reshape(-1, 2), axis=1)
+        return bool(np.isin(pairs[:, 0] * self.n_points + pairs[:, 1], self.keys).all())
 
     def children(self, corners: np.ndarray) -> np.ndarray:
         """(m, children, k) nodes of the children of simplices (m, k)."""
@@ -148,6 +154,7 @@ def _on_boundary(mesh: Mesh, edges: np.ndarray) -> np.ndarray:
 
 
 def _region(
+    name: str,
     region: Region,
     mesh: Mesh,
     finer: _Finer,
@@ -166,7 +173,14 @@ def _region(
         size, out = (ids >= 0).sum(1), []
         for k in np.unique(size):
             rows = ids[size == k]
-            out.append(finer.children(rows[rows >= 0].reshape(-1, k)).reshape(-1, k))
+            rows = rows[rows >= 0].reshape(-1, k)
+            if k > max(mesh.dim, 1) or not finer.joined(rows):
+                raise MeshError(
+                    f"region {name!r}",
+                    "it has facets that are not of the mesh's cells",
+                    "drop it, or name facets of simplices",
+                )
+            out.append(finer.children(rows).reshape(-1, k))
         width = ids.shape[1]
         padded = [np.pad(o, ((0, 0), (0, width - o.shape[1])), constant_values=-1) for o in out]
         return Region("facet", np.concatenate(padded) if padded else ids)

@@ -15,6 +15,7 @@ from ._mover_net import MoverNet, Sampler
 
 RATE, SETTLED = 0.6, 3  # of a step, where steep monitors need more of them than these
 CONVEX = 0.1  # part of the eigenvalues of I + D^2 phi that a step has to leave
+SINGULAR = 1e-10  # least eigenvalue over the trace: below it rounding decides on the sign
 TINY = 1e-24
 
 
@@ -125,14 +126,20 @@ def convex(domain: Domain, jacobian: Tensor, change: Tensor) -> Tensor:
     """(N,) the part of a change, of each mesh, up to 1, after which (N, d, d) are as positive.
 
     Of J + s H no eigenvalue, with respect to J, is below `CONVEX`: s <= (1 - CONVEX) / nu, with
-    nu the largest one of -H.
+    nu the largest one of -H. None where J + s H would be singular to rounding.
     """
     factor = torch.linalg.cholesky(jacobian)
     half = torch.linalg.solve_triangular(factor, change, upper=False)
     both = torch.linalg.solve_triangular(factor, half.mT, upper=False)
     least = -torch.linalg.eigvalsh(both)[:, :1]
     most = segment_reduce(least, domain.ptr, reduce="max")[domain.batch, 0]
-    return (1 - CONVEX) / most.clamp_min(1 - CONVEX)
+    part = (1 - CONVEX) / most.clamp_min(1 - CONVEX)
+    with torch.no_grad():
+        after = jacobian + part[:, None, None] * change
+        rim = SINGULAR * after.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+        wrong = torch.linalg.cholesky_ex(after - rim * torch.eye(domain.d).to(after)).info > 0
+        lost = segment_reduce(wrong[:, None].to(part), domain.ptr, reduce="max")[domain.batch, 0]
+    return part * (1 - lost)
 
 
 def look(domain: Domain, monitor: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from ..nn import Points
 from ..ops import interpolate, locate, rows_of, segment_reduce
 from ..solvers import Multigrid, solve
 from ._boundary import Slide, sliding
+from ._systems import components, stacked, within
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -328,18 +329,9 @@ class Inverse:
     @cached_property
     def vectors(self) -> Callable[[np.ndarray], np.ndarray]:
         """Solves for vectors along the boundary, a component after the other (d N,)."""
-        from scipy.sparse import bmat, diags, eye
-
-        n, d, _ = self.tangent.shape
-        blocks = [[diags(self.tangent[:, i, j]) for j in range(d)] for i in range(d)]
-        within = bmat(blocks, format="csr")
-        within.eliminate_zeros()
-        whole = bmat(
-            [[self.each if i == j else None for j in range(d)] for i in range(d)], format="csr"
-        )
-        matrix = (within @ whole @ within + eye(n * d, format="csr") - within).tocsr()
-        matrix.eliminate_zeros()
-        return self._of(matrix)
+        d = self.tangent.shape[1]
+        whole = stacked({(i, i): self.each for i in range(d)}, d)
+        return self._of(within(whole, components(self.tangent)))
 
     def _of(self, matrix: csr_matrix) -> Callable[[np.ndarray], np.ndarray]:
         from scipy.sparse.linalg import splu

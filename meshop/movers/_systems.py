@@ -187,6 +187,24 @@ def stacked(blocks: Blocks, d: int) -> csr_matrix:
     return matrix
 
 
+def components(tensors: np.ndarray) -> csr_matrix:
+    """Tensors (n, d, d) at points, such as projections, as one matrix on components in turn."""
+    from scipy.sparse import bmat, diags
+
+    d = tensors.shape[1]
+    return bmat([[diags(tensors[:, i, j]) for j in range(d)] for i in range(d)], format="csr")
+
+
+def within(matrix: csr_matrix, tangent: csr_matrix, size: float = 1.0) -> csr_matrix:
+    """P A P + size (I - P) with a projection P: A on what P leaves, regular on the rest."""
+    from scipy.sparse import identity
+
+    rest = identity(matrix.shape[0]) - tangent
+    out = (tangent @ matrix @ tangent + size * rest).tocsr()
+    out.eliminate_zeros()
+    return out
+
+
 def apart(matrix: csr_matrix, d: int) -> csr_matrix:
     """What does not couple the d components: positive too (Korn), and what multigrid is for, whose
     aggregates so keep to one of them."""

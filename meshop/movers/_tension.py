@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 from ..mesh import Mesh
 from ..solvers import Multigrid, solve
 from ._boundary import flat_tangents
+from ._domain import determinant
 from ._monitor import Monitor, Progress
-from ._systems import apart, elastic_blocks, stacked
+from ._systems import apart, components, elastic_blocks, stacked, within
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -150,20 +152,12 @@ class _Held:
     `flat_tangents` has it."""
 
     def __init__(self, twin: Mesh) -> None:
-        from scipy.sparse import bmat, diags, identity
-
-        d, n = twin.dim, twin.n_points
-        tangent = flat_tangents(twin.p1().boundary, twin.dim).numpy()
-        rows = [[diags(tangent[:, i, j]) for j in range(d)] for i in range(d)]
-        self.tangent = bmat(rows, format="csr")
-        self.rest = (identity(n * d) - self.tangent).tocsr()
-        self.shape = (d, n)
+        self.tangent = components(flat_tangents(twin.p1().boundary, twin.dim).numpy())
+        self.shape = (twin.dim, twin.n_points)
 
     def matrix(self, blocks: dict[tuple[int, int], csr_matrix]) -> csr_matrix:
         whole = stacked(blocks, self.shape[0])
-        size = float(whole.diagonal().mean())
-        out = (self.tangent @ whole @ self.tangent + size * self.rest).tocsr()
-        out.eliminate_zeros()
+        out = within(whole, self.tangent, float(whole.diagonal().mean()))
         return (0.5 * (out + out.T)).tocsr()
 
     def solved(
@@ -182,7 +176,4 @@ class _Held:
 
 
 def _determinants(x: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-    e = x[nodes[:, 1:]] - x[nodes[:, :1]]
-    if e.shape[1] == 2:
-        return e[:, 0, 0] * e[:, 1, 1] - e[:, 0, 1] * e[:, 1, 0]
-    return (e[:, 0] * np.cross(e[:, 1], e[:, 2])).sum(axis=1)
+    return determinant(torch.from_numpy(x[nodes[:, 1:]] - x[nodes[:, :1]])).numpy()

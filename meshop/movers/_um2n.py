@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import MeshError
 from ..mesh import Mesh
 from ..solvers.saved import load_saved
 from ._dmm_net import DMM
@@ -126,6 +127,12 @@ class _Sampler:
             self.values = torch.from_numpy(positive(monitor, len(domain.points)).copy())
 
     def __call__(self, x: Tensor) -> Tensor:
+        if not x.isfinite().all():
+            raise MeshError(
+                "a learned mover's step is not finite",
+                "the monitor's values are too far apart, or the network is at fault",
+                "a monitor of less contrast, or --method elastic",
+            )
         if self.function is not None:
             return torch.from_numpy(positive(self.function(x.numpy()), len(x)).copy())
         return self.values if x is self.domain.points else self.domain.sample(self.values, x)

@@ -14,6 +14,16 @@ from ..mesh import Mesh
 Loss = Literal["l2", "h1"]
 
 
+def check_loss(spec: GraphSpec, loss: Loss) -> None:
+    """Raises ConditionError where fields have no such norm."""
+    if loss == "h1" and spec.location != "point":
+        raise ConditionError(
+            "the H1 norm is of fields at points",
+            "these are at cells, and have no gradient there",
+            "--loss l2",
+        )
+
+
 def slopes_of(
     mesh: Mesh, spec: GraphSpec, weight: np.ndarray, measure: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -24,12 +34,7 @@ def slopes_of(
     (N,): how the training measure is damped at the nodes. Raises ConditionError for fields at
     cells, MeshError as `Mesh.p1` does, ConditionError for cells that are cut from their centre.
     """
-    if spec.location != "point":
-        raise ConditionError(
-            "the H1 norm is of fields at points",
-            "these are at cells, and have no gradient there",
-            "--loss l2",
-        )
+    check_loss(spec, "h1")
     p1 = mesh.p1()
     nodes = p1.simplices.nodes
     if p1.simplices.centres.shape[0]:

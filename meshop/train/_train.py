@@ -26,7 +26,7 @@ from ._mirror import known_signs, mirror_of
 from ._morphed import MORPHED, check_morphed, learn_morphed
 from ._report import pictures, table_text, validate
 from ._rollouts import validate_rollouts
-from ._sobolev import Loss
+from ._sobolev import Loss, check_loss
 from ._store import store_cases
 
 log = logging.getLogger("meshop")
@@ -129,7 +129,8 @@ def train(
     model = model or DEFAULT
     if morphed:
         check_morphed(problem, model_config)
-        mirror = False
+        mirror, loss = False, "l2"
+    check_loss(problem.spec, loss)
     stepper = make_stepper(problem, form, scheme, substeps, bundle) if form is not None else None
     if bundle > 1 and not morphed and "bundle" in inspect.signature(registry()[model]).parameters:
         model_config = {"bundle": bundle, **(model_config or {})}

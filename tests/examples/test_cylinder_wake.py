@@ -95,6 +95,7 @@ def test_a_wave_of_another_frequency_is_judged_by_it(study):
     assert not study.wet(case, np.array([[0.21, 0.2]]))[0] and study.wet(case, places[:1])[0]
 
 
+@pytest.mark.slow
 def test_a_short_study(generate, study, tmp_path: Path):
     (tmp_path / "cases").mkdir()
     for number in range(5):

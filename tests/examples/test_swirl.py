@@ -43,6 +43,13 @@ def test_the_exact_solution_obeys_the_equation(swirl):
     assert np.allclose(u(x, 0.8), u(x, 0.2))
 
 
+def test_steps_that_miss_a_time_of_the_table_are_refused(swirl, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["swirl.py", "--step", "0.1"])
+    with pytest.raises(SystemExit):
+        swirl.main()
+    assert "--step 0.1: expected a whole number" in capsys.readouterr().err
+
+
 def test_the_scheme_keeps_integrals_and_where_the_mesh_alone_moves_constants(swirl):
     old, new = bent(swirl, 10, 0.02), bent(swirl, 10, -0.03)
     still = swirl.transported(old, new, np.full(121, 3.0), lambda x: 0 * x, 0.1)

@@ -134,7 +134,7 @@ def test_samples_are_the_same_again_and_have_targets_where_asked(scripts):
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(scripts, tmp_path, monkeypatch):
     def run(folder, *more):
-        given = ["--samples", "3", "--every", "2", "--batch", "2", "--out", str(tmp_path / folder)]
+        given = ["--samples", "2", "--every", "2", "--batch", "2", "--out", str(tmp_path / folder)]
         monkeypatch.setattr(sys, "argv", ["train.py", *given, *more])
         scripts["train"].main()
         return load_mover(tmp_path / folder / "flow.safetensors")

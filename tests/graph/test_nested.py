@@ -160,3 +160,5 @@ def test_what_does_not_fit_is_refused_in_words():
         nested_levels(pos, torch.ones(4), [square(3), cube()])
     with pytest.raises(ValueError, match=r"expected \(N, 3\)"):
         nested_levels(pos[:, :2], torch.ones(4), [square(3)])
+    with pytest.raises(ValueError, match="fixed: expected"):
+        nested_levels(pos, torch.ones(4), [square(3)], fixed=torch.zeros(3, dtype=torch.bool))

@@ -117,3 +117,14 @@ def test_other_cells_are_refused_in_words():
     mesh = Mesh.from_blocks(points, [("quad", np.array([[0, 1, 2, 3]]))])
     with pytest.raises(MeshError, match="VTK type 9 are not refined"):
         mesh.refine()
+
+
+@pytest.mark.parametrize(
+    ("make", "ids"), [(triangles, [[0, 24]]), (triangles, [[0, 1, -1], [0, 1, 5]]),
+                      (tetrahedra, [[0, 1, 2, 3]])]
+)  # fmt: skip
+def test_facets_of_no_cell_are_refused_in_words(make, ids):
+    mesh = make(4)
+    mesh.regions = {"wall": Region("facet", np.array(ids))}
+    with pytest.raises(MeshError, match="region 'wall'"):
+        mesh.refine()

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meshop.errors import MeshError
 from meshop.movers import (
     DMM,
     Domain,
@@ -126,6 +127,20 @@ def test_rings_come_to_be_as_even_as_by_monge_ampere(net, ring):
     assert report.inverted == 0 and report.done == 1.0
     if net is not None:
         assert np.abs(moved.points - other.points).max() < 0.01
+
+
+def test_rough_monitors_of_any_contrast_stop_where_rounding_decides():
+    mesh, random = square(9), np.random.default_rng(0)
+    moved, report = dmm(mesh, np.exp(random.normal(0, 5, mesh.n_points)), net=DMM(steps=64))
+    assert report.inverted == 0 and np.isfinite(report.residual)
+    positive_corners(moved)
+
+
+def test_steps_that_are_not_finite_are_an_error_in_words():
+    mesh, net = square(4), DMM()
+    torch.nn.init.constant_(net.head.bias, np.nan)
+    with pytest.raises(MeshError, match="step is not finite"):
+        dmm(mesh, 1 + mesh.points[:, 0], net=net)
 
 
 def test_constant_monitors_move_nothing():

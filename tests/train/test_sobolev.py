@@ -60,6 +60,17 @@ def test_fields_at_cells_are_refused():
         slopes_of(mesh, GraphSpec(location="cell"), np.ones(8), np.ones(8))
 
 
+def test_training_on_cells_is_refused_before_anything_is_written(tmp_path):
+    for i in range(5):
+        mesh = square(3, i)
+        mesh.cell_data["u"] = np.random.default_rng(i).random(mesh.n_cells)
+        mesh.field_data["a"] = np.array([0.1 * i])
+        mesh.save(tmp_path / f"case_{i}.vtu")
+    with pytest.raises(ConditionError, match="fields at points"):
+        train([tmp_path], tmp_path / "run", loss="h1", steps=1, quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
 def test_training_in_h1(tmp_path):
     random = np.random.default_rng(0)
     for i in range(5):
