@@ -24,8 +24,7 @@ import scipy.sparse as sp
 import torch
 from _timing import machine, table, write_json
 
-from meshop.bench._generate import along, in_polygon, triangulate
-from meshop.bench._meshes import triangle_mesh
+from meshop.bench import along, in_polygon, triangle_mesh, triangulate
 from meshop.bench.tasks.polygon_poisson import polygon
 from meshop.errors import MeshopError
 from meshop.solvers import Multigrid, Net, learn, solve

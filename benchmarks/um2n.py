@@ -37,7 +37,7 @@ from _timing import interleaved, machine, table, write_json
 
 import meshop
 from meshop import movers, ops
-from meshop.bench._generate import along, in_polygon, triangulate
+from meshop.bench import along, in_polygon, triangulate
 from meshop.errors import MeshopError
 from meshop.mesh import Mesh
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from meshop import movers, ops
-from meshop.bench._generate import along, in_polygon, triangulate
+from meshop.bench import along, in_polygon, triangulate
 from meshop.graph import MeshGraph
 from meshop.mesh import Mesh
 from meshop.models import Widths

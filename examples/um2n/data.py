@@ -20,7 +20,7 @@ from scipy.spatial import Delaunay
 from torch import Tensor
 
 from meshop import movers
-from meshop.bench._generate import along, in_polygon, triangulate
+from meshop.bench import along, in_polygon, triangulate
 from meshop.errors import MeshopError
 from meshop.mesh import Mesh
 from meshop.movers import Domain

@@ -7,6 +7,7 @@ from ._dmm_net import DMM
 from ._domain import Domain
 from ._flow_net import FlowMover
 from ._goal import euler_fluxes, goal_monitor, goal_weight
+from ._learned import dmm, load_mover, um2n
 from ._limit import Free, Guide, Limited, State, limit
 from ._monge_ampere import monge_ampere
 from ._monitor import (
@@ -24,7 +25,6 @@ from ._mover_loss import coordinate, element_volume, equidistribution, inversion
 from ._mover_net import MoverNet
 from ._named import MONITORS, NamedMonitor, named_monitor
 from ._smooth import smooth
-from ._um2n import dmm, load_mover, um2n
 from ._um2n_net import M2N, UM2N
 
 __all__ = [

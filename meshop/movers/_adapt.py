@@ -10,12 +10,12 @@ import numpy as np
 from ..errors import ConditionError, MeshError
 from ..mesh import Mesh, carry_fields, interpolation_error
 from ._layer import Layer
+from ._learned import dmm, um2n
 from ._monge_ampere import monge_ampere
 from ._monitor import Monitor, Progress, function_of
 from ._move import Moved, MoveReport, move
 from ._tension import Found, by_shrinking, by_springs
 from ._twin import simplices_of
-from ._um2n import dmm, um2n
 
 METHODS = ("ma", "spring", "elastic", "laplacian", "um2n", "dmm")
 LEARNED = {"um2n": um2n, "dmm": dmm}

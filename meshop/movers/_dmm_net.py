@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..ops import segment_reduce
-from ..solvers.saved import whole
 from ._domain import Domain
-from ._flow_net import MeshBlock
-from ._mover_net import MoverNet, Sampler
+from ._flow_net import Reader
+from ._mover_net import Sampler
 
 RATE, SETTLED = 0.6, 3  # of a step, where steep monitors need more of them than these
 CONVEX = 0.1  # part of the eigenvalues of I + D^2 phi that a step has to leave
@@ -19,7 +18,7 @@ SINGULAR = 1e-10  # least eigenvalue over the trace: below it rounding decides o
 TINY = 1e-24
 
 
-class DMM(MoverNet):
+class DMM(Reader):
     """x = xi + grad phi, with a convex phi that a network proposes and its equation corrects.
 
     A graph transformer reads the monitor m once and says at each node a source b and gains a_k:
@@ -46,27 +45,9 @@ class DMM(MoverNet):
     """
 
     kind: ClassVar[str] = "dmm"
-    features: ClassVar[int] = 9
 
-    def __init__(
-        self,
-        *,
-        steps: int = 4,
-        width: int = 32,
-        heads: int = 2,
-        slices: int = 8,
-        blocks: int = 2,
-    ) -> None:
-        super().__init__(
-            steps=whole(steps, "steps", 1, 64), width=whole(width, "width", 1, 4096),
-            heads=whole(heads, "heads", 1, 64), slices=whole(slices, "slices", 1, 4096),
-            blocks=whole(blocks, "blocks", 0, 64),
-        )  # fmt: skip
-        self.lift = nn.Linear(self.features, width)
-        self.blocks = nn.ModuleList(MeshBlock(width, heads, slices) for _ in range(blocks))
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, steps + 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+    def outputs(self, steps: int) -> int:
+        return steps + 1
 
     def forward(self, domain: Domain, monitor: Sampler) -> list[Tensor]:
         return [way for _, way in self.iterates(domain, monitor)]
@@ -75,10 +56,7 @@ class DMM(MoverNet):
         """phi (N,) after each step, and its gradient (N, d), along the boundary there."""
         value = monitor(domain.points)
         spread, seen = look(domain, value)
-        x = self.lift(seen)
-        for block in self.blocks:
-            x = block(x, domain.nodes, domain)
-        found = self.head(self.norm(x)).double()
+        found = self.read(seen, domain)
         gain, start = 1 + torch.tanh(found[:, 1:]), spread * found[:, 0]
         gain[:, SETTLED:] *= RATE
         phi, way = torch.zeros_like(value), torch.zeros_like(domain.points)

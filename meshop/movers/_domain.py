@@ -26,6 +26,7 @@ SHIFT = 1e-9  # of the mass, over length squared: what makes any stiffness regul
 DIRECT = {2: 50_000, 3: 4_000}  # points up to which a sparse factorisation is cheaper
 TOLERANCE = 1e-6  # of multigrid
 SIMPLEX = {2: 5, 3: 10}  # VTK codes
+_LinearSolve = Callable[["Domain", Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class Domain:
         cells to pieces, it is smoother. P1, integrals exact.
         """
         inner = self.measure * (source[self.simplices] @ self._mean)
-        return _Solve.apply(self.gathered(inner[:, None, None] * self.slope), self)
+        return _Symmetric.apply(self.gathered(inner[:, None, None] * self.slope), self, _solved)
 
     def potential(self, source: Tensor) -> Tensor:
         """(N,) psi of Laplacian psi = source (N,) less its mean, without slope across the boundary.
@@ -195,7 +196,7 @@ class Domain:
         P1, the source's mass lumped; of mean zero.
         """
         load = self.mass * (self.mean(source) - source) * self.length**self.d
-        psi = _Lift.apply(load, self)
+        psi = _Symmetric.apply(load, self, _lifted)
         return psi - self.mean(psi)
 
     def gathered(self, parts: Tensor) -> Tensor:
@@ -270,33 +271,21 @@ class Domain:
         return corner[:, 1:] - corner[:, :1]
 
 
-class _Solve(torch.autograd.Function):
-    """A^-1 P f, A = P (I x S) P + I - P with the tangents' projections P: symmetric."""
+class _Symmetric(torch.autograd.Function):
+    """solve(domain, load): linear in the load and symmetric, so its own adjoint."""
 
     @staticmethod
-    def forward(ctx: Any, load: Tensor, domain: Domain) -> Tensor:
-        ctx.domain = domain
-        return _solved(domain, load)
+    def forward(ctx: Any, load: Tensor, domain: Domain, solve: _LinearSolve) -> Tensor:
+        ctx.domain, ctx.solve = domain, solve
+        return solve(domain, load)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return _solved(ctx.domain, grads[0]), None
-
-
-class _Lift(torch.autograd.Function):
-    """S^-1 f: symmetric."""
-
-    @staticmethod
-    def forward(ctx: Any, load: Tensor, domain: Domain) -> Tensor:
-        ctx.domain = domain
-        return _lifted(domain, load)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return _lifted(ctx.domain, grads[0]), None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.solve(ctx.domain, grads[0]), None, None
 
 
 def _solved(domain: Domain, load: Tensor) -> Tensor:
+    """A^-1 P f, A = P (I x S) P + I - P with the tangents' projections P."""
     right = (domain.tangent @ load[:, :, None])[:, :, 0]
     parts = right.split(domain.sizes)
     found = [
@@ -307,6 +296,7 @@ def _solved(domain: Domain, load: Tensor) -> Tensor:
 
 
 def _lifted(domain: Domain, load: Tensor) -> Tensor:
+    """S^-1 f."""
     pairs = zip(domain.inverse, load.split(domain.sizes), strict=True)
     return torch.cat([torch.from_numpy(inverse.scalars(part.numpy())) for inverse, part in pairs])
 

@@ -37,7 +37,45 @@ class MeshBlock(nn.Module):
         return x + self.feed(y + self.near(around))
 
 
-class FlowMover(MoverNet):
+class Reader(MoverNet):
+    """What movers share whose network reads the monitor once: a graph transformer, which says
+    nothing before it is trained."""
+
+    features: ClassVar[int] = 9
+
+    def __init__(
+        self,
+        *,
+        steps: int = 4,
+        width: int = 32,
+        heads: int = 2,
+        slices: int = 8,
+        blocks: int = 2,
+    ) -> None:
+        super().__init__(
+            steps=whole(steps, "steps", 1, 64), width=whole(width, "width", 1, 4096),
+            heads=whole(heads, "heads", 1, 64), slices=whole(slices, "slices", 1, 4096),
+            blocks=whole(blocks, "blocks", 0, 64),
+        )  # fmt: skip
+        self.lift = nn.Linear(self.features, width)
+        self.blocks = nn.ModuleList(MeshBlock(width, heads, slices) for _ in range(blocks))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, self.outputs(steps))
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def outputs(self, steps: int) -> int:
+        """How many numbers it says at a node."""
+        raise NotImplementedError
+
+    def read(self, seen: Tensor, domain: Domain) -> Tensor:
+        """(N, features) -> (N, outputs) float64."""
+        x = self.lift(seen)
+        for block in self.blocks:
+            x = block(x, domain.nodes, domain)
+        return self.head(self.norm(x)).double()
+
+
+class FlowMover(Reader):
     """Nodes carried from the mesh as it is to a learned density, by a smooth flow.
 
     A graph transformer reads the monitor m once and says at each node what density of nodes is
@@ -61,35 +99,13 @@ class FlowMover(MoverNet):
     """
 
     kind: ClassVar[str] = "flow"
-    features: ClassVar[int] = 9
 
-    def __init__(
-        self,
-        *,
-        steps: int = 4,
-        width: int = 32,
-        heads: int = 2,
-        slices: int = 8,
-        blocks: int = 2,
-    ) -> None:
-        super().__init__(
-            steps=whole(steps, "steps", 1, 64), width=whole(width, "width", 1, 4096),
-            heads=whole(heads, "heads", 1, 64), slices=whole(slices, "slices", 1, 4096),
-            blocks=whole(blocks, "blocks", 0, 64),
-        )  # fmt: skip
-        self.lift = nn.Linear(self.features, width)
-        self.blocks = nn.ModuleList(MeshBlock(width, heads, slices) for _ in range(blocks))
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 2)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+    def outputs(self, steps: int) -> int:
+        return 2
 
     def forward(self, domain: Domain, monitor: Sampler) -> list[Tensor]:
         log_mu, spread, seen = look(domain, monitor(domain.points))
-        x = self.lift(seen)
-        points = domain.nodes
-        for block in self.blocks:
-            x = block(x, points, domain)
-        found = self.head(self.norm(x)).double()
+        found = self.read(seen, domain)
         change = smoothed(domain, found[:, 0] * log_mu + spread * found[:, 1])
         rho = (log_mu + MOST * torch.tanh(change / MOST)).exp()
         rho = rho / domain.mean(rho)

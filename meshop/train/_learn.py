@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from torch.utils.data import DataLoader
 
 from ..errors import ConditionError, SurrogateError
+from ..graph import GraphSpec
 from ..models import registry
 from ..surrogate import (
     Condition,
@@ -125,17 +126,10 @@ def learn(
         problem.spec,
         model,
         dict(model_config or {}),
-        sizes=Sizes(
-            features=first.x.shape[1],
-            tokens=first.wall_x.shape[1],
-            cond=len(schema.conditions),
-            out=first.y.shape[1],
-            scalars=len(schema.scalars),
-            prior=first.prior.shape[1],
-            lift=len(first.lift),
-            inputs=0 if first.inputs is None else first.inputs.shape[1],
-            wall_inputs=0 if first.wall_inputs is None else first.wall_inputs.shape[1],
-            dim=problem.spec.space,
+        sizes=sizes_of(
+            first,
+            schema,
+            problem.spec,
             boxes=not problem.spec.external and boxes_differ(shown, problem.spec.space),
         ),
         stepper=stepper,
@@ -198,6 +192,23 @@ def learn(
     surrogate.normaliser.cpu()
     spent = module.elapsed + clock() - start
     return Learned(surrogate, module.global_step, spent, module.history, main)
+
+
+def sizes_of(case: StoredCase, schema: Schema, spec: GraphSpec, boxes: bool = False) -> Sizes:
+    """Widths of what a case like this one gives to a model; boxes: see `Sizes`."""
+    return Sizes(
+        features=case.x.shape[1],
+        tokens=case.wall_x.shape[1],
+        cond=len(schema.conditions),
+        out=case.y.shape[1],
+        scalars=len(schema.scalars),
+        prior=case.prior.shape[1],
+        lift=len(case.lift),
+        inputs=0 if case.inputs is None else case.inputs.shape[1],
+        wall_inputs=0 if case.wall_inputs is None else case.wall_inputs.shape[1],
+        dim=spec.space,
+        boxes=boxes,
+    )
 
 
 def boxes_differ(cases: Sequence[StoredCase], dim: int) -> bool:

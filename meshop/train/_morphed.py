@@ -14,10 +14,10 @@ import torch
 from ..errors import ConditionError
 from ..mesh import Mesh
 from ..reduced import MMGP
-from ..surrogate import MorphedSurrogate, Normaliser, Schema, Sizes
+from ..surrogate import MorphedSurrogate, Normaliser, Schema
 from ._cases import Problem
 from ._fit_normaliser import fit_normaliser
-from ._learn import Learned
+from ._learn import Learned, sizes_of
 from ._store import StoredCase
 
 log = logging.getLogger("meshop")
@@ -57,17 +57,7 @@ def learn_morphed(
     """
     check_morphed(problem)
     start = time.monotonic()
-    first = cases[0]
-    sizes = Sizes(
-        features=first.x.shape[1],
-        tokens=first.wall_x.shape[1],
-        cond=len(schema.conditions),
-        out=first.y.shape[1],
-        scalars=len(schema.scalars),
-        prior=first.prior.shape[1],
-        lift=len(first.lift),
-        dim=problem.spec.space,
-    )
+    sizes = sizes_of(cases[0], schema, problem.spec)
     normaliser = Normaliser(sizes)
     fit_normaliser(normaliser, cases, schema, None)
     meshes, fields = [], []

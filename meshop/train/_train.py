@@ -93,14 +93,14 @@ def train(
     with gradients in units of the reference length, of all nodes. batch cases with `points` nodes
     each make a step. validation: share of cases held out, whole walls at a time. mirror: also learn
     from mirror images y -> -y (default: where every sign in them is known). inputs, wall_inputs:
-    arrays that are known at the
-    nodes and on the boundary, in the cases and in every mesh to predict on. potential: let nodes
-    know the plane potential flow about the wall, where it exists. form: "state", "residual" or
-    "derivative": the cases are series, and what is learned is to advance their targets, the state,
-    by one time step (`Stepper`, with scheme, substeps and bundle); inputs may be named besides.
-    noise: of the states that training steps start from, in their standard deviations; pushforward:
-    at most so many earlier calls of the operator make that state. patience: validations without
-    improvement before stopping early. device, devices, strategy, precision: of Lightning's Trainer.
+    arrays that are known at the nodes and on the boundary, in the cases and in every mesh to
+    predict on. potential: let nodes know the plane potential flow about the wall, where it exists.
+    form: "state", "residual" or "derivative": the cases are series, and what is learned is to
+    advance their targets, the state, by one time step (`Stepper`, with scheme, substeps and
+    bundle); inputs may be named besides. noise: of the states that training steps start from, in
+    their standard deviations; pushforward: at most so many earlier calls of the operator make that
+    state. patience: validations without improvement before stopping early. device, devices,
+    strategy, precision: of Lightning's Trainer.
     progress(done, total) is called while cases are prepared.
 
     Raises ConditionError, MeshError, MeshFileError on cases that cannot be used.
@@ -111,6 +111,12 @@ def train(
     if model is not None and model not in known:
         raise ConditionError(f"no operator {model!r}", f"known: {', '.join(known)}")
     morphed = model == MORPHED
+    if morphed and (minutes is not None or resume):
+        raise ConditionError(
+            f"--minutes and --resume with --model {MORPHED}",
+            "it is fitted at once, without steps",
+            "the same without them",
+        )
     stepping = form is not None
     if stepping and scalars:
         raise ConditionError("scalars of a series", "only fields are advanced in time")

@@ -18,15 +18,15 @@ from meshop.movers import (
     ring_monitor,
 )
 from meshop.movers._dmm_net import CONVEX, convex, jet
+from meshop.movers._learned import LIBRARY
 from meshop.movers._transport import Transport
-from meshop.movers._um2n import LIBRARY
 from meshop.ops import simplex_sign
 
 from ..meshes import box
 from .test_every_mover import l_shape
+from .test_learned import bump, ring_of_triangles, sampled, triangles, wild
 from .test_monge_ampere import spread
 from .test_move import square
-from .test_um2n import bump, ring_of_triangles, sampled, triangles, wild
 
 PI = np.pi
 

@@ -188,4 +188,6 @@ def test_what_it_is_not_for_is_refused_before_it_costs(tmp_path: Path):
         train(paths, tmp_path / "run", model="mmgp", targets=["U"], inputs=["p"], quiet=True)
     with pytest.raises(ConditionError, match="it has no width"):
         train(paths, tmp_path / "run", model="mmgp", model_config={"width": 3}, quiet=True)
+    with pytest.raises(ConditionError, match="--minutes and --resume"):
+        train(paths, tmp_path / "run", model="mmgp", minutes=1.0, quiet=True)
     assert not (tmp_path / "run").exists()

@@ -31,7 +31,7 @@ from meshop.movers import (
     ring_monitor,
     um2n,
 )
-from meshop.movers._um2n import SHIPPED
+from meshop.movers._learned import SHIPPED
 from meshop.movers._um2n_net import Deformer
 from meshop.ops import simplex_sign
 
