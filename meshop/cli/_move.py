@@ -52,7 +52,7 @@ def move(
         float, typer.Option(help="Cells that the monitor is spread over; 0 for none.")
     ] = 1.0,
     conservative: Annotated[
-        bool, typer.Option("--conservative", help="Keep the integrals of cell data.")
+        bool, typer.Option("--conservative", help="Keep the integrals of fields.")
     ] = False,
     iterations: Annotated[
         int | None, typer.Option(min=1, help="At most; 1000 for ma, 50 for others.")
@@ -81,9 +81,10 @@ def move(
     um2n       learned, for hessian:NAME: the least error, the monitor less even
     dmm        learned, any monitor: nearly the map of ma, in 0.6 of its time
 
-    Boundary points slide along straight and plane parts; corners and curved parts stay. Point data
-    are interpolated, cell data come from the cell around the new centre, or with --conservative
-    from all that a cell overlaps. Integers and names stay with their points and cells.
+    Boundary points slide along straight and plane parts; corners and curved parts stay, but with
+    um2n and dmm. Point data are interpolated, cell data come from the cell around the new centre;
+    with --conservative cell data come from all that a cell overlaps, and the integrals of both
+    stay. Integers and names stay with their points and cells.
     """
     from ..io import check_target, read, write
     from ..movers import adapt

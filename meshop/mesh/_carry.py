@@ -45,8 +45,8 @@ def carry_fields(
     have in common. Then the sum of values times `cell_measures()` stays, to the rounding of the
     array's dtype, and values keep to their range. Where the meshes do not cover the same domain
     (curved boundaries), what is missing is spread evenly, the least change in the L2 norm. Plane
-    and solid meshes; minutes for a million tetrahedra. Values at points are interpolated all the
-    same, so their integrals change by the interpolation's error.
+    and solid meshes; minutes for a million tetrahedra. Values at points are interpolated, and what
+    that lacks of the piecewise linear field's integral is spread evenly over the points that moved.
 
     Sources: as `overlaps` has them; Dukowicz and Kodis, SIAM J. Sci. Stat. Comput. 8 (1987).
     Raises MeshError for meshes of two dimensions, and for names that are not there.
@@ -68,17 +68,23 @@ def carry_fields(
     centres = target.cell_centers()[new_cells]
     held, weights = p1.located(np.concatenate([target.points[new_points], centres]))
     weights, held = weights[: len(new_points)], held[len(new_points) :]
+    nodal = (p1.lumped, P1(target).lumped) if conservative and of_points else None
     for name, values in of_points.items():
-        out.point_data[name] = _placed(values, target.n_points, new_points, weights @ _flat(values))
+        made = _placed(values, target.n_points, new_points, weights @ _flat(values))
+        if nodal is not None:
+            made = _balanced(values, made, *nodal, new_points)
+        out.point_data[name] = made
     takes = None
     if conservative and len(new_cells) and of_cells:
         takes = _means(p1, P1(target), held, new_cells)
+        sizes = _measures(source), _measures(target)
+        spread = np.flatnonzero(sizes[1])
     for name, values in of_cells.items():
         flat = _flat(values)
         found = flat[held] if takes is None else (takes @ flat)[new_cells]
         made = _placed(values, target.n_cells, new_cells, found)
         if takes is not None:
-            made = _balanced(source, target, values, made)
+            made = _balanced(values, made, *sizes, spread)
         old = target.cell_data.get(name)
         if old is not None and old.shape == made.shape and old.dtype == made.dtype:
             low = DIM[target.cell_types] < target.dim
@@ -165,12 +171,22 @@ def _means(source: P1, target: P1, held: np.ndarray, cells: np.ndarray) -> csr_m
     return csr(weight[order], column[order], rowptr, (other.n_cells, mesh.n_cells))
 
 
-def _balanced(source: Mesh, target: Mesh, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """New values with the integral of the old ones: their difference, spread evenly."""
-    top, was = DIM[target.cell_types] == target.dim, DIM[source.cell_types] == source.dim
-    size, before = target.cell_measures()[top], source.cell_measures()[was]
-    flat = _flat(new)
-    for _ in range(2):  # the second takes the rounding of the first
-        missing = before @ _flat(old)[was] - size @ flat[top]
-        flat[top] += np.where(np.isfinite(missing), missing, 0.0) / size.sum()
+def _measures(mesh: Mesh) -> np.ndarray:
+    """(M,) of the cells of the highest dimension; zero of others."""
+    return np.where(DIM[mesh.cell_types] == mesh.dim, mesh.cell_measures(), 0.0)
+
+
+def _balanced(
+    old: np.ndarray, new: np.ndarray, before: np.ndarray, size: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """New values, whose parts of the domain are size, with the integral that the old ones have by
+    theirs, before: the difference, spread evenly over some rows."""
+    flat, room = _flat(new), size[rows].sum()
+    for _ in range(2 if room > 0 else 0):  # the second takes the rounding of the first
+        missing = _integral(before, _flat(old)) - _integral(size, flat)
+        flat[rows] += np.where(np.isfinite(missing), missing, 0.0) / room
     return flat.reshape(new.shape).astype(new.dtype)
+
+
+def _integral(size: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return size @ np.where((size > 0)[:, None], values, 0.0)

@@ -1,4 +1,4 @@
-"""Where boundary nodes may go: along straight edges, plane faces, and in 2-D along polylines."""
+"""Where boundary nodes may go: along edges and polylines, and along faces, plane or curved."""
 
 from __future__ import annotations
 
@@ -10,28 +10,36 @@ from torch import Tensor
 
 from ..mesh import P1, Mesh, P1Boundary
 from ._limit import State, length
+from ._surface import Part, chained, ridge_nodes, smooth_faces, smooth_parts
 
 FLAT = 1e-10  # squared sine of the angle that facets of one plane may have: 1e-5 rad
-CORNER = 30.0  # degrees that a polyline turns by at a corner
+CORNER = 30.0  # degrees that a polyline turns by at a corner, and facets at a ridge
 
 
 class Slide:
     """A `Guide`: boundary nodes stay on the boundary that they are on, corners where they are.
 
-    tangent (N, d, d): what is left of a displacement. In 2-D nodes on a polyline go along it, by
-    the length of its edges (`curve`), and stop at its corners.
+    tangent (N, d, d): what is left of a displacement. Nodes on a polyline, of a plane boundary or
+    between smooth parts of a solid's, go along it by the length of its edges (`curve`), and stop at
+    its corners. Those on smooth parts that are curved go in their tangent planes, and from there to
+    the closest point of the part.
     """
 
-    def __init__(self, tangent: Tensor, curve: Curve | None = None) -> None:
-        self.tangent, self.curve = tangent, curve
+    def __init__(
+        self, tangent: Tensor, curve: Curve | None = None, parts: Sequence[Part] = ()
+    ) -> None:
+        self.tangent, self.curve, self.parts = tangent, curve, tuple(parts)
 
     @staticmethod
     def join(slides: Sequence[Slide]) -> Slide:
         """Of meshes end to end, for a batch."""
-        curve = None
+        curve, parts, start = None, [], 0
         if any(one.curve is not None for one in slides):
-            curve = Curve.join([one.curve or Curve.none(len(one.tangent)) for one in slides])
-        return Slide(torch.cat([one.tangent for one in slides]), curve)
+            curve = Curve.join([one.curve or Curve.none(*one.tangent.shape[:2]) for one in slides])
+        for one in slides:
+            parts += [part._replace(ids=part.ids + start) for part in one.parts]
+            start += len(one.tangent)
+        return Slide(torch.cat([one.tangent for one in slides]), curve, parts)
 
     def begin(self, points: Tensor, displacement: Tensor) -> tuple[State, State]:
         step = (self.tangent @ displacement[:, :, None])[:, :, 0]
@@ -43,7 +51,10 @@ class Slide:
         return State(points, arc), State(points + step, goal)
 
     def points(self, state: State) -> Tensor:
-        return state.free if self.curve is None else self.curve.points(state)
+        out = state.free if self.curve is None else self.curve.points(state)
+        for part in self.parts:
+            out = out.index_put((part.ids,), part.closest(out[part.ids]))
+        return out
 
     def rest(self, state: State, target: State) -> Tensor:
         free = length(target.free - state.free)
@@ -55,7 +66,7 @@ class Slide:
 class Curve:
     """Polylines laid end to end on one axis: where each node is on it, and where it may go.
 
-    on (N,) bool; along (N, 2) unit tangents, zero off it; arc, low, high (N,); a, b (E, 2) ends of
+    on (N,) bool; along (N, d) unit tangents, zero off it; arc, low, high (N,); a, b (E, d) ends of
     edges at begin (E,), rising, of size (E,); closed (N,): a loop's length, where it has no corner.
     """
 
@@ -81,7 +92,7 @@ class Curve:
         edge = leaving[on]
         self.on = torch.from_numpy(slides)
         mean = unit[edge] + unit[entering[on]]
-        along = np.zeros((n, 2))
+        along = np.zeros_like(points)
         along[on] = mean / np.linalg.norm(mean, axis=1)[:, None]
         arc, low, high, closed = np.zeros((4, n))
         arc[on] = head[edge]
@@ -100,14 +111,14 @@ class Curve:
         self.size = torch.from_numpy(size[order])
 
     @classmethod
-    def none(cls, n: int) -> Curve:
+    def none(cls, n: int, d: int) -> Curve:
         """Of n points, none of them on it."""
-        return cls(np.zeros((n, 2)), np.empty((0, 2), np.int64), np.zeros(n, bool))
+        return cls(np.zeros((n, d)), np.empty((0, 2), np.int64), np.zeros(n, bool))
 
     @staticmethod
     def join(curves: Sequence[Curve]) -> Curve:
         """One after the other, also the points."""
-        out = Curve.none(0)
+        out = Curve.none(0, curves[0].a.shape[1])
         shift = 0.0
         for name in ("on", "along", "a", "b", "size", "closed"):
             setattr(out, name, torch.cat([getattr(one, name) for one in curves]))
@@ -162,9 +173,8 @@ def sliding(
     """The `Slide` of a plane or solid mesh's boundary.
 
     boundary: "slide", "fixed" or "free"; moving: ids of points that are led elsewhere, as by a
-    prescribed displacement, and are free. In 3-D a node goes as its facets' planes allow: in a
-    plane, along a straight edge, or not at all; so nodes of curved faces stay. p1: the mesh's,
-    where it is at hand.
+    prescribed displacement, and are free. Parts of a solid's boundary end where facets turn by more
+    than `CORNER`; where three meet nodes stay. p1: the mesh's, where it is at hand.
     """
     if boundary not in ("slide", "fixed", "free"):
         raise ValueError(f"boundary: expected slide, fixed or free, found {boundary!r}")
@@ -180,12 +190,37 @@ def sliding(
     tangent[on] = 0.0
     if boundary == "fixed":
         return Slide(tangent)
-    if d == 3:
-        tangent[on] = flat_tangents(p1.boundary, d)[on]
-        return Slide(tangent)
     slides = np.zeros(n, bool)
     slides[on] = True
+    if d == 3:
+        return _along_faces(mesh.points, p1.boundary, slides)
     return Slide(tangent, _curve(mesh, p1.boundary.nodes, slides))
+
+
+def _along_faces(points: np.ndarray, boundary: P1Boundary, slides: np.ndarray) -> Slide:
+    """Of a solid whose nodes slides (N,) keep to its boundary."""
+    n = len(points)
+    tangent = torch.eye(3, dtype=torch.float64).expand(n, 3, 3).clone()
+    flat = flat_tangents(boundary, 3)
+    on = torch.from_numpy(slides)
+    tangent[on] = flat[on]
+    faces = smooth_faces(boundary, CORNER)
+    ridged = np.zeros(n, bool)
+    ridged[faces.ridges] = True
+    inside = slides & ridge_nodes(faces.ridges, points, CORNER)
+    tangent[torch.from_numpy(inside)] = 0.0
+    edges = chained(faces.ridges, inside)
+    bent = flat.diagonal(dim1=1, dim2=2).sum(1) < 1.5  # not in a plane, where nothing is projected
+    parts = [
+        part
+        for part in smooth_parts(faces, boundary, points, slides & ~ridged)
+        if bent[part.ids].any()
+    ]
+    normal = torch.from_numpy(boundary.normals)
+    for part in parts:
+        across = normal[part.ids]
+        tangent[part.ids] = torch.eye(3) - across[:, :, None] * across[:, None]
+    return Slide(tangent, Curve(points, edges, inside) if len(edges) else None, parts)
 
 
 def _curve(mesh: Mesh, edges: np.ndarray, slides: np.ndarray) -> Curve | None:

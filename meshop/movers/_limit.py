@@ -129,13 +129,14 @@ def _move(
     going = ~whole & (batch.most(wanted) > 0)
     count += batch.most(wanted) > 0
     able = going  # to go on together
+    bold = torch.ones_like(count, dtype=torch.float64)  # less where ways are curved
     for turn in range(passes):
         if not going.any():
             break
         count += going if turn else 0
         one, x1 = state, x
         if able.any():
-            stride = torch.where(able, batch.stride(x, full - x), 0.0)
+            stride = torch.where(able, bold * batch.stride(x, full - x), 0.0)
             one = _between(state, target, stride[batch.of_node])
             x1 = guide.points(one)
             able = able & ((stride > SHORT) | (not local))
@@ -144,9 +145,10 @@ def _move(
             two = _between(one, target, batch.share(x1, guide.rest(one, target)))
             x2 = guide.points(two)
         good = batch.good(x2)
-        if local and not good.all():  # rounding, or a curve that is no line
-            fine = batch.good(x1)
+        if not good.all():  # rounding, or a curve that is no line
+            fine = batch.good(x1) if local else good
             state, x = _pick(fine, one, state, batch), _choose(fine, x1, x, batch)
+            able, bold = able & (fine | (not local)), torch.where(fine, bold, 0.25 * bold)
         state, x = _pick(good, two, state, batch), _choose(good, x2, x, batch)
         left = guide.rest(state, target).detach()
         going = going & (batch.most(left) > 1e-14 * batch.most(wanted))
