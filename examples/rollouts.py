@@ -152,6 +152,7 @@ def pod_rollouts(
         basis.encode(f.reshape(-1, f.shape[2])).reshape(*f.shape[:2], -1) for f in (fields, test)
     )
     middle, spread = cond.mean(0), cond.std(0)
+    spread = np.where(spread > 0, spread, 1.0)  # of conditions that are the same in every case
     c, d = (cond - middle) / spread, (test_cond - middle) / spread
     best: dict[str, tuple[float, np.ndarray]] = {}
 

@@ -106,8 +106,11 @@ def by_network(
 def load_mover(path: str | os.PathLike | None = None, dim: int = 2) -> MoverNet:
     """A network that `net.save(path)` wrote, or `um2n`'s of a dimension: safetensors, JSON.
 
-    Raises SurrogateError where the file is missing, malformed or of another kind.
+    Raises SurrogateError where the file is missing, malformed or of another kind, ValueError for
+    dimensions that there is none of.
     """
+    if dim not in SHIPPED:
+        raise ValueError(f"dim {dim}: expected {' or '.join(map(str, SHIPPED))}")
     return _shipped(SHIPPED[dim]) if path is None else load_saved(path, KINDS, RECIPE)
 
 

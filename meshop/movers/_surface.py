@@ -61,13 +61,13 @@ def smooth_faces(boundary: P1Boundary, corner: float) -> Faces:
     size = np.linalg.norm(boundary.areas, axis=1, keepdims=True)
     unit = boundary.areas / np.where(size > 0, size, 1.0)
     edges = np.sort(facets[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    edges, place, many = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
-    order = np.argsort(place.ravel(), kind="stable")
-    first = np.concatenate([[0], np.cumsum(many)])[:-1]
+    keys = edges[:, 0] * np.int64(boundary.n_points) + edges[:, 1]
+    order = np.argsort(keys, kind="stable")
+    _, first, many = np.unique(keys[order], return_index=True, return_counts=True)
     a, b = order[first] // 3, order[np.minimum(first + 1, len(order) - 1)] // 3
     joined = (many == 2) & ((unit[a] * unit[b]).sum(1) > np.cos(np.radians(corner)))
     pairs = csr_matrix((np.ones(joined.sum()), (a[joined], b[joined])), (count, count))
-    return Faces(connected_components(pairs, directed=False)[1], edges[~joined])
+    return Faces(connected_components(pairs, directed=False)[1], edges[order[first[~joined]]])
 
 
 def smooth_parts(
