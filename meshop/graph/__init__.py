@@ -13,6 +13,7 @@ from ._boundary import (
     wall_facets,
 )
 from ._coarse import coarse_size, extreme_points, inverse_distance, nearest_samples
+from ._extension import extension, off_boundary
 from ._features import (
     Features,
     free_stream,
@@ -60,6 +61,7 @@ __all__ = [
     "build_levels",
     "coarse_size",
     "dual_weights",
+    "extension",
     "extreme_points",
     "facet_geometry",
     "find_boundary",
@@ -72,6 +74,7 @@ __all__ = [
     "nearest_samples",
     "nested_levels",
     "node_features",
+    "off_boundary",
     "potential_lift",
     "potential_prior",
     "surface_facets",

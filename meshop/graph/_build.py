@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
-from torch import Tensor
 
 from ..errors import ConditionError
 from ..mesh import Mesh
 from ._edges import mesh_edges
+from ._extension import extension, off_boundary, systematic
 from ._features import (
     node_features,
     potential_lift,
@@ -46,7 +46,7 @@ def build_graph(
         raise ConditionError(f"missing conditions: {', '.join(missing)}", "", f"{missing[0]}=...")
     tokens = token_features(geo, conditions, spec)
     weight = token_weights(geo)
-    chosen = _systematic(weight, spec.max_tokens)
+    chosen = systematic(weight, spec.max_tokens)
     share = weight[chosen] / weight[chosen].sum() if len(chosen) == len(weight) else None
     graph = MeshGraph(
         pos=torch.as_tensor(geo.pos).float(),
@@ -67,7 +67,7 @@ def build_graph(
         kind=torch.as_tensor(geo.kind),
     )
     if spec.inputs:
-        graph.inputs = torch.as_tensor(_known(mesh, spec))
+        graph.inputs = torch.as_tensor(_known(mesh, geo, spec))
     if spec.wall_inputs:
         graph.wall_inputs = torch.as_tensor(_boundary_data(mesh, geo, spec))[chosen]
     if spec.edges or (spec.levels and not coarser):
@@ -88,10 +88,20 @@ def build_graph(
     return graph
 
 
-def _known(mesh: Mesh, spec: GraphSpec) -> np.ndarray:
-    """(N, A) known fields at the nodes."""
+def _known(mesh: Mesh, geo: Geometry, spec: GraphSpec) -> np.ndarray:
+    """(N, A) known fields at the nodes; those known on the boundary alone are extended inwards."""
     data = mesh.cell_data if spec.location == "cell" else mesh.point_data
-    return np.concatenate([_columns(data, name, spec.location) for name in spec.inputs], axis=1)
+    columns = {name: _columns(data, name, spec.location) for name in spec.inputs}
+    names = [name for name in spec.inputs if name in spec.extended]
+    if names and len((facets := mesh.boundary_facets()).owner):
+        inside = off_boundary(mesh, spec.location, facets)
+        told = np.concatenate([columns[name] for name in names], axis=1)
+        told[inside] = extension(
+            mesh, spec.location, facets, told, geo.pos[inside], spec.max_tokens
+        )
+        ends = np.cumsum([columns[name].shape[1] for name in names])
+        columns |= zip(names, np.split(told, ends[:-1], axis=1), strict=True)
+    return np.concatenate(list(columns.values()), axis=1)
 
 
 def _boundary_data(mesh: Mesh, geo: Geometry, spec: GraphSpec) -> np.ndarray:
@@ -127,12 +137,3 @@ def _columns(data: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarra
 
 def _toward(geo: Geometry) -> np.ndarray:
     return (geo.nearest - geo.pos) / np.maximum(geo.dist, 1e-300)[:, None]
-
-
-def _systematic(weight: Tensor, cap: int) -> Tensor:
-    """Ids of at most `cap` items, one in each equal share of the total weight."""
-    if len(weight) <= cap:
-        return torch.arange(len(weight))
-    run = weight.cumsum(0)
-    marks = (torch.arange(cap, dtype=run.dtype) + 0.5) / cap * run[-1]
-    return torch.searchsorted(run, marks).clamp_max(len(weight) - 1)

@@ -21,8 +21,10 @@ class GraphSpec(BaseModel):
     dim 2 and `direction`). length: reference length of the training cases, in mesh units.
     max_tokens: wall facets beyond this number are sampled evenly by measure. edges: build edges.
     inputs: arrays at the nodes that are known beforehand (coefficients, sources, initial states).
-    wall_inputs: arrays whose values on the boundary's facets are known (boundary data). surface:
-    the mesh is a surface in space; it is its own wall. levels: build coarser node sets.
+    wall_inputs: arrays whose values on the boundary's facets are known (boundary data). extended:
+    those of inputs that are known on the boundary alone; nodes off it get a mean over the boundary
+    in place of what the array says there. surface: the mesh is a surface in space; it is its own
+    wall. levels: build coarser node sets.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +40,7 @@ class GraphSpec(BaseModel):
     edges: bool = False
     inputs: tuple[str, ...] = ()
     wall_inputs: tuple[str, ...] = ()
+    extended: tuple[str, ...] = ()
     surface: bool = False
     levels: LevelSpec | None = None
 

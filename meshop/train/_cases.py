@@ -12,7 +12,14 @@ from typing import Literal
 import numpy as np
 
 from ..errors import ConditionError, MeshError
-from ..graph import GraphSpec, Location, find_boundary, surface_facets, wall_facets
+from ..graph import (
+    GraphSpec,
+    Location,
+    find_boundary,
+    off_boundary,
+    surface_facets,
+    wall_facets,
+)
 from ..io import Series, find_case, read, read_series
 from ..mesh import Mesh
 
@@ -121,7 +128,8 @@ def find_problem(
     Targets: the floating-point arrays that every case has, on cells if any, else on points.
     Conditions and scalars: numbers in the field data of every case that vary; those named like
     coefficients or forces are scalars. Names given by the user replace what was found. inputs:
-    arrays known at the nodes; wall_inputs: arrays known on the boundary. potential: add the
+    arrays known at the nodes; wall_inputs: arrays known on the boundary; what is in both, and zero
+    off the boundary in every case, is known there alone (`GraphSpec.extended`). potential: add the
     potential flow to what nodes know, where it exists (a plane external flow at an angle).
     external: whether a wall lies inside a far field (default: found). meshes: the cases themselves,
     where they are in memory; paths then only name them. series: the cases are series of one mesh
@@ -134,7 +142,8 @@ def find_problem(
             "at least 4 are needed: some to learn from, some to check",
             "meshop train FOLDER_OF_SOLVED_CASES",
         )
-    scan = _Scan()
+    shared = [] if series else [name for name in inputs if name in wall_inputs]
+    scan = _Scan(shared)
     for i, path in enumerate(paths):
         try:
             if series:
@@ -156,7 +165,9 @@ def find_problem(
 class _Scan:
     """What the cases have in common."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Sequence[str] = ()) -> None:
+        self.shared = shared  # known at the nodes and on the boundary
+        self.inner: set[tuple[str, str]] = set()  # of these, what is known off the boundary too
         self.rows: list[tuple[Path, dict[str, float], str]] = []
         self.arrays: dict[str, dict[str, int]] = {}
         self.numbers: set[str] | None = None
@@ -206,6 +217,11 @@ class _Scan:
         wall = surface_facets(mesh) if surface else wall_facets(mesh, found=found)
         corners = mesh.points[wall.nodes[wall.nodes >= 0]]
         sides = np.ptp(corners[:, : 3 if surface else max(mesh.dim, 1)], axis=0)
+        for place, data in (("cell", mesh.cell_data), ("point", mesh.point_data)):
+            if self.shared:
+                inside = off_boundary(mesh, place, found.facets)
+                mine = [name for name in self.shared if name in data]
+                self.inner |= {(place, name) for name in mine if data[name][inside].any()}
         self.walls.append((float(sides.max()), float(sides.min() / max(sides.max(), 1e-300))))
         shape = np.sort(np.round((wall.centre - corners.min(0)) / sides.max(), 4), axis=0)
         self.rows.append((path, numbers, hashlib.blake2b(shape.tobytes()).hexdigest()))
@@ -293,6 +309,8 @@ class _Scan:
         dim: Literal[2, 3] = 2 if self.dims == {2} else 3
         potential = potential and dim == 2 and self.external and direction is not None
         extents = [w[0] for w in self.walls]
+        surface = self.planar == {False}
+        extended = tuple(name for name in self.shared if (location, name) not in self.inner)
         spec = GraphSpec(
             location=location,
             dim=dim,
@@ -304,7 +322,8 @@ class _Scan:
             edges=edges,
             inputs=known[0],
             wall_inputs=known[1],
-            surface=self.planar == {False},
+            extended=() if surface else extended,
+            surface=surface,
         )
         cases = [
             Case(

@@ -94,7 +94,9 @@ def train(
     each make a step. validation: share of cases held out, whole walls at a time. mirror: also learn
     from mirror images y -> -y (default: where every sign in them is known). inputs, wall_inputs:
     arrays that are known at the nodes and on the boundary, in the cases and in every mesh to
-    predict on. potential: let nodes know the plane potential flow about the wall, where it exists.
+    predict on; one that is in both, and zero off the boundary in every case, holds boundary data,
+    of which the other nodes get a mean (`GraphSpec.extended`). potential: let nodes know the plane
+    potential flow about the wall, where it exists.
     form: "state", "residual" or "derivative": the cases are series, and what is learned is to
     advance their targets, the state, by one time step (`Stepper`, with scheme, substeps and
     bundle); inputs may be named besides. noise: of the states that training steps start from, in

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from meshop.errors import ConditionError
+from meshop.graph import off_boundary
 from meshop.models import Operator
 from meshop.surrogate import Normaliser, Sizes, Surrogate
 from meshop.train import collate, compute_case, find_problem, learn, make_schema, sample, train
@@ -33,6 +34,24 @@ def stored(problem):
 def test_known_fields_are_no_targets(problem):
     assert problem.targets == {"u": 1}
     assert (problem.spec.inputs, problem.spec.wall_inputs) == (("f",), ("g",))
+
+
+def test_what_is_zero_off_the_boundary_in_every_case_is_known_there_alone():
+    meshes = cases(6, 0, 40, known=True)
+    for mesh in meshes:
+        inside = off_boundary(mesh, "point", mesh.boundary_facets())
+        mesh.point_data["g"] = np.where(inside, 0.0, 1.0)
+    names = [Path(f"c{i}") for i in range(6)]
+
+    def extended(inputs: list[str], wall_inputs: list[str]) -> tuple[str, ...]:
+        found = find_problem(names, inputs=inputs, wall_inputs=wall_inputs, meshes=meshes)
+        return found.spec.extended
+
+    assert extended(["f", "g"], ["g"]) == ("g",)
+    assert extended(["f", "g"], []) == extended(["f"], ["g"]) == ()
+    assert extended(["f", "g"], ["f", "g"]) == ("g",)  # f is known everywhere
+    meshes[3].point_data["g"][inside] = 1e-9
+    assert extended(["f", "g"], ["g"]) == ()
 
 
 def test_a_batch_has_the_edges_of_its_graphs(stored):

@@ -4,9 +4,10 @@
 
 Star-shaped polygons of 5 to 12 corners at distances of .5 to 1 from the origin, about 800 points.
 g: a random trigonometric polynomial of the arc length, five waves. f: four Gaussian bumps of random
-place, width, height and sign. f and g are known at the nodes (g is zero inside), g on the boundary
-too. Quadratic elements; the field is taken at the corners of the triangles. 1,000 training and 200
-test cases, fixed by number. Error: relative L2 norm weighted by dual measures. The family is ours.
+place, width, height and sign. f is known at the nodes, g on the boundary and at its nodes; the
+others get its extension (`GraphSpec.extended`). Quadratic elements; the field is taken at the
+corners of the triangles. 1,000 training and 200 test cases, fixed by number. Error: relative L2
+norm weighted by dual measures. The family is ours.
 
 `polygon_poisson_fine`: the same training cases; the first 50 test cases on such meshes, and the
 same 50 problems on meshes of half the edge length, four times the points.
@@ -163,13 +164,13 @@ TASKS = [
         (
             "polygon_poisson",
             load,
-            2,
+            3,
             "Poisson's equation on random polygons, random source and boundary data",
         ),
         (
             "polygon_poisson_fine",
             load_fine,
-            1,
+            2,
             "the same, asked on meshes of four times the points too",
         ),
     )
