@@ -14,8 +14,9 @@ The levels are those that a graph carries: with `build_graph(..., coarser=meshes
 element interpolation between meshes and R = M^-1 P^T M the projection with lumped mass. Where a
 graph carries none, they are farthest points with interpolation of the same kind, which keeps
 constants and integrals. What differs: messages are means by lumped mass, so that a graded mesh
-weighs as its elements do. What is left out: spaces other than P1 (H(div) and H(curl) conformity)
-and consistent mass.
+weighs as its elements do. Dirichlet values on every level of a multigrid are states that nothing
+changes here, and an option (`hold`): the error was no lower with them. What is left out: spaces
+other than P1 (H(div) and H(curl) conformity) and consistent mass.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ class SPON(Operator):
     `inputs` that holds its values on the boundary, None for fields that have none; () where no
     field has. They are prescribed at the nodes of the whole "boundary" or of the "wall" (fixed),
     which graphs know by `kind`, and in the fields' own units once `learn` has told the operator
-    what those are. Nodes must then be points. aggregate: as of `InteractionBlock`. No promise for
-    split nodes: samples are chosen by node. Raises ValueError for columns that inputs do not have,
-    and for graphs that do not know their boundary.
+    what those are. Nodes must then be points. hold: these nodes keep the state that they come with,
+    on every level (`LevelMessages`), for which all fields must be given. aggregate: as of
+    `InteractionBlock`. No promise for split nodes: samples are chosen by node. Raises ValueError
+    for columns that inputs do not have, and for graphs that do not know their boundary.
     """
 
     paper = "Bouziani and Boulle, 2024 (withdrawn), arXiv 2410.01065"
@@ -68,6 +70,7 @@ class SPON(Operator):
         ratio: float = 0.25,
         given: Sequence[int | None] = (),
         fixed: str = "boundary",
+        hold: bool = False,
         aggregate: str = "quadrature",
     ) -> None:
         super().__init__(widths)
@@ -78,10 +81,16 @@ class SPON(Operator):
             raise ValueError(f"given: expected columns of {widths.inputs} inputs, found {columns}")
         if fixed not in FIXED:
             raise ValueError(f"fixed: expected one of {', '.join(FIXED)}, found {fixed!r}")
+        if hold and (not columns or None in columns):
+            raise ValueError(f"hold: expected a column of every field in given, found {columns}")
         self.given = {field: c for field, c in enumerate(columns) if c is not None}
         self.fixed = LevelSpec(fixed=fixed)  # type: ignore[arg-type]
         self.spec = LevelSpec(
-            method="farthest", count=levels, ratio=ratio, neighbours=widths.dim + 1
+            method="farthest",
+            count=levels,
+            ratio=ratio,
+            neighbours=widths.dim + 1,
+            fixed=fixed if hold else "none",  # type: ignore[arg-type]
         )
         inner = [width] * hidden
         self.node = RowMLP(widths.nodes, *inner, width, norm=False)

@@ -20,26 +20,40 @@ from .slow_messages import one_round, perceptron
 WIDTHS = Widths(features=4, inputs=2, cond=1, out=3, scalars=1)
 
 
-def slow(model: SPON, graph) -> Tensor:
-    levels = levels_of(graph, LevelSpec(method="farthest", count=2, ratio=0.25, neighbours=3))
+def slow(model: SPON, graph, fixed: str = "none") -> Tensor:
+    spec = LevelSpec(method="farthest", count=2, ratio=0.25, neighbours=3, fixed=fixed)
+    levels = levels_of(graph, spec)
+    held = spec.prescribed(graph.kind) if fixed != "none" else torch.zeros(len(graph.x)).bool()
+    masks = [held, *(v.fixed for v in levels)]
     h = torch.cat([graph.x, graph.inputs, graph.cond.expand(len(graph.x), -1)], 1)
     h = perceptron(model.node, h)
     sets = [(graph.pos, *graph.edge_index, graph.weight)]
     sets += [(v.pos, *v.edge_index(), v.weight) for v in levels]
+    told = [h]
     skips, mass = [], graph.weight
+
+    def hold(h: Tensor, number: int) -> Tensor:
+        out = h.clone()
+        out[masks[number]] = told[number][masks[number]]
+        return out
+
     for number in (0, 1):
         (block,) = model.messages.down[number]
-        h = one_round(block, h, *sets[number])
+        h = hold(one_round(block, h, *sets[number]), number)
         skips.append(h)
-        # M_coarse^-1 P^T M_fine
+        # M_coarse^-1 P^T M_fine, and the same of the prescribed nodes alone
         up = levels[number].up.dense()
         coarse = up.t() @ mass
+        among = up.t() * (mass * masks[number])
+        told.append(among @ told[number] / among.sum(1, keepdim=True).clamp_min(1e-300))
         h, mass = (up.t() @ (mass[:, None] * h)) / coarse[:, None], coarse
+        h = hold(h, number + 1)
     for block in model.messages.down[2]:
-        h = one_round(block, h, *sets[2])
+        h = hold(one_round(block, h, *sets[2]), 2)
     for number in (1, 0):
         (block,) = model.messages.up[number]
-        h = skips[number] + one_round(block, levels[number].up.dense() @ h, *sets[number])
+        h = hold(levels[number].up.dense() @ h, number)
+        h = hold(skips[number] + one_round(block, h, *sets[number]), number)
     return model.head(h)
 
 
@@ -54,6 +68,26 @@ def known(n: int, seed: int):
     graph = sample_graph(n, seed, WIDTHS, edges=True)
     graph.kind = (torch.arange(n) % 3).to(torch.uint8)
     return graph
+
+
+@pytest.mark.parametrize("fixed", ["boundary", "wall"])
+def test_equations_with_prescribed_states_on_every_level(fixed):
+    torch.manual_seed(0)
+    model = SPON(WIDTHS, width=8, rounds=3, given=(0, 1, 1), fixed=fixed, hold=True).double()
+    graph = known(60, 1)
+    held = graph.kind == 1 if fixed == "wall" else graph.kind > 0
+    found = model(graph)[~held]
+    torch.testing.assert_close(found, slow(model, graph, fixed)[~held], rtol=1e-9, atol=1e-11)
+    free = slow(model, graph)[~held]
+    assert float((found - free).detach().abs().max()) > 1e-3
+
+
+def test_a_batch_with_prescribed_states_gives_what_its_members_give():
+    torch.manual_seed(0)
+    model = SPON(WIDTHS, width=8, given=(0, 1, 1), hold=True).double()
+    graphs = [known(20, 1), known(7, 2)]
+    alone = torch.cat([model(graph) for graph in graphs])
+    torch.testing.assert_close(model(batch_graphs(graphs)), alone, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("fixed", ["boundary", "wall"])
@@ -90,6 +124,8 @@ def test_what_cannot_be_prescribed():
         SPON(WIDTHS, given=(0,))
     with pytest.raises(ValueError, match="given: expected columns of 2 inputs"):
         SPON(WIDTHS, given=(0, 2, None))
+    with pytest.raises(ValueError, match="hold: expected a column of every field"):
+        SPON(WIDTHS, given=(0, None, 1), hold=True)
     with pytest.raises(ValueError, match="fixed: expected one of boundary, wall"):
         SPON(WIDTHS, fixed="inlet")
     model = SPON(WIDTHS, width=8, given=(1, None, 0)).double()
