@@ -60,7 +60,8 @@ def list_models(
         print(f"  {name}: {about['line']}")
         print(f"    {about['paper']}; cost per node {about['cost']}; {about['needs']}")
     print(
-        "\nwithout a network, with bands: meshop train --model mmgp, for plane meshes of like shape"
+        "\nwithout a network, with bands: meshop train --model mmgp, for plane or solid meshes of "
+        "like shape"
     )
 
 

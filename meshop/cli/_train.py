@@ -46,7 +46,7 @@ def train(
         str | None,
         typer.Option(
             help="Operator: transolver, ... (meshop models); mmgp: no network, with bands, for "
-            "plane meshes of like shape. Default: grid-field."
+            "plane or solid meshes of like shape. Default: grid-field."
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps at most.")] = 20000,

@@ -11,6 +11,7 @@ from ..celltypes import (
 from ._carry import carry_fields
 from ._cells import DIM, SIZE
 from ._corners import Corners, corner_simplices, folded_cells
+from ._elastic import Blocks, apart, elastic_blocks, elastic_field, solved, solved_blocks, stacked
 from ._faces import face_chunks, is_node, parse_faces
 from ._facets import Facets, FacetTable, boundary_facets, facet_table
 from ._join import join
@@ -40,6 +41,7 @@ __all__ = [
     "POLYHEDRON",
     "REGION_KINDS",
     "SIZE",
+    "Blocks",
     "CellType",
     "Corners",
     "FacetTable",
@@ -53,12 +55,15 @@ __all__ = [
     "RepairReport",
     "Simplices",
     "Slab",
+    "apart",
     "boundary_facets",
     "carry_fields",
     "cell_quality",
     "closed_bodies",
     "connected_parts",
     "corner_simplices",
+    "elastic_blocks",
+    "elastic_field",
     "face_chunks",
     "facet_table",
     "fans",
@@ -73,7 +78,10 @@ __all__ = [
     "quality_names",
     "repair_surface",
     "sample_surface",
+    "solved",
+    "solved_blocks",
     "split_cells",
+    "stacked",
     "summary",
     "triangles_of",
     "with_dirichlet",

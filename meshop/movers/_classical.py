@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import ConditionError, MeshError, SolveError
-from ..mesh import Mesh
+from ..mesh import Mesh, elastic_field
 from . import _systems as systems
 from ._move import Moved, MoveReport, move
 
@@ -51,7 +51,7 @@ def elastic(
         raise ConditionError(f"poisson = {poisson}", "expected a ratio from 0 to below 0.5")
 
     def field(mesh: Mesh, known: np.ndarray, values: np.ndarray) -> np.ndarray:
-        return systems.elastic_field(mesh, known, values, stiffening, poisson)
+        return elastic_field(mesh, known, values, stiffening, poisson)
 
     return _led(mesh, moving, displacement, field, steps, passes)
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from ..errors import MeshError
-from ..mesh import Mesh
+from ..mesh import Mesh, stacked
 from ..nn import Points
 from ..ops import interpolate, locate, rows_of, segment_reduce
 from ..solvers import Multigrid, solve
 from ._boundary import Slide, sliding
-from ._systems import components, stacked, within
+from ._systems import components, within
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -8,54 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..mesh import Mesh, with_dirichlet
+from ..mesh import Blocks, Mesh, solved, solved_blocks
 from ..ops import Csr, radius
-from ..solvers import Multigrid, solve
+from ..solvers import solve
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-TOLERANCE = 1e-10
 RBF_TOLERANCE = 1e-6  # points far closer than the support leave no more digits
-Blocks = dict[tuple[int, int], "csr_matrix"]
 
 
 def laplacian_field(mesh: Mesh, known: np.ndarray, values: np.ndarray) -> np.ndarray:
     """(N, d) with - div grad u = 0, a component at a time."""
     p1 = mesh.p1()
-    return _solved(p1.stiffness(), known, values, p1.idle)
-
-
-def elastic_field(
-    mesh: Mesh, known: np.ndarray, values: np.ndarray, stiffening: float, poisson: float
-) -> np.ndarray:
-    """(N, d) of linear elasticity (plane strain), modulus (cell measure)^-stiffening.
-
-    The bilinear form of components i and j is that of a tensor, lambda e_i e_j^T + mu e_j e_i^T +
-    mu delta_ij I, so that P1's stiffness assembles it.
-    """
-    blocks, _ = elastic_blocks(mesh, stiffening, poisson)
-    return _solved_blocks(blocks, mesh.dim, known, values, mesh.p1().idle)
-
-
-def elastic_blocks(mesh: Mesh, stiffening: float, poisson: float) -> tuple[Blocks, np.ndarray]:
-    """The stiffness of `elastic_field`, components i <= j, and what (M,) a cell's pressure is to a
-    strain that is the same in all directions."""
-    p1, d = mesh.p1(), mesh.dim
-    measure = mesh.cell_measures()
-    mean = np.exp(np.log(measure[measure > 0]).mean())
-    modulus = np.where(measure > 0, measure / mean, 1.0) ** -stiffening
-    first = poisson / ((1 + poisson) * (1 - 2 * poisson))
-    second = 1 / (2 * (1 + poisson))
-    blocks: Blocks = {}
-    for i, j in combinations_with_replacement(range(d), 2):
-        tensor = np.zeros((3, 3))
-        tensor[i, j] += first
-        tensor[j, i] += second
-        if i == j:
-            tensor += second * np.eye(3)
-        blocks[i, j] = p1.stiffness(modulus[:, None, None] * tensor)
-    return blocks, modulus * (d * first + 2 * second)
+    return solved(p1.stiffness(), known, values, p1.idle)
 
 
 def spring_field(mesh: Mesh, known: np.ndarray, values: np.ndarray, torsional: bool) -> np.ndarray:
@@ -79,7 +45,7 @@ def spring_field(mesh: Mesh, known: np.ndarray, values: np.ndarray, torsional: b
     if torsional:
         for (i, j), block in _torsion(mesh).items():
             blocks[i, j] = blocks[i, j] + block
-    return _solved_blocks(blocks, d, known, values, p1.idle)
+    return solved_blocks(blocks, d, known, values, p1.idle)
 
 
 def _torsion(mesh: Mesh) -> Blocks:
@@ -150,43 +116,6 @@ def _wendland(centre: torch.Tensor, queries: torch.Tensor, support: float) -> Cs
     return Csr(near.rowptr, near.index, (1 - r) ** 4 * (4 * r + 1), len(centre))
 
 
-def _solved(
-    matrix: csr_matrix, known: np.ndarray, values: np.ndarray, idle: np.ndarray, d: int = 1
-) -> np.ndarray:
-    load = np.zeros((matrix.shape[0], values.shape[1]))
-    at = np.concatenate([known, np.setdiff1d(idle, known)])
-    given = np.zeros((len(at), values.shape[1]))
-    given[: len(known)] = values
-    matrix, load = with_dirichlet(matrix, load, at, given)
-    start = np.zeros_like(load)
-    start[at] = given
-    return solve(matrix, load, Multigrid(apart(matrix, d)), tol=TOLERANCE, x0=start)
-
-
-def _solved_blocks(
-    blocks: Blocks, d: int, known: np.ndarray, values: np.ndarray, idle: np.ndarray
-) -> np.ndarray:
-    """Of a system of d components, unknowns of each component together."""
-    n = blocks[0, 0].shape[0]
-    matrix = stacked(blocks, d)
-    at = np.concatenate([known + i * n for i in range(d)])
-    free = np.concatenate([idle + i * n for i in range(d)])
-    return _solved(matrix, at, values.T.reshape(-1, 1), free, d).reshape(d, n).T
-
-
-def stacked(blocks: Blocks, d: int) -> csr_matrix:
-    """One matrix of blocks (i, j), i <= j; those that are not there are zero."""
-    from scipy.sparse import bmat
-
-    rows = [
-        [blocks.get((i, j)) if i <= j else _turned(blocks.get((j, i))) for j in range(d)]
-        for i in range(d)
-    ]
-    matrix = bmat(rows, format="csr")
-    matrix.sum_duplicates()
-    return matrix
-
-
 def components(tensors: np.ndarray) -> csr_matrix:
     """Tensors (n, d, d) at points, such as projections, as one matrix on components in turn."""
     from scipy.sparse import bmat, diags
@@ -203,18 +132,3 @@ def within(matrix: csr_matrix, tangent: csr_matrix, size: float = 1.0) -> csr_ma
     out = (tangent @ matrix @ tangent + size * rest).tocsr()
     out.eliminate_zeros()
     return out
-
-
-def apart(matrix: csr_matrix, d: int) -> csr_matrix:
-    """What does not couple the d components: positive too (Korn), and what multigrid is for, whose
-    aggregates so keep to one of them."""
-    if d == 1:
-        return matrix
-    found, n = matrix.tocoo(), matrix.shape[0] // d
-    same = found.row // n == found.col // n
-    place = found.row[same], found.col[same]
-    return type(found)((found.data[same], place), matrix.shape).tocsr()
-
-
-def _turned(block: csr_matrix | None) -> csr_matrix | None:
-    return None if block is None else block.T

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from ..mesh import Mesh
+from ..mesh import Mesh, apart, elastic_blocks, stacked
 from ..solvers import Multigrid, solve
 from ._boundary import flat_tangents
 from ._domain import determinant
 from ._monitor import Monitor, Progress
-from ._systems import apart, components, elastic_blocks, stacked, within
+from ._systems import components, within
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -114,7 +114,7 @@ def sharpened(matrix: csr_matrix, mesh: Mesh, there: np.ndarray) -> csr_matrix:
     """
     fit, points = mesh.p1().fit, mesh.points
     out, middle = matrix, matrix @ points
-    for d in range(2):
+    for d in range(mesh.dim):
         slope = 0.5 * fit.matrix(d)
         shift = diags(2 * there[:, d] - middle[:, d]) @ matrix - matrix @ diags(points[:, d])
         out = out + shift @ slope

@@ -21,10 +21,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import MeshError
 from ..mesh import Mesh
+from ._carried import Carried
+from ._features import features
 from ._gaussian import GaussianProcess
-from ._loops import boundary_loops
 from ._pod import POD
-from ._reference import Carried, Reference
+from ._reference import make_reference, restored_reference
 
 Array = NDArray[np.float64]
 VARIES = 1e-6  # of the domain's size, or of a condition: what varies by less does not vary
@@ -52,7 +53,8 @@ class MMGP:
     energy, modes: of each field's POD; shapes: at most so many numbers of a shape. location: fields
     are at "point"s or "cell"s. kernel, trend: as of `GaussianProcess`. weight: what norm the PODs
     are best in, "mass" (the L2 norm on the median mesh; about a body in a far field, near it) or
-    "nodes" (all its nodes alike). Plane meshes with the same number of holes.
+    "nodes" (all its nodes alike). Plane meshes with the same number of holes, or solid meshes whose
+    boundaries are of one kind (`morph_onto`).
 
     inputs: which of `PARTS` tell the fields; factor (C,), scalar_factor (S,): of the bands, from
     leaving folds out; left_out (n', C): the relative L2 errors then, of the same basis.
@@ -98,7 +100,7 @@ class MMGP:
         if [len(f) for f in fields] != sizes:
             raise ValueError("expected a row of each field for each node of its mesh")
         try:
-            self.reference = Reference.of(meshes, self.location)
+            self.reference = make_reference(meshes, self.location)
         except MeshError:
             _name_unlike(meshes, names)
             raise
@@ -226,9 +228,10 @@ class MMGP:
         found.inputs = [str(k) for k in options["inputs"]]
         if not set(found.inputs) <= set(PARTS):
             raise ValueError(f"inputs {found.inputs}: expected some of {', '.join(PARTS)}")
-        found.reference = Reference.restored(_under(arrays, "reference."), found.location)
+        found.reference = restored_reference(_under(arrays, "reference."), found.location)
         found.keep = {k: np.asarray(v, bool) for k, v in _under(arrays, "keep.").items()}
         nodes, shape = len(found.reference), _under(arrays, "shape.")
+        dim = found.reference.dim
         found.shape_basis = POD()
         found.shape_basis.mean, found.shape_basis.modes = shape["mean"], shape["modes"]
         found.shape_basis.weight = shape["weight"]
@@ -245,10 +248,10 @@ class MMGP:
             ("scalar_factor", (len(found.scalar_factor),)),
             ("keep.conditions", (len(arrays["keep.conditions"]),)),
             ("keep.size and shape", (1 + shapes,)),
-            ("keep.place", (2,)),
-            ("shape.mean", (2 * nodes,)),
-            ("shape.weight", (2 * nodes,)),
-            ("shape.modes", (shapes, 2 * nodes)),
+            ("keep.place", (dim,)),
+            ("shape.mean", (dim * nodes,)),
+            ("shape.weight", (dim * nodes,)),
+            ("shape.modes", (shapes, dim * nodes)),
             ("shape.range", (2, shapes)),
             ("splits", (fields + 1,)),
         ):
@@ -279,7 +282,7 @@ class MMGP:
 
     def _embed(self, frames: Sequence[tuple[Array, Array, float]], weight: Array) -> None:
         shapes = np.stack([frame[0] for frame in frames])
-        weight = np.repeat(weight / weight.sum(), 2)
+        weight = np.repeat(weight / weight.sum(), shapes.shape[1] // len(weight))
         self.shape_basis = POD(1 - 1e-10, self.shapes).fit(shapes, weight)
         large = self.shape_basis.values > VARIES * np.sqrt(len(frames))
         self.shape_basis.modes = self.shape_basis.modes[large]
@@ -375,7 +378,7 @@ def _name_unlike(meshes: Sequence[Mesh], names: Sequence[str] | None) -> None:
     """Raises MeshError, with its name, for the first mesh that has no boundary to morph by."""
     for i, mesh in enumerate(meshes):
         try:
-            boundary_loops(mesh)
+            features(mesh, 180.0)
         except MeshError as error:
             raise _named(error, i, names) from error
 
@@ -386,8 +389,8 @@ def _limit(outputs: int) -> int:
 
 
 def _frame(carried: Carried) -> tuple[Array, Array, float]:
-    """Coordinates (2 R,) on the reference less place and size, place (2,), size."""
-    return carried.image[:, :2].ravel(), carried.place, carried.size
+    """Coordinates (d R,) on the reference less place and size, place (d,), size."""
+    return carried.image[:, : len(carried.place)].ravel(), carried.place, carried.size
 
 
 def _back(carried: Carried, fields: Array, variances: Array) -> tuple[Array, Array]:

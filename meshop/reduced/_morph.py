@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import MeshError
+from ..errors import MeshError, SolveError
 from ..mesh import Mesh
 from ._chart import Chart, plane_chart
 from ._harmonic import harmonic, positive
@@ -150,7 +150,10 @@ def _settle(
         step = min(step, 1 - done)
         velocity = np.where(fixed[:, None], (goal - xi) / (1 - done), 0.0)
         moved = Mesh.from_blocks(xi, [("triangle", nodes)])
-        trial = xi + step * harmonic(moved.p1().stiffness(), velocity, fixed)
+        try:
+            trial = xi + step * harmonic(moved.p1().stiffness(), velocity, fixed)
+        except SolveError:  # triangles as flat as that let nothing go on
+            return xi, False
         before, after = areas(xi, nodes), areas(trial, nodes)
         if (after > LEAST_SHRINK * before).all():
             xi, done, step = trial, done + step, 1.5 * step

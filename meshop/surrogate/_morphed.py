@@ -21,7 +21,7 @@ class MorphedSurrogate(Surrogate):
     """`meshop.reduced.MMGP` for what the normaliser leaves of fields and scalars: their deviation
     from the potential flow where there is one, and from what is linear in the conditions.
 
-    Plane meshes whose shapes can be morphed to each other's. Its answers have deviations.
+    Plane or solid meshes whose shapes can be morphed to each other's. Its answers have deviations.
     """
 
     only = "mmgp"

@@ -28,8 +28,8 @@ def check_morphed(problem: Problem, config: Any = None) -> None:
     """Raises ConditionError for cases, or a model's config, that MMGP is not for."""
     spec = problem.spec
     reason = ""
-    if spec.dim != 2 or spec.surface:
-        reason = "the cases are no plane meshes"
+    if spec.surface:
+        reason = "the cases are surfaces in space, not plane or solid meshes"
     elif problem.dt is not None:
         reason = "it does not advance series in time"
     elif spec.inputs or spec.wall_inputs:

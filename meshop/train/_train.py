@@ -87,7 +87,7 @@ def train(
 
     cases: files, folders or glob patterns. out: the run's folder. targets, scalars, conditions:
     array and field-data names. units: name -> unit, for the record. model: an operator's name, or
-    "mmgp": plane meshes morphed to one, with bands and without a network, to which nothing of what
+    "mmgp": plane or solid meshes morphed to one, bands and no network, to which nothing of what
     follows about steps, losses, devices and mirror images applies. steps and minutes bound the
     training, whichever ends first. loss: relative errors in "l2" or, of fields at points, in "h1",
     with gradients in units of the reference length, of all nodes. batch cases with `points` nodes

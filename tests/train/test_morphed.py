@@ -182,6 +182,49 @@ def test_fields_on_cells_and_the_command_line(tmp_path: Path, monkeypatch: pytes
     assert shown.exit_code == 0 and "mmgp" in shown.output
 
 
+def brick(random: np.random.Generator) -> Mesh:
+    """Hexahedra in a sheared box, with T at their points and q on them."""
+    lx, shear, power = random.uniform([1, 0, 1], [2, 0.5, 3])
+    axes = [np.linspace(0, 1, n + 1) for n in random.integers(4, 7, 3)]
+    x, y, z = (v.ravel() for v in np.meshgrid(*axes, indexing="ij"))
+    node = np.arange(len(x)).reshape([len(a) for a in axes])
+    corners = [node[a : a - 1 or None, b : b - 1 or None, c : c - 1 or None].ravel()
+               for c in (0, 1) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]  # fmt: skip
+    points = np.column_stack([lx * x + shear * y, y, z])
+    mesh = Mesh.from_blocks(points, [("hexahedron", np.stack(corners, 1))])
+    mesh.point_data["T"] = np.sin(2 * x) * (1 + z) + power**2 * y**2 * lx
+    mesh.field_data["power"] = np.array([power])
+    return mesh
+
+
+def test_solid_cases_are_learned_and_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GaussianProcess.__init__, "__defaults__", (256, 20))  # steps: quick
+    random = np.random.default_rng(0)
+    for i in range(18):
+        brick(random).save(tmp_path / f"brick_{i:02d}.vtu")
+    run = train([tmp_path], tmp_path / "run", model="mmgp", validation=0.2, quiet=True, workers=1)
+    table = run.card["families"]["brick"]
+    assert table["surrogate"]["T whole"]["mean"] < 0.03 < table["nearest"]["T whole"]["mean"] / 2
+    loaded = Surrogate.load(run.path)
+    mesh = brick(random)
+    result = predict(mesh, loaded)
+    assert result.errors is not None and result.errors["whole"]["T"] < 0.05
+    first = predict(mesh, run.surrogate)
+    for name in ("T_pred", "T_std"):
+        np.testing.assert_array_equal(result.mesh.point_data[name], first.mesh.point_data[name])
+    mesh.points[:, 2] *= 4
+    assert any("shape's coordinate" in text for text in predict(mesh, loaded).warnings)
+    with safe_open(run.path, framework="pt") as file:
+        header = json.loads(file.metadata()["meshop"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    header.pop("hash")
+    cells = "mmgp.reference.simplices"
+    for bad in (tensors[cells] + 10**12, tensors[cells][:, :3], tensors[cells][:1]):
+        refused(header, tensors | {cells: bad.contiguous()}, tmp_path)
+
+
 def test_what_it_is_not_for_is_refused_before_it_costs(tmp_path: Path):
     paths = write_cases(tmp_path, 5)
     with pytest.raises(ConditionError, match="no known arrays"):
