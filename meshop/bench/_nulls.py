@@ -250,13 +250,13 @@ class PODProcess(Null):
 class Morphed(Null):
     """`meshop.reduced.MMGP`: what is known besides the shape stands for its conditions."""
 
-    meshes = True
+    meshes, optimal = True, False
 
     def learn(self) -> None:
         shape = self.part[self.keep] == 0  # the morphing tells more of it
         self.columns = np.flatnonzero(~shape)
         weight = "nodes" if self.task.measure == "plain" else "mass"
-        self.model = MMGP(weight=weight)
+        self.model = MMGP(weight=weight, optimal=self.optimal)
         given = self.rows[:, self.columns]
         self.model.fit(_meshes(self.cases), given, [np.asarray(c.y, float) for c in self.cases])
 
@@ -266,6 +266,12 @@ class Morphed(Null):
     def predict_with_bands(self, cases: Sequence[StoredCase]) -> list[Answer]:
         """Fields and their standard deviations (N, C) of each case."""
         return self.model.predict(_meshes(cases), self.describe_all(cases)[:, self.columns])
+
+
+class OptimallyMorphed(Morphed):
+    """The same with optimal maps (O-MMGP)."""
+
+    optimal = True
 
 
 def _meshes(cases: Sequence[StoredCase]) -> list[Mesh]:
@@ -286,4 +292,5 @@ NULLS: dict[str, type[Null]] = {
     "least-squares": LeastSquares,
     "pod": PODProcess,
     "mmgp": Morphed,
+    "ommgp": OptimallyMorphed,
 }

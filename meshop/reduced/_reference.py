@@ -24,7 +24,8 @@ ROOM = 1 << 29  # bytes of matrices that are kept
 class Carried(NamedTuple):
     """there (R, N), back (N, R): values to the reference and from it, of second order for what is
     smooth on the mesh; plain (N, R): back in P1, with weights that are not negative. image (R, 3):
-    where the reference's nodes lie on this mesh, less place and in units of size."""
+    where the reference's nodes lie on this mesh, less place and in units of size. charts: of the
+    mesh's points, and of what carries its fields."""
 
     there: csr_matrix
     back: csr_matrix
@@ -32,6 +33,7 @@ class Carried(NamedTuple):
     image: Array
     place: Array
     size: float
+    charts: tuple[Chart, Chart]
 
     @property
     def n_bytes(self) -> int:
@@ -72,28 +74,42 @@ class Reference:
     def __len__(self) -> int:
         return len(self.chart.places)
 
-    def carry(self, mesh: Mesh) -> Carried:
-        """The matrices of a mesh. Raises MeshError where it cannot be morphed."""
+    @property
+    def mesh(self) -> Mesh:
+        """Of triangles, on the reference domain."""
+        return self.chart.mesh
+
+    def carry(self, mesh: Mesh, shift: Array | None = None) -> Carried:
+        """The matrices of a mesh. Raises MeshError where it cannot be morphed. shift (R, 2): by
+        which the reference's nodes move on its domain first."""
         key = mesh.content_hash()
         if key not in self._kept:
-            self._kept[key] = self._carry(mesh)
+            charts = _charts(mesh, self.target, self.location)
+            self._kept[key] = self._carry(mesh, charts, self.chart)
             while len(self._kept) > 1 and sum(c.n_bytes for c in self._kept.values()) > ROOM:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        return self._kept[key]
+        kept = self._kept[key]
+        if shift is None:
+            return kept
+        moved = Mesh.from_blocks(
+            self.mesh.points[:, :2] + shift[self.chart.nodes],
+            [("triangle", self.mesh.cell_nodes.reshape(-1, 3))],
+        )
+        return self._carry(mesh, kept.charts, self.chart._replace(mesh=moved))
 
     def forget(self) -> None:
         """Let go of the matrices of all meshes."""
         self._kept.clear()
 
-    def _carry(self, mesh: Mesh) -> Carried:
-        points, nodes = _charts(mesh, self.target, self.location)
+    def _carry(self, mesh: Mesh, charts: tuple[Chart, Chart], chart: Chart) -> Carried:
+        points, nodes = charts
         body = mesh
         if self.location == "cell":
             body = Mesh.from_blocks(mesh.cell_centers(), [("triangle", dual(mesh))])
         # Not from cells to cells: these end half a cell before the boundary.
-        image = transport(points, self.chart) @ mesh.points
-        there, back = transport(nodes, self.chart), transport(self.chart, nodes)
+        image = transport(points, chart) @ mesh.points
+        there, back = transport(nodes, chart), transport(chart, nodes)
         lying = Mesh.from_blocks(image, [("triangle", self.triangles)])
         place, size = self._frame(mesh)
         return Carried(
@@ -103,6 +119,7 @@ class Reference:
             (image - place) / size,
             place[:2],
             size,
+            charts,
         )
 
     def _frame(self, mesh: Mesh) -> tuple[Array, float]:
