@@ -230,6 +230,7 @@ class MMGP:
         found.keep = {k: np.asarray(v, bool) for k, v in _under(arrays, "keep.").items()}
         nodes = len(found.reference)
         found.shape = Shapes.restored(_under(arrays, "shape."), nodes)
+        dim = found.shape.mean.shape[1]
         found.splits = np.asarray(arrays["splits"], np.int64)
         found.factor, found.scalar_factor = arrays["factor"], arrays["scalar_factor"]
         fields, shapes = len(found.factor), len(found.shape.basis.modes)
@@ -242,7 +243,7 @@ class MMGP:
             ("scalar_factor", (len(found.scalar_factor),)),
             ("keep.conditions", (len(arrays["keep.conditions"]),)),
             ("keep.size and shape", (1 + shapes,)),
-            ("keep.place", (3,)),
+            ("keep.place", (dim + dim * (dim - 1) // 2,)),
             ("splits", (fields + 1,)),
         ):
             if arrays[name].shape != wanted:
@@ -398,8 +399,8 @@ def _limit(outputs: int) -> int:
 
 
 def _frame(carried: Carried) -> Frame:
-    """Coordinates (R, 2) on the reference less place and size, place (2,), size."""
-    return carried.image[:, :2], carried.place, carried.size
+    """Coordinates (R, d) on the reference less place and size, place (d,), size."""
+    return carried.image[:, : len(carried.place)], carried.place, carried.size
 
 
 def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:

@@ -87,7 +87,8 @@ class Shapes:
     @classmethod
     def restored(cls, state: Mapping[str, Array], nodes: int) -> Shapes:
         """Raises KeyError or ValueError for arrays that do not fit."""
-        d, count = state["centre"].shape[-1], len(state["modes"])
+        centre, count = state["centre"], len(state["modes"])
+        d = 2 if centre.shape[1:] == (2,) else 3
         for name, wanted in (
             ("centre", (nodes, d)),
             ("weight", (nodes,)),
@@ -99,7 +100,7 @@ class Shapes:
             if state[name].shape != wanted:
                 raise ValueError(f"shape.{name} {state[name].shape}: expected {wanted}")
         found = cls()
-        found.mean, found.weight, found.basis = state["centre"], state["weight"], POD()
+        found.mean, found.weight, found.basis = centre, state["weight"], POD()
         found.basis.mean, found.basis.modes = state["mean"], state["modes"]
         found.basis.weight = np.repeat(found.weight, d)
         found.range, found.rest = state["range"], float(state["rest"])
