@@ -2,13 +2,16 @@
 
 Every mesh is morphed to one reference domain, where its coordinates and fields become snapshots on
 the same nodes. Coordinates, less place and size, give a few numbers that say which shape it is
-(POD); these and the conditions give the POD coefficients of the fields (a process for each), and
-fields go back to the mesh that was asked for. Nodes of different meshes need not correspond.
+(`Shapes`); these and the conditions give the POD coefficients of the fields (a process for each),
+and fields go back to the mesh that was asked for. Nodes of different meshes need not correspond.
 Source: Casenave, Staber, Roynard, MMGP: a Mesh Morphing Gaussian Process-based machine learning
 method for regression of physical problems under non-parameterized geometrical variability, NeurIPS
-2023 (arXiv 2305.12871). Departures: morphing by a harmonic map (`morph`); fields on cells; size
-apart from shape; trends and kernels chosen; bands hold what modes and interpolation lose, and are
-scaled so that they hold what they should of the errors of leaving folds out.
+2023 (arXiv 2305.12871). Departures: morphing by a harmonic map (`morph`); fields on cells; size and
+turn apart from shape, and stretches by their logarithms; trends and kernels chosen; bands hold what
+modes and interpolation lose, and are scaled so that they hold what they should of the errors of
+leaving folds out. With optimal maps it is O-MMGP (arXiv 2502.11632): these are read from the fields
+in training (`Motion`), so they have a POD and processes of their own, and what processes do not
+know of them widens the bands.
 """
 
 from __future__ import annotations
