@@ -250,15 +250,16 @@ class PODProcess(Null):
 class Morphed(Null):
     """`meshop.reduced.MMGP`: what is known besides the shape stands for its conditions."""
 
-    meshes = True
+    meshes, optimal = True, False
 
     def learn(self) -> None:
         shape = self.part[self.keep] == 0  # the morphing tells more of it
         self.columns = np.flatnonzero(~shape)
         weight = "nodes" if self.task.measure == "plain" else "mass"
-        self.model = MMGP(weight=weight)
-        given = self.rows[:, self.columns]
-        self.model.fit(_meshes(self.cases), given, [np.asarray(c.y, float) for c in self.cases])
+        meshes, given = _meshes(self.cases), self.rows[:, self.columns]
+        location = "point" if meshes[0].n_points == len(self.cases[0].y) else "cell"
+        self.model = MMGP(weight=weight, location=location, optimal=self.optimal)
+        self.model.fit(meshes, given, [np.asarray(c.y, float) for c in self.cases])
 
     def predict(self, cases: Sequence[StoredCase]) -> list[np.ndarray]:
         return [answer.fields for answer in self.predict_with_bands(cases)]
@@ -268,14 +269,20 @@ class Morphed(Null):
         return self.model.predict(_meshes(cases), self.describe_all(cases)[:, self.columns])
 
 
+class OptimallyMorphed(Morphed):
+    """The same with optimal maps (O-MMGP)."""
+
+    optimal = True
+
+
 def _meshes(cases: Sequence[StoredCase]) -> list[Mesh]:
-    """Raises MeshError where cases are not plane, or their fields not at points."""
+    """Raises MeshError where cases are not plane, or fields neither at points nor on cells."""
     out = []
     for case in cases:
         mesh = case.case.mesh
-        if mesh is None or mesh.n_points != len(case.y):
+        if mesh is None or len(case.y) not in (mesh.n_points, mesh.n_cells):
             raise MeshError(
-                "this case cannot be morphed", "expected a plane mesh with fields at its points"
+                "this case cannot be morphed", "expected a plane mesh with fields at its nodes"
             )
         out.append(mesh)
     return out
@@ -286,4 +293,5 @@ NULLS: dict[str, type[Null]] = {
     "least-squares": LeastSquares,
     "pod": PODProcess,
     "mmgp": Morphed,
+    "ommgp": OptimallyMorphed,
 }

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ..mesh import Mesh
-from ._carried import Carried, Reference
+from ._carried import Array, Carried, Reference
 from ._chart import sharpened
 from ._elastic import Body
 from ._features import KINDS, simplicial, volumes
@@ -32,8 +32,18 @@ class BodyReference(Reference):
     def of(cls, base: Mesh, family: Sequence[Mesh], location: str) -> BodyReference:
         return cls(Body.central(base, family), location)
 
-    def _carry(self, mesh: Mesh) -> Carried:
-        image = self.body.onto(mesh)
+    @property
+    def mesh(self) -> Mesh:
+        return self.body.mesh
+
+    def _map(self, mesh: Mesh) -> Array:
+        return self.body.onto(mesh)
+
+    def _carry(self, mesh: Mesh, image: Array, shift: Array | None = None) -> Carried:
+        if shift is not None:
+            there = self.mesh.points.copy()
+            there[:, : self.dim] += shift
+            image = self.mesh.p1().interpolation(there) @ image
         lying = Mesh.from_blocks(image, [(KINDS[self.dim], self.body.nodes)])
         p1 = mesh.p1()
         if self.location == "point":

@@ -46,27 +46,41 @@ class Reference(ABC):
     dim: int
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Carried] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Any, Carried]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.weight)
 
-    def carry(self, mesh: Mesh) -> Carried:
-        """The matrices of a mesh. Raises MeshError where it cannot be morphed."""
+    @property
+    @abstractmethod
+    def mesh(self) -> Mesh:
+        """Of simplices, on the reference domain."""
+
+    def carry(self, mesh: Mesh, shift: Array | None = None) -> Carried:
+        """The matrices of a mesh. Raises MeshError where it cannot be morphed. shift (R, d): by
+        which the reference's nodes move on its domain first."""
         key = mesh.content_hash()
         if key not in self._kept:
-            self._kept[key] = self._carry(mesh)
-            while len(self._kept) > 1 and sum(c.n_bytes for c in self._kept.values()) > ROOM:
+            image = self._map(mesh)
+            self._kept[key] = image, self._carry(mesh, image)
+            kept = self._kept.values()
+            while len(kept) > 1 and sum(carried.n_bytes for _, carried in kept) > ROOM:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        return self._kept[key]
+        image, carried = self._kept[key]
+        return carried if shift is None else self._carry(mesh, image, shift)
 
     def forget(self) -> None:
         """Let go of the matrices of all meshes."""
         self._kept.clear()
 
     @abstractmethod
-    def _carry(self, mesh: Mesh) -> Carried: ...
+    def _map(self, mesh: Mesh) -> Any:
+        """What takes the most time: the map between the two domains."""
+
+    @abstractmethod
+    def _carry(self, mesh: Mesh, image: Any, shift: Array | None = None) -> Carried:
+        """The matrices under a map."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

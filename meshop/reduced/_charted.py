@@ -48,21 +48,31 @@ class ChartReference(Reference):
         """Whether there are holes for which no theorem says that charts are one to one."""
         return bool(len(self.target.holes)) and not self.target.modulus
 
-    def _carry(self, mesh: Mesh) -> Carried:
-        points, nodes = _charts(mesh, self.target, self.location)
-        body = mesh
+    @property
+    def mesh(self) -> Mesh:
+        return self.chart.mesh
+
+    def _map(self, mesh: Mesh) -> tuple[Chart, Chart]:
+        return _charts(mesh, self.target, self.location)
+
+    def _carry(self, mesh: Mesh, image: tuple[Chart, Chart], shift: Array | None = None) -> Carried:
+        (points, nodes), chart, body = image, self.chart, mesh
+        if shift is not None:
+            xi = chart.mesh.points[:, :2] + shift[chart.nodes]
+            triangles = chart.mesh.cell_nodes.reshape(-1, 3)
+            chart = chart._replace(mesh=Mesh.from_blocks(xi, [("triangle", triangles)]))
         if self.location == "cell":
             body = Mesh.from_blocks(mesh.cell_centers(), [("triangle", dual(mesh))])
         # Not from cells to cells: these end half a cell before the boundary.
-        image = transport(points, self.chart) @ mesh.points
-        there, back = transport(nodes, self.chart), transport(self.chart, nodes)
-        lying = Mesh.from_blocks(image, [("triangle", self.triangles)])
+        places = transport(points, chart) @ mesh.points
+        there, back = transport(nodes, chart), transport(chart, nodes)
+        lying = Mesh.from_blocks(places, [("triangle", self.triangles)])
         place, size = self._frame(mesh)
         return Carried(
-            sharpened(there, body, image),
+            sharpened(there, body, places),
             sharpened(back, lying, body.points),
             back,
-            (image - place) / size,
+            (places - place) / size,
             place[:2],
             size,
         )

@@ -2,18 +2,22 @@
 
 Every mesh is morphed to one reference domain, where its coordinates and fields become snapshots on
 the same nodes. Coordinates, less place and size, give a few numbers that say which shape it is
-(POD); these and the conditions give the POD coefficients of the fields (a process for each), and
-fields go back to the mesh that was asked for. Nodes of different meshes need not correspond.
+(`Shapes`); these and the conditions give the POD coefficients of the fields (a process for each),
+and fields go back to the mesh that was asked for. Nodes of different meshes need not correspond.
 Source: Casenave, Staber, Roynard, MMGP: a Mesh Morphing Gaussian Process-based machine learning
 method for regression of physical problems under non-parameterized geometrical variability, NeurIPS
-2023 (arXiv 2305.12871). Departures: morphing by a harmonic map (`morph`); fields on cells; size
-apart from shape; trends and kernels chosen; bands hold what modes and interpolation lose, and are
-scaled so that they hold what they should of the errors of leaving folds out.
+2023 (arXiv 2305.12871). Departures: morphing by a harmonic map (`morph`); fields on cells; size and
+turn apart from shape, and stretches by their logarithms; trends and kernels chosen; bands hold what
+modes and interpolation lose, and are scaled so that they hold what they should of the errors of
+leaving folds out. With optimal maps it is O-MMGP (arXiv 2502.11632): these are read from the fields
+in training (`Motion`), so they have a POD and processes of their own, and what processes do not
+know of them widens the bands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +28,10 @@ from ..mesh import Mesh
 from ._carried import Carried
 from ._features import features
 from ._gaussian import GaussianProcess
+from ._optimal import Motion
 from ._pod import POD
 from ._reference import make_reference, restored_reference
+from ._shape import Shapes
 
 Array = NDArray[np.float64]
 VARIES = 1e-6  # of the domain's size, or of a condition: what varies by less does not vary
@@ -33,7 +39,9 @@ LEVEL, NORMAL = 0.9, 1.6448536269514722  # of bands: their share, and half width
 SCOUTS = 8  # modes of each field that choose the inputs
 WORK = 2e8  # outputs times points cubed that processes take their hyperparameters from
 POINTS = (64, 256)  # of those points
+EVERY = 10.0  # seconds, of progress
 CHECKED = 64  # cases at most whose fields say how wide bands are
+Frame = tuple[Array, Array, float]
 PARTS = ("conditions", "size and shape", "place")
 LOCATIONS = ("point", "cell")
 
@@ -53,8 +61,9 @@ class MMGP:
     energy, modes: of each field's POD; shapes: at most so many numbers of a shape. location: fields
     are at "point"s or "cell"s. kernel, trend: as of `GaussianProcess`. weight: what norm the PODs
     are best in, "mass" (the L2 norm on the median mesh; about a body in a far field, near it) or
-    "nodes" (all its nodes alike). Plane meshes with the same number of holes, or solid meshes whose
-    boundaries are of one kind (`morph_onto`).
+    "nodes" (all its nodes alike). optimal: with maps of the reference to itself that let few modes
+    hold the fields (O-MMGP, `Motion`). Plane meshes with the same number of holes, or solid meshes
+    whose boundaries are of one kind (`morph_onto`).
 
     inputs: which of `PARTS` tell the fields; factor (C,), scalar_factor (S,): of the bands, from
     leaving folds out; left_out (n', C): the relative L2 errors then, of the same basis.
@@ -70,11 +79,14 @@ class MMGP:
         kernel: str = "auto",
         trend: str = "auto",
         weight: str = "mass",
+        optimal: bool = False,
     ) -> None:
         if location not in LOCATIONS:
             raise ValueError(f"location {location!r}: expected {' or '.join(LOCATIONS)}")
         self.energy, self.modes, self.shapes, self.location = energy, modes, shapes, location
         self.kernel, self.trend, self.weight = kernel, trend, weight
+        self.optimal = optimal
+        self.motion: Motion | None = None
 
     def fit(
         self,
@@ -83,9 +95,10 @@ class MMGP:
         fields: Sequence[Array],
         scalars: ArrayLike | None = None,
         names: Sequence[str] | None = None,
+        progress: Callable[[str], None] = lambda told: None,
     ) -> MMGP:
         """meshes n, conditions (n, K), fields n of (N_i, C) at their nodes, scalars (n, S); names:
-        of the meshes, for messages.
+        of the meshes, for messages; progress: told every ten seconds or less how far it is.
 
         Raises MeshError for meshes that cannot be morphed, ValueError for shapes that do not fit.
         """
@@ -105,20 +118,16 @@ class MMGP:
             _name_unlike(meshes, names)
             raise
         base = self.reference.weight
-        there = np.empty((len(meshes), len(base), fields[0].shape[1]))
-        lost = np.zeros(there.shape[1:])
-        frames: list[tuple[Array, Array, float]] = []
-        for i, (mesh, f) in enumerate(zip(meshes, fields, strict=True)):
-            try:
-                carried = self.reference.carry(mesh)
-            except MeshError as error:
-                raise _named(error, i, names) from error
-            there[i] = carried.there @ f
-            lost += carried.there @ (f - carried.back @ there[i]) ** 2 / len(meshes)
-            frames.append(_frame(carried))
-        self._embed(frames, base)
-        parts = self._describe(frames, given)
         weight = base if self.weight == "mass" else np.ones(len(base))
+        moves, self.motion = np.zeros((len(meshes), 0)), None
+        there, lost, frames = self._carry(meshes, fields, names, progress)
+        if self.optimal:
+            progress("optimal maps")
+            self.motion = Motion.of(self.reference.mesh, there, weight)
+            moves = self.motion.codes
+            there, lost, _ = self._carry(meshes, fields, names, progress)
+        self.shape = Shapes.of([frame[0] for frame in frames], base, self.shapes, VARIES)
+        parts = self._describe(frames, given)
         self.bases = [
             POD(self.energy, self.modes).fit(there[:, :, c], weight) for c in range(there.shape[2])
         ]
@@ -128,7 +137,7 @@ class MMGP:
         del there
         self.splits = np.cumsum([0, *(code.shape[1] for code in codes)])
         self.process: GaussianProcess | None = None
-        every = np.concatenate([*codes, outcome], axis=1)
+        every = np.concatenate([*codes, outcome, moves], axis=1)
         self.inputs = list(PARTS)
         least = {k: 0.0 if k == "conditions" else 1.0 for k in parts}  # others have the size's unit
         self.keep = {
@@ -136,11 +145,13 @@ class MMGP:
             for k, v in parts.items()
         }
         if every.shape[1]:
-            self._choose(parts, codes, outcome)
+            progress(f"processes of {every.shape[1]} outputs")
+            self._choose(parts, [*codes, moves], outcome)
             limit = _limit(every.shape[1])
             self.process = GaussianProcess(limit, kernel=self.kernel, trend=self.trend)
             self.process.fit(self._row(parts), every)
         self.factor, self.scalar_factor = np.ones(len(codes)), np.ones(outcome.shape[1])
+        progress("bands")
         self._calibrate(every, meshes, fields)
         self.reference.forget()
         return self
@@ -159,29 +170,29 @@ class MMGP:
                 mean, deviation = self.process.predict(self._row(parts), noise=True)
             found.append(
                 Answer(
-                    *_back(carried, *self._decode(mean[0], deviation[0])),
-                    mean[0, self.splits[-1] :],
-                    deviation[0, self.splits[-1] :] * self.scalar_factor,
+                    *self._answer(mesh, carried, mean[0], deviation[0]),
+                    mean[0, self._scalars],
+                    deviation[0, self._scalars] * self.scalar_factor,
                 )
             )
         return found
 
     def shape_warnings(self, mesh: Mesh) -> list[str]:
         """Says where the shape of a domain lies outside the training range."""
-        code, rest = self._shape_of([_frame(self.reference.carry(mesh))])
+        known = self.shape
+        code, rest, _ = known.code(_frame(self.reference.carry(mesh))[0])
         found = []
-        for i, (value, low, high) in enumerate(zip(code[0], *self.shape_range, strict=True)):
+        for i, (value, low, high) in enumerate(zip(code, *known.range, strict=True)):
             slack = 0.02 * (high - low)
             if not low - slack <= value <= high + slack:
                 found.append(
-                    f"the shape's coordinate {i + 1} of {code.shape[1]}, {value:.3g}, is outside "
+                    f"the shape's coordinate {i + 1} of {len(code)}, {value:.3g}, is outside "
                     f"the training range {low:.3g} to {high:.3g}"
                 )
-        if rest[0] > 2 * self.shape_rest + 1e-3:
+        if rest > 2 * known.rest + 1e-3:
             found.append(
                 f"the shape differs from all combinations of those trained on by "
-                f"{100 * rest[0]:.2g} % of its size (in training by up to "
-                f"{100 * self.shape_rest:.2g} %)"
+                f"{100 * rest:.2g} % of its size (in training by up to {100 * known.rest:.2g} %)"
             )
         return found
 
@@ -201,12 +212,8 @@ class MMGP:
         """What is needed to predict, besides options."""
         arrays = {f"reference.{k}": np.asarray(v) for k, v in self.reference.state().items()}
         arrays |= {f"keep.{k}": v for k, v in self.keep.items()}
+        arrays |= {f"shape.{k}": v for k, v in self.shape.state().items()}
         arrays |= {
-            "shape.mean": self.shape_basis.mean,
-            "shape.modes": self.shape_basis.modes,
-            "shape.weight": self.shape_basis.weight,
-            "shape.range": self.shape_range,
-            "shape.rest": np.array(self.shape_rest),
             "splits": self.splits,
             "mean": np.stack([b.mean for b in self.bases]),
             "modes": np.concatenate([b.modes for b in self.bases]),
@@ -214,6 +221,8 @@ class MMGP:
             "factor": self.factor,
             "scalar_factor": self.scalar_factor,
         }
+        if self.motion is not None:
+            arrays |= {f"motion.{k}": v for k, v in self.motion.state().items()}
         if self.process is not None:
             arrays |= {f"process.{k}": v for k, v in self.process.state().items()}
         return arrays
@@ -230,15 +239,13 @@ class MMGP:
             raise ValueError(f"inputs {found.inputs}: expected some of {', '.join(PARTS)}")
         found.reference = restored_reference(_under(arrays, "reference."), found.location)
         found.keep = {k: np.asarray(v, bool) for k, v in _under(arrays, "keep.").items()}
-        nodes, shape = len(found.reference), _under(arrays, "shape.")
-        dim = found.reference.dim
-        found.shape_basis = POD()
-        found.shape_basis.mean, found.shape_basis.modes = shape["mean"], shape["modes"]
-        found.shape_basis.weight = shape["weight"]
-        found.shape_range, found.shape_rest = shape["range"], float(shape["rest"])
+        nodes, dim = len(found.reference), found.reference.dim
+        found.shape = Shapes.restored(_under(arrays, "shape."), nodes)
+        if found.shape.mean.shape[1] != dim:
+            raise ValueError(f"shapes in {found.shape.mean.shape[1]} dimensions: expected {dim}")
         found.splits = np.asarray(arrays["splits"], np.int64)
         found.factor, found.scalar_factor = arrays["factor"], arrays["scalar_factor"]
-        fields, shapes = len(found.factor), len(shape["modes"])
+        fields, shapes = len(found.factor), len(found.shape.basis.modes)
         modes = int(found.splits.ravel()[-1])
         for name, wanted in (
             ("mean", (fields, nodes)),
@@ -248,11 +255,7 @@ class MMGP:
             ("scalar_factor", (len(found.scalar_factor),)),
             ("keep.conditions", (len(arrays["keep.conditions"]),)),
             ("keep.size and shape", (1 + shapes,)),
-            ("keep.place", (dim,)),
-            ("shape.mean", (dim * nodes,)),
-            ("shape.weight", (dim * nodes,)),
-            ("shape.modes", (shapes, dim * nodes)),
-            ("shape.range", (2, shapes)),
+            ("keep.place", (dim + dim * (dim - 1) // 2,)),
             ("splits", (fields + 1,)),
         ):
             if arrays[name].shape != wanted:
@@ -265,10 +268,14 @@ class MMGP:
             basis.mean, basis.lost = arrays["mean"][c], arrays["lost"][c]
             basis.modes = arrays["modes"][found.splits[c] : found.splits[c + 1]]
             found.bases.append(basis)
+        motion, moves = _under(arrays, "motion."), 0
+        if motion:
+            found.motion, found.optimal = Motion.restored(found.reference.mesh, motion), True
+            moves = len(found.motion.basis.modes)
         process = _under(arrays, "process.")
         found.process = GaussianProcess.restored(process) if process else None
         wanted_inputs = sum(int(found.keep[k].sum()) for k in PARTS if k in found.inputs)
-        wanted_outputs = modes + len(found.scalar_factor)
+        wanted_outputs = modes + len(found.scalar_factor) + moves
         widths = (wanted_inputs, wanted_outputs)
         if found.process is None and wanted_outputs:
             raise ValueError(f"there is no process for the {wanted_outputs} outputs")
@@ -280,31 +287,40 @@ class MMGP:
 
     # -- parts ----------------------------------------------------------------------------------
 
-    def _embed(self, frames: Sequence[tuple[Array, Array, float]], weight: Array) -> None:
-        shapes = np.stack([frame[0] for frame in frames])
-        weight = np.repeat(weight / weight.sum(), shapes.shape[1] // len(weight))
-        self.shape_basis = POD(1 - 1e-10, self.shapes).fit(shapes, weight)
-        large = self.shape_basis.values > VARIES * np.sqrt(len(frames))
-        self.shape_basis.modes = self.shape_basis.modes[large]
-        code, rest = self._shape_of(frames)
-        self.shape_range = np.stack([code.min(0), code.max(0)])
-        self.shape_rest = float(rest.max())
+    def _carry(
+        self,
+        meshes: Sequence[Mesh],
+        fields: Sequence[Array],
+        names: Sequence[str] | None,
+        progress: Callable[[str], None],
+    ) -> tuple[Array, Array, list[Frame]]:
+        """Fields (n, R, C) on the reference, what that loses of them (R, C), and shapes."""
+        there = np.empty((len(meshes), len(self.reference), fields[0].shape[1]))
+        lost = np.zeros(there.shape[1:])
+        frames: list[Frame] = []
+        last = time.monotonic()
+        for i, (mesh, f) in enumerate(zip(meshes, fields, strict=True)):
+            shift = None if self.motion is None else self.motion.shift(self.motion.codes[i])
+            try:
+                carried = self.reference.carry(mesh, shift)
+            except MeshError as error:
+                raise _named(error, i, names) from error
+            there[i] = carried.there @ f
+            lost += carried.there @ (f - carried.back @ there[i]) ** 2 / len(meshes)
+            frames.append(_frame(carried))
+            if time.monotonic() > last + EVERY:
+                last = time.monotonic()
+                progress(f"{i + 1} of {len(meshes)} meshes are morphed")
+        return there, lost, frames
 
-    def _shape_of(self, frames: Sequence[tuple[Array, Array, float]]) -> tuple[Array, Array]:
-        """(n, k) coordinates of shapes, and (n,) how far shapes are from what these say."""
-        shapes = np.stack([frame[0] for frame in frames])
-        code = self.shape_basis.encode(shapes)
-        gap = shapes - self.shape_basis.decode(code)
-        return code, np.sqrt(gap**2 @ self.shape_basis.weight)
-
-    def _describe(
-        self, frames: Sequence[tuple[Array, Array, float]], conditions: Array
-    ) -> dict[str, Array]:
+    def _describe(self, frames: Sequence[Frame], conditions: Array) -> dict[str, Array]:
         size = np.array([[frame[2]] for frame in frames])
+        codes, _, turns = zip(*(self.shape.code(frame[0]) for frame in frames), strict=True)
+        place = np.stack([frame[1] for frame in frames]) / size
         return {
             "conditions": conditions,
-            "size and shape": np.concatenate([np.log(size), self._shape_of(frames)[0]], axis=1),
-            "place": np.stack([frame[1] for frame in frames]) / size,
+            "size and shape": np.concatenate([np.log(size), np.stack(codes)], axis=1),
+            "place": np.concatenate([place, np.stack(turns)], axis=1),
         }
 
     def _choose(self, parts: dict[str, Array], codes: Sequence[Array], scalars: Array) -> None:
@@ -334,15 +350,26 @@ class MMGP:
         rows = [parts[k][:, self.keep[k]] for k in self.inputs]
         return np.concatenate([np.zeros((len(parts["place"]), 0)), *rows], axis=1)
 
-    def _decode(self, mean: Array, deviation: Array) -> tuple[Array, Array]:
-        """Fields and variances (R, C) on the reference, of one case's coefficients."""
-        fields, variances = [], []
-        for c, basis in enumerate(self.bases):
-            some = slice(self.splits[c], self.splits[c + 1])
-            fields.append(basis.decode(mean[some]))
-            variance = deviation[some] ** 2 @ basis.modes**2 + basis.lost
-            variances.append(self.factor[c] ** 2 * variance)
-        return np.stack(fields, axis=1), np.stack(variances, axis=1)
+    @property
+    def _scalars(self) -> slice:
+        """Of the outputs: after the fields' coefficients, before those of the motion."""
+        return slice(self.splits[-1], self.splits[-1] + len(self.scalar_factor))
+
+    def _answer(
+        self, mesh: Mesh, carried: Carried, mean: Array, deviation: Array
+    ) -> tuple[Array, Array]:
+        """Fields and deviations (N, C) at a mesh's nodes, of one case's outputs."""
+        parts = zip(self.bases, self.splits[:-1], self.splits[1:], strict=True)
+        some = [(basis, slice(low, high)) for basis, low, high in parts]
+        fields = np.stack([b.decode(mean[s]) for b, s in some], axis=1)
+        variances = np.stack([deviation[s] ** 2 @ b.modes**2 + b.lost for b, s in some], axis=1)
+        if self.motion is not None:
+            last = self._scalars.stop
+            shift = self.motion.shift(mean[last:])
+            carried = self.reference.carry(mesh, shift)
+            variances += self.motion.variance(shift, deviation[last:], fields)
+        spread = np.sqrt(np.maximum(carried.plain @ variances, 0))
+        return carried.back @ fields, self.factor * spread
 
     def _calibrate(self, every: Array, meshes: Sequence[Mesh], fields: Sequence[Array]) -> None:
         """Scale the bands so that they hold LEVEL of the errors, at the nodes of its own mesh, of
@@ -354,7 +381,7 @@ class MMGP:
         ratios, self.left_out = [], np.empty((len(some), len(self.bases)))
         for k, i in enumerate(some):
             truth, carried = fields[i], self.reference.carry(meshes[i])
-            found, deviation = _back(carried, *self._decode(every[i] + miss[i], spread[i]))
+            found, deviation = self._answer(meshes[i], carried, every[i] + miss[i], spread[i])
             size = 1e-12 * np.abs(truth).max(0) + 1e-150
             ratios.append(np.abs(found - truth) / np.hypot(deviation, size))
             weight = carried.plain @ self.reference.weight
@@ -365,7 +392,7 @@ class MMGP:
         factor = np.quantile(np.concatenate(ratios), LEVEL, axis=0) / NORMAL
         self.factor = np.where(factor > 0, factor, 1.0)
         ratio = np.abs(miss) / np.maximum(spread, 1e-300)
-        factor = np.quantile(ratio[:, self.splits[-1] :], LEVEL, axis=0) / NORMAL
+        factor = np.quantile(ratio[:, self._scalars], LEVEL, axis=0) / NORMAL
         self.scalar_factor = np.where(factor > 0, factor, 1.0)
 
 
@@ -388,14 +415,9 @@ def _limit(outputs: int) -> int:
     return int(np.clip((WORK / max(outputs, 1)) ** (1 / 3), *POINTS))
 
 
-def _frame(carried: Carried) -> tuple[Array, Array, float]:
-    """Coordinates (d R,) on the reference less place and size, place (d,), size."""
-    return carried.image[:, : len(carried.place)].ravel(), carried.place, carried.size
-
-
-def _back(carried: Carried, fields: Array, variances: Array) -> tuple[Array, Array]:
-    """Fields and deviations (N, C) at a mesh's nodes."""
-    return carried.back @ fields, np.sqrt(np.maximum(carried.plain @ variances, 0))
+def _frame(carried: Carried) -> Frame:
+    """Coordinates (R, d) on the reference less place and size, place (d,), size."""
+    return carried.image[:, : len(carried.place)], carried.place, carried.size
 
 
 def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:

@@ -79,6 +79,7 @@ def learn_morphed(
         fields,
         scalars.double().numpy(),
         names=[str(case.case.path) for case in cases],
+        progress=log.info,
     )
     log.info("the fields are told by %s", ", ".join(model.inputs))
     surrogate = MorphedSurrogate(

@@ -263,3 +263,26 @@ def test_the_family_says_which_edges_are_sharp():
     body = Body.central(family[0], family)
     assert body.mesh.n_points == family[2].n_points
     np.testing.assert_array_equal(body.mesh.points, family[2].points)
+
+
+def test_nodes_of_the_reference_may_move_on_it_first() -> None:
+    family = [tetrahedra(drilled(x, 0.5, r), 0.1) for x, r in ((0.5, 0.2), (0.55, 0.25))]
+    reference = make_reference(family, "point")
+    other, inner = family[1], reference.mesh.points.copy()
+    edge = reference.mesh.p1().boundary.points
+    shift = 0.02 * np.sin(7 * inner)
+    shift[edge] = 0.0
+    plain, moved = reference.carry(other), reference.carry(other, shift)
+    same = reference.carry(other, np.zeros_like(shift))
+    assert np.allclose(same.image, plain.image, atol=1e-12)
+    assert np.abs((same.there - plain.there).data).max(initial=0) < 1e-9
+    # The places of other nodes of one map, so that a linear field is read where they have come to.
+    there = reference.mesh.p1().interpolation(inner + shift) @ plain.image
+    assert np.allclose(moved.image, there, atol=1e-14) and np.abs(there - plain.image).max() > 5e-3
+    places = moved.there @ other.points
+    assert np.allclose((places - plain_place(other)) / moved.size, there, atol=1e-9)
+
+
+def plain_place(mesh: Mesh) -> np.ndarray:
+    lumped = mesh.p1().lumped
+    return lumped @ mesh.points / lumped.sum()
