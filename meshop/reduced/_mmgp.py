@@ -28,9 +28,10 @@ from ..mesh import Mesh
 from ._carried import Carried
 from ._features import features
 from ._gaussian import GaussianProcess
+from ._mmgp_file import PARTS, arrays_of, fill
 from ._optimal import Motion
 from ._pod import POD
-from ._reference import make_reference, restored_reference
+from ._reference import make_reference
 from ._shape import Shapes
 
 Array = NDArray[np.float64]
@@ -42,7 +43,6 @@ POINTS = (64, 256)  # of those points
 EVERY = 10.0  # seconds, of progress
 CHECKED = 64  # cases at most whose fields say how wide bands are
 Frame = tuple[Array, Array, float]
-PARTS = ("conditions", "size and shape", "place")
 LOCATIONS = ("point", "cell")
 
 
@@ -210,79 +210,14 @@ class MMGP:
 
     def state(self) -> dict[str, Array]:
         """What is needed to predict, besides options."""
-        arrays = {f"reference.{k}": np.asarray(v) for k, v in self.reference.state().items()}
-        arrays |= {f"keep.{k}": v for k, v in self.keep.items()}
-        arrays |= {f"shape.{k}": v for k, v in self.shape.state().items()}
-        arrays |= {
-            "splits": self.splits,
-            "mean": np.stack([b.mean for b in self.bases]),
-            "modes": np.concatenate([b.modes for b in self.bases]),
-            "lost": np.stack([b.lost for b in self.bases]),
-            "factor": self.factor,
-            "scalar_factor": self.scalar_factor,
-        }
-        if self.motion is not None:
-            arrays |= {f"motion.{k}": v for k, v in self.motion.state().items()}
-        if self.process is not None:
-            arrays |= {f"process.{k}": v for k, v in self.process.state().items()}
-        return arrays
+        return arrays_of(self)
 
     @classmethod
     def restored(cls, options: Mapping[str, Any], arrays: Mapping[str, Array]) -> MMGP:
         """What `options` and `state` gave. Raises KeyError, ValueError or MeshError where they do
         not fit."""
-        if not all(np.isrealobj(a) and np.isfinite(a).all() for a in arrays.values()):
-            raise ValueError("expected arrays of finite, real values")
         found = cls(location=options["location"])
-        found.inputs = [str(k) for k in options["inputs"]]
-        if not set(found.inputs) <= set(PARTS):
-            raise ValueError(f"inputs {found.inputs}: expected some of {', '.join(PARTS)}")
-        found.reference = restored_reference(_under(arrays, "reference."), found.location)
-        found.keep = {k: np.asarray(v, bool) for k, v in _under(arrays, "keep.").items()}
-        nodes, dim = len(found.reference), found.reference.dim
-        found.shape = Shapes.restored(_under(arrays, "shape."), nodes)
-        if found.shape.mean.shape[1] != dim:
-            raise ValueError(f"shapes in {found.shape.mean.shape[1]} dimensions: expected {dim}")
-        found.splits = np.asarray(arrays["splits"], np.int64)
-        found.factor, found.scalar_factor = arrays["factor"], arrays["scalar_factor"]
-        fields, shapes = len(found.factor), len(found.shape.basis.modes)
-        modes = int(found.splits.ravel()[-1])
-        for name, wanted in (
-            ("mean", (fields, nodes)),
-            ("lost", (fields, nodes)),
-            ("modes", (modes, nodes)),
-            ("factor", (fields,)),
-            ("scalar_factor", (len(found.scalar_factor),)),
-            ("keep.conditions", (len(arrays["keep.conditions"]),)),
-            ("keep.size and shape", (1 + shapes,)),
-            ("keep.place", (dim + dim * (dim - 1) // 2,)),
-            ("splits", (fields + 1,)),
-        ):
-            if arrays[name].shape != wanted:
-                raise ValueError(f"{name} {arrays[name].shape}: expected {wanted}")
-        if found.splits[0] != 0 or (np.diff(found.splits) < 0).any():
-            raise ValueError("splits: expected rising numbers from 0")
-        found.bases = []
-        for c in range(fields):
-            basis = POD()
-            basis.mean, basis.lost = arrays["mean"][c], arrays["lost"][c]
-            basis.modes = arrays["modes"][found.splits[c] : found.splits[c + 1]]
-            found.bases.append(basis)
-        motion, moves = _under(arrays, "motion."), 0
-        if motion:
-            found.motion, found.optimal = Motion.restored(found.reference.mesh, motion), True
-            moves = len(found.motion.basis.modes)
-        process = _under(arrays, "process.")
-        found.process = GaussianProcess.restored(process) if process else None
-        wanted_inputs = sum(int(found.keep[k].sum()) for k in PARTS if k in found.inputs)
-        wanted_outputs = modes + len(found.scalar_factor) + moves
-        widths = (wanted_inputs, wanted_outputs)
-        if found.process is None and wanted_outputs:
-            raise ValueError(f"there is no process for the {wanted_outputs} outputs")
-        if found.process is not None and found.process.widths != widths:
-            raise ValueError(
-                f"processes {found.process.widths}: expected {widths}, inputs, outputs"
-            )
+        fill(found, options["inputs"], arrays)
         return found
 
     # -- parts ----------------------------------------------------------------------------------
@@ -418,7 +353,3 @@ def _limit(outputs: int) -> int:
 def _frame(carried: Carried) -> Frame:
     """Coordinates (R, d) on the reference less place and size, place (d,), size."""
     return carried.image[:, : len(carried.place)], carried.place, carried.size
-
-
-def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
