@@ -134,7 +134,7 @@ def move(
             )  # fmt: skip
             step("picture", at)
     seconds["total"] = perf_counter() - start
-    warnings = _doubts(report)
+    warnings = _doubts(report, wanted)
     for text in warnings:
         warn(text)
     if as_json:
@@ -281,7 +281,7 @@ def _rows(report: AdaptReport, wanted: NamedMonitor | None) -> list[list[str]]:
     return rows
 
 
-def _doubts(report: AdaptReport) -> list[str]:
+def _doubts(report: AdaptReport, wanted: NamedMonitor | None) -> list[str]:
     """What may not be what was wanted."""
     before, after = report.before, report.after
     found = []
@@ -289,7 +289,9 @@ def _doubts(report: AdaptReport) -> list[str]:
     if after.stretch > before.stretch:
         found.append(f"the monitor is less even than before; try --method {other}")
     elif after.error > before.error:
-        found.append("the estimated error is larger than before; try --monitor error:NAME")
+        by_error = wanted is not None and wanted.label.startswith("error:")
+        hint = f"--method {other}" if by_error else "--monitor error:NAME"
+        found.append(f"the estimated error is larger than before; try {hint}")
     if after.min_angle < min(_FLAT, before.min_angle / 4):
         hint = f"try --method {other}, or less --strength"
         if math.isnan(after.stretch):
