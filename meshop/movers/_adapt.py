@@ -85,12 +85,12 @@ def adapt(
       solutions more and spreads the monitor less evenly. Its steps are as many as it has.
     - "dmm": the learned `dmm`, for any monitor: the map of "ma", nearly, in 0.6 of its time.
 
-    All solve on the mesh cut into simplices, hold boundary points where the boundary is curved, let
-    them slide where it is straight or plane, and pass the limiter, so no cell is inverted. What
-    lies inside, such as the interface of two materials, moves with its points. Springs,
-    the Laplacian and the elastic body iterate with the monitor where the points have come to, until
-    it is even no more. One layer of cells is the plane mesh that it stands for (`flatten`), whose
-    report this is: both its sides move alike.
+    All solve on the mesh cut into simplices, hold boundary points where the boundary is curved (but
+    um2n and dmm), let them slide where it is straight or plane, and pass the limiter, so no cell is
+    inverted. What lies inside, such as the interface of two materials, moves with its points.
+    Springs, the Laplacian and the elastic body iterate with the monitor where the points have come
+    to, until it is even no more. One layer of cells is the plane mesh that it stands for
+    (`flatten`), whose report this is: both its sides move alike.
 
     Fields are carried as `carry_fields` does, which `conservative` is for. field (N, ...): the
     one whose interpolation error is estimated before and after, both times with the Hessian that is

@@ -41,9 +41,9 @@ def um2n(
 
     monitor: a positive function of points (n, d), or values (N,) at the mesh's points, which are
     all that the networks here read of it. Any convex cells without mid-side nodes, in a plane or
-    solid; boundary nodes slide along straight edges, plane faces and, in 2-D, polylines, and
-    corners stay. net: one of one's own (`FlowMover`, `UM2N`, `M2N`) or its file. Deterministic; of
-    linear cost but for the factorisation of a sparse matrix, of large meshes an iteration.
+    solid; boundary nodes slide along edges, polylines and faces, and corners stay. net: one of
+    one's own (`FlowMover`, `UM2N`, `M2N`) or its file. Deterministic; of linear cost but for the
+    factorisation of a sparse matrix, of large meshes an iteration.
 
     The shipped networks, one for the plane and one for solids, are `FlowMover`s that were trained
     to `hessian_monitor`s, so that P1 solutions have the least error on the moved mesh. They spread
