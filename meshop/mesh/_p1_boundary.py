@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ._mesh import Mesh
 
 
+FLAT = 1e-10  # squared sine of the angle that facets of one plane may have: 1e-5 rad
+
+
 @dataclass
 class P1Boundary:
     """Facets of the boundary as simplices (F, d), those with more corners cut as cells are.
@@ -59,6 +62,19 @@ class P1Boundary:
         size = self.lumped[:, None] * 1e-12
         vectors = np.where(np.abs(self.area_vectors) > size, self.area_vectors, 0.0)
         return unit_vectors(vectors)
+
+    def free_axes(self, d: int) -> np.ndarray:
+        """(N, d, d) columns: unit directions, across each other, in the lines or planes of all
+        facets around a point, which may differ by `FLAT`; zero columns for what these leave out."""
+        size = self.measure[:, None]
+        unit = (self.areas / np.where(size > 0, size, 1.0))[:, :d]
+        outer = (unit[:, :, None] * unit[:, None, :]).reshape(-1, d * d)
+        ends, width = self.nodes.ravel(), self.nodes.shape[1]
+        total = [np.bincount(ends, np.repeat(o, width), self.n_points) for o in outer.T]
+        count = np.maximum(np.bincount(ends, minlength=self.n_points), 1)
+        mean = np.stack(total, axis=1) / count[:, None]
+        spread, axes = np.linalg.eigh(mean.reshape(-1, d, d))
+        return axes * (spread < FLAT)[:, None]
 
     @cached_property
     def lumped(self) -> np.ndarray:

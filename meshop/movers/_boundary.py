@@ -12,7 +12,6 @@ from ..mesh import P1, Mesh, P1Boundary
 from ._limit import State, length
 from ._surface import Part, chained, ridge_nodes, smooth_faces, smooth_parts
 
-FLAT = 1e-10  # squared sine of the angle that facets of one plane may have: 1e-5 rad
 CORNER = 30.0  # degrees that a polyline turns by at a corner, and facets at a ridge
 
 
@@ -242,15 +241,6 @@ def flat_tangents(facets: P1Boundary, d: int) -> Tensor:
     The identity inside; on a straight or plane part of the boundary its tangents, along a straight
     edge of a solid that edge's, zero at corners and where the boundary is curved.
     """
-    n = facets.n_points
-    size = np.linalg.norm(facets.areas, axis=1, keepdims=True)
-    unit = (facets.areas / np.where(size > 0, size, 1.0))[:, :d]
-    outer = (unit[:, :, None] * unit[:, None, :]).reshape(-1, d * d)
-    ends = facets.nodes.ravel()
-    total = [np.bincount(ends, np.repeat(o, facets.nodes.shape[1]), n) for o in outer.T]
-    count = np.maximum(np.bincount(ends, minlength=n), 1)
-    mean = torch.from_numpy(np.stack(total, axis=1) / count[:, None]).reshape(-1, d, d)
-    spread, axes = torch.linalg.eigh(mean)
-    within = axes * (spread < FLAT)[:, None]
+    within = torch.from_numpy(facets.free_axes(d))
     out = within @ within.mT
     return torch.where(out.abs() < 1e-15, 0.0, out)

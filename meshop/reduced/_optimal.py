@@ -36,7 +36,6 @@ Array = NDArray[np.float64]
 BOUNDS = (0.2, 5.0)  # of det grad psi
 MODES = (1, 2, 4, 8)  # r, raised step by step
 FLOOR = 1e-6  # of E: what is as good as nothing left out
-FLAT = 1e-10  # square of the angle, about, up to which a boundary is flat
 STEPS = 25  # at most, for each r
 GAIN = 2e-3  # of the objective in a step: less ends a stage
 STRETCH = 0.3  # at most, of a step on any simplex
@@ -260,14 +259,10 @@ def jacobian(stretch: Array) -> Array:
 def sliding(mesh: Mesh) -> csr_matrix:
     """(N d, F): the displacements of nodes that keep the domain, of each node a basis of those
     across all normals of its boundary facets."""
-    d, boundary = mesh.dim, mesh.p1().boundary
-    normal = boundary.areas[:, :d] / boundary.measure[:, None]
-    blocked = np.zeros((mesh.n_points, d, d))
-    for column in boundary.nodes.T:
-        np.add.at(blocked, column, normal[:, :, None] * normal[:, None, :])
-    values, vectors = np.linalg.eigh(blocked)
-    node, which = np.nonzero(values <= FLAT)
-    entries = vectors[node, :, which]
+    d = mesh.dim
+    axes = mesh.p1().boundary.free_axes(d)
+    node, which = np.nonzero(axes.any(axis=1))
+    entries = axes[node, :, which]
     rows = node[:, None] * d + np.arange(d)
     columns = np.repeat(np.arange(len(node)), d)
     shape = (mesh.n_points * d, len(node))
